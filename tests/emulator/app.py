@@ -1,0 +1,149 @@
+"""Puts the emulator together: state, services, listeners, control endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import time
+from typing import Any
+
+from emulator.agent import Agent
+from emulator.faults import Faults
+from emulator.httpd import Handler, Listener, Request, Response, Script
+from emulator.state import Seen, State
+from emulator.tokens import Tokens
+
+
+class Emulator:
+    """All services of one process. A later service is one more entry of `handlers`."""
+
+    def __init__(self, state: State, tokens: Tokens) -> None:
+        self.state, self.tokens = state, tokens
+        self.faults = Faults()
+        self.agent = Agent(state, tokens, self.faults, time.monotonic)
+        self.handlers: dict[str, Handler] = {"agent": self.agent.handle}
+        self.listeners: list[Listener] = []
+        self._later: list[asyncio.Task[None]] = []
+
+    def add_listener(self, service: str, host: str, port: int) -> Listener:
+        """Takes an address for a service; it refuses connections until its mode is `open`."""
+        async def handle(request: Request) -> Response | Script:
+            return await self.serve(service, request)
+        listener = Listener(service, host, port, handle, self.state.now)
+        listener.accepted = self._accepted
+        if service == "agent":
+            self.agent.hosts.add(host)
+        self.listeners.append(listener)
+        return listener
+
+    def _accepted(self, service: str) -> None:
+        self.state.connections[service] = self.state.connections.get(service, 0) + 1
+
+    async def serve(self, service: str, request: Request) -> Response | Script:
+        """Journals a request, and answers it as the service would, or as the next fault says."""
+        seen = Seen(0, service, request.listener, request.remote, request.method, request.path, request.headers,
+                    time.time(), time.monotonic())
+        await self.state.saw(seen)
+
+        async def normal() -> Response:
+            answer = await self.handlers[service](request)
+            assert isinstance(answer, Response)
+            return answer
+        fault = self.faults.take(service, request)
+        seen.fault = fault.kind if fault else None
+        answer = await (fault.make(request, normal, self.state) if fault else normal())
+        seen.status = answer.status if isinstance(answer, Response) else None
+        seen.seconds = time.monotonic() - seen.monotonic
+        return answer
+
+    def of_service(self, service: str) -> list[Listener]:
+        """The listeners of a service; ValueError if there is none."""
+        found = [listener for listener in self.listeners if listener.service == service]
+        if not found:
+            raise ValueError(f"nothing listens for {service!r}")
+        return found
+
+    async def set_mode(self, service: str, mode: str, after_s: float = 0.0) -> None:
+        """Opens, closes or deafens a service's addresses, now or later."""
+        async def change() -> None:
+            await asyncio.sleep(after_s)
+            for listener in self.of_service(service):
+                await listener.set_mode(mode)
+        if after_s <= 0:
+            await change()
+        else:
+            self.of_service(service)
+            self._later.append(asyncio.get_running_loop().create_task(change()))
+
+    async def reset(self) -> None:
+        """As after the start: no faults, open listeners, first settings, empty journal."""
+        for task in self._later:
+            task.cancel()
+        self._later.clear()
+        self.faults.queue.clear()
+        self.agent.buckets.clear()
+        self.state.reset()
+        for listener in self.listeners:
+            listener.drop_connections()
+            await listener.set_mode("open")
+
+    def describe(self) -> dict[str, Any]:
+        """Where everything listens."""
+        return {
+            "pid": os.getpid(),
+            "listeners": [
+                {"service": one.service, "host": one.host, "port": one.port, "mode": one.mode,
+                 "url": f"http://{one.authority}"}
+                for one in self.listeners
+            ],
+            "issuer": self.tokens.issuer,
+        }
+
+
+async def run(
+    emulator: Emulator, control: Listener, late_s: float, ready_file: str | None, watch_stdin: bool = False
+) -> None:
+    """Serves until SIGTERM, SIGINT or, if asked to watch it, the end of standard input."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a thousand connections need more than the usual 1,024
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if watch_stdin:
+        def stdin_readable() -> None:
+            if not os.read(0, 4096):
+                loop.remove_reader(0)
+                stop.set()
+        loop.add_reader(0, stdin_readable)
+    await control.set_mode("open")
+    for service in emulator.handlers:
+        if any(one.service == service for one in emulator.listeners):
+            await emulator.set_mode(service, "open", late_s)
+    control_url = control.authority if control.authority.startswith("unix:") else f"http://{control.authority}"
+    ready: dict[str, Any] = {"control": control_url, **emulator.describe()}
+    agents = [one["url"] for one in ready["listeners"] if one["service"] == "agent"]
+    if agents:
+        ready["agent"] = agents[0]
+    if ready_file:
+        publish(ready_file, json.dumps(ready))
+    print(json.dumps(ready), flush=True)
+    await stop.wait()
+    for listener in [*emulator.listeners, control]:
+        listener.shut()
+    if ready_file:
+        try:
+            os.unlink(ready_file)
+        except FileNotFoundError:
+            pass
+
+
+def publish(path: str, text: str) -> None:
+    """Writes a file whole, or not at all."""
+    temporary = f"{path}.{os.getpid()}"
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+    os.rename(temporary, path)

@@ -1,0 +1,135 @@
+"""The control endpoint: HTTP and JSON, on a port of its own.
+
+| request | body or query | effect |
+| --- | --- | --- |
+| GET / | | where everything listens |
+| POST /reset | | as after the start; issued secrets stay known |
+| GET, PATCH /settings | any of state.Settings | knobs |
+| GET, POST, PUT, DELETE /faults | one fault or a list | show, add, replace, clear |
+| GET, PUT, DELETE /associations | namespace, service_account, role_arn, lifetime_s, assumable | add or change, remove |
+| POST /tokens | namespace, service_account, … (tokens.Tokens.issue) | a token |
+| POST /tokens/sign | header, payload (base64), forged | a signature over any two byte strings |
+| PUT /listeners | mode: open, closed, deaf; service; after_s | stop and start listening |
+| GET, DELETE /requests | service, secrets=1, wait=N, timeout=S | requests seen; wait for the Nth |
+| GET /secrets | | all that was issued: what no program may print |
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+from typing import Any
+
+from emulator.app import Emulator
+from emulator.faults import parse_fault
+from emulator.httpd import Request, Response
+from emulator.state import Association
+
+
+class Control:
+    """Routes the requests of tests."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.emulator = emulator
+        self.state = emulator.state
+
+    async def handle(self, request: Request) -> Response:
+        """Answers one request: 200 with JSON, or 4xx with `error`."""
+        name = "_".join([request.method.lower(), *filter(None, request.path.split("/"))])
+        action = getattr(self, f"do_{name}", None)
+        if action is None:
+            return reply(404, {"error": f"no {request.method} {request.path}"})
+        try:
+            body = json.loads(request.body) if request.body else None
+            return reply(200, await action(body, request.query))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            return reply(400, {"error": f"{type(error).__name__}: {error}"})
+
+    async def do_get(self, body: Any, query: dict[str, str]) -> Any:
+        return self.emulator.describe()
+
+    async def do_post_reset(self, body: Any, query: dict[str, str]) -> Any:
+        await self.emulator.reset()
+        return {}
+
+    async def do_get_settings(self, body: Any, query: dict[str, str]) -> Any:
+        return dataclasses.asdict(self.state.settings)
+
+    async def do_patch_settings(self, body: Any, query: dict[str, str]) -> Any:
+        self.state.settings.change(body)
+        return dataclasses.asdict(self.state.settings)
+
+    async def do_get_faults(self, body: Any, query: dict[str, str]) -> Any:
+        return [fault.public() for fault in self.emulator.faults.queue]
+
+    async def do_post_faults(self, body: Any, query: dict[str, str]) -> Any:
+        added = [parse_fault(spec) for spec in (body if isinstance(body, list) else [body])]
+        self.emulator.faults.queue.extend(added)
+        return await self.do_get_faults(body, query)
+
+    async def do_put_faults(self, body: Any, query: dict[str, str]) -> Any:
+        replacement = [parse_fault(spec) for spec in (body if isinstance(body, list) else [body])]
+        self.emulator.faults.queue[:] = replacement
+        return await self.do_get_faults(body, query)
+
+    async def do_delete_faults(self, body: Any, query: dict[str, str]) -> Any:
+        self.emulator.faults.queue.clear()
+        return []
+
+    async def do_get_associations(self, body: Any, query: dict[str, str]) -> Any:
+        return [dataclasses.asdict(one) for one in self.state.associations.values()]
+
+    async def do_put_associations(self, body: Any, query: dict[str, str]) -> Any:
+        association = Association(**body)
+        if not association.account_id.isdigit():
+            raise ValueError(f"no account in the ARN {association.role_arn!r}")
+        self.state.associations[(association.namespace, association.service_account)] = association
+        return dataclasses.asdict(association)
+
+    async def do_delete_associations(self, body: Any, query: dict[str, str]) -> Any:
+        if query:
+            del self.state.associations[(query["namespace"], query["service_account"])]
+        else:
+            self.state.associations.clear()
+        return {}
+
+    async def do_post_tokens(self, body: Any, query: dict[str, str]) -> Any:
+        token = self.emulator.tokens.issue(self.state.now(), **body)
+        self.state.remember("service_account_token", token)
+        return {"token": token}
+
+    async def do_post_tokens_sign(self, body: Any, query: dict[str, str]) -> Any:
+        header, payload = base64.b64decode(body["header"]), base64.b64decode(body["payload"])
+        token = self.emulator.tokens.sign(header, payload, body.get("forged", False))
+        self.state.remember("service_account_token", token)
+        return {"token": token}
+
+    async def do_put_listeners(self, body: Any, query: dict[str, str]) -> Any:
+        await self.emulator.set_mode(body.get("service", "agent"), body["mode"], body.get("after_s", 0.0))
+        return self.emulator.describe()
+
+    async def do_get_requests(self, body: Any, query: dict[str, str]) -> Any:
+        service = query.get("service", "agent")
+        reached = True
+        if "wait" in query:
+            reached = await self.state.wait_for(service, int(query["wait"]), float(query.get("timeout", "30")))
+        shown = [one.public(query.get("secrets") == "1") for one in self.state.journal if one.service == service]
+        return {
+            "count": self.state.totals.get(service, 0),
+            "connections": self.state.connections.get(service, 0),
+            "reached": reached,
+            "requests": shown[-int(query["last"]):] if "last" in query else shown,
+        }
+
+    async def do_delete_requests(self, body: Any, query: dict[str, str]) -> Any:
+        self.state.reset_journal()
+        return {}
+
+    async def do_get_secrets(self, body: Any, query: dict[str, str]) -> Any:
+        return [{"kind": kind, "value": value} for value, kind in self.state.secrets.items()]
+
+
+def reply(status: int, value: Any) -> Response:
+    """A JSON answer."""
+    return Response(status, json.dumps(value).encode() + b"\n", "application/json")

@@ -1,0 +1,30 @@
+"""Waiting with a deadline instead of sleeping and hoping."""
+
+from __future__ import annotations
+
+import time
+from typing import Callable, TypeVar
+
+T = TypeVar("T")
+
+
+def eventually(probe: Callable[[], T], timeout_s: float = 10.0, what: str = "") -> T:
+    """Calls probe until it returns something true, and returns that; AssertionError after the deadline.
+
+    An OSError of the probe counts as "not yet".
+    """
+    deadline = time.monotonic() + timeout_s
+    pause_s = 0.002
+    last: object = None
+    while True:
+        try:
+            value = probe()
+            if value:
+                return value
+            last = value
+        except OSError as error:
+            last = error
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"not within {timeout_s:g} s: {what or probe}; last: {last!r}")
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 1.5, 0.05)
