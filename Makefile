@@ -1,0 +1,196 @@
+# make            the three programs, in build/$(ARCH)/
+# make help       all targets
+#
+# Variables:
+#   ARCH=amd64|arm64   what to build for (default: this machine's); crossed if it is not this machine's
+#   DISTFILES=FOLDER   take all sources from FOLDER, use no network (see `make distfiles`)
+#   WERROR=            do not make warnings errors
+#   DESTDIR, PREFIX    for `make install`
+#
+# For tests/tests.mk: a native set for programs that run under the machine's own C library and sanitizers. Depend on
+# $(HOST_DEPS) and use $(BEARSSL_INC), $(HOST_BEARSSL_LIB), $(CJSON_SRC), $(CJSON_INC), $(CURL_INC); "version.h" is in build/host.
+# The real programs are $(PROGRAMS).
+
+VERSION = 0.1.0
+
+SHELL = /bin/sh
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+MACHINE := $(shell uname -m)
+NATIVE_ARCH := $(or $(patsubst x86_64,amd64,$(filter x86_64,$(MACHINE))),$(patsubst aarch64,arm64,$(filter aarch64,$(MACHINE))),$(MACHINE))
+ARCH ?= $(NATIVE_ARCH)
+GNU_NAME_amd64 = x86_64-linux-gnu
+GNU_NAME_arm64 = aarch64-linux-gnu
+ifeq ($(GNU_NAME_$(ARCH)),)
+$(error ARCH must be amd64 or arm64, not "$(ARCH)")
+endif
+CROSS := $(if $(filter $(NATIVE_ARCH),$(ARCH)),,$(GNU_NAME_$(ARCH))-)
+
+# What `make setup` and `make setup-test` install. linux-libc-dev: the sandbox needs the kernel's headers, musl brings none.
+SETUP_BUILD_PACKAGES = gcc make binutils linux-libc-dev patch xz-utils git
+SETUP_CROSS_PACKAGES_amd64 = gcc-x86-64-linux-gnu linux-libc-dev-amd64-cross
+SETUP_CROSS_PACKAGES_arm64 = gcc-aarch64-linux-gnu linux-libc-dev-arm64-cross
+SETUP_TEST_PACKAGES = libc6-dev clang libclang-rt-dev clang-format cppcheck shellcheck libcmocka-dev python3 python3-venv \
+	iproute2 strace curl qemu-user-static $(SETUP_CROSS_PACKAGES_$(if $(filter amd64,$(NATIVE_ARCH)),arm64,amd64))
+
+B = build/$(ARCH)
+PROGRAMS = $(B)/pod-identity-init $(B)/pod-identity-sidecar $(B)/pod-identity-get
+
+.PHONY: all deps distfiles size check-binaries setup setup-test install clean distclean help FORCE
+all: $(PROGRAMS) $(B)/sbom.spdx.json
+
+help:
+	@echo 'make [all]           the three programs and the SBOM, in build/ARCH/ (ARCH=amd64|arm64)'
+	@echo 'make deps            the four libraries only'
+	@echo 'make distfiles       all sources into build/distfiles, or into DISTFILES=FOLDER; then DISTFILES=FOLDER builds offline'
+	@echo 'make size            sizes against their limits; make check-binaries: hardening of what was built'
+	@echo 'make setup           installs what the build needs (apt); make setup-test: what the tests need'
+	@echo 'make install         into $$DESTDIR$$PREFIX (default /usr/local)'
+	@echo 'make clean           removes our objects and programs; make distclean: build/'
+	@$(if $(wildcard tests/tests.mk),echo 'make demo test lint fuzz bench: see tests/tests.mk')
+
+# ---- dependencies ----
+# Rebuilt when what they are made of changes (the lock, the patches, the scripts, the compiler), not when a file is touched.
+# build/.lock: two makes at once share the work instead of destroying it.
+
+DEPS = common/deps
+SRC_KEY := $(shell { echo '$(DISTFILES)'; cat $(DEPS)/deps.lock $(DEPS)/unpack.sh $(DEPS)/patches/*; } | sha256sum | cut -c1-16)
+DEPS_KEY := $(shell { echo $(SRC_KEY); cat $(DEPS)/build.sh; $(CROSS)gcc --version; } 2>&1 | sha256sum | cut -c1-16)
+SRC_STAMP = build/src/.stamp-$(SRC_KEY)
+DEPS_STAMP = $(B)/deps/.stamp-$(DEPS_KEY)
+
+FETCH = sh $(DEPS)/fetch.sh $(if $(DISTFILES),--offline '$(DISTFILES)',build/distfiles) build/sources
+
+# need TOOL PACKAGE: stops with the name of the package to install
+need = command -v $(1) >/dev/null || { echo "make: $(1) is missing: make setup, or apt-get install $(2)" >&2; exit 1; }
+
+deps: $(DEPS_STAMP)
+
+$(SRC_STAMP):
+	@$(call need,patch,patch)
+	@$(call need,xz,xz-utils)
+	@mkdir -p build
+	@flock build/.lock sh -ec 'test ! -e $@ || exit 0; $(FETCH); \
+		sh $(DEPS)/unpack.sh "$(or $(DISTFILES),build/distfiles)" build/sources build/src; touch $@'
+
+$(DEPS_STAMP): $(SRC_STAMP)
+	@$(call need,$(CROSS)gcc,$(if $(CROSS),$(SETUP_CROSS_PACKAGES_$(ARCH)),gcc))
+	@$(call need,$(CROSS)ar,binutils)
+	@echo 'deps: building musl, BearSSL, libcurl and cJSON for $(ARCH) (about a minute; once)'
+	@flock build/.lock sh -ec 'test ! -e $@ || exit 0; sh $(DEPS)/build.sh build/src $(B) $(ARCH) $(CROSS); touch $@'
+
+distfiles:
+	@mkdir -p build
+	@flock build/.lock sh $(DEPS)/fetch.sh '$(or $(DISTFILES),build/distfiles)' build/sources.distfiles
+	@echo 'All sources are in $(or $(DISTFILES),build/distfiles)'
+
+HOST_DEPS = build/host/deps.stamp
+HOST_BEARSSL_LIB = build/host/libbearssl.a
+BEARSSL_INC = build/src/bearssl/inc
+CJSON_INC = build/src/cjson
+CJSON_SRC = build/src/cjson/cJSON.c
+CURL_INC = build/src/curl/include
+
+$(HOST_DEPS): $(SRC_STAMP) $(DEPS)/build.sh
+	@flock build/.lock sh -ec 'sh $(DEPS)/build.sh build/src build/host host; \
+		cp build/host/deps/lib/libbearssl.a $(HOST_BEARSSL_LIB); touch $@'
+$(HOST_BEARSSL_LIB): $(HOST_DEPS)
+
+# ---- what was built from what ----
+# version.h and the SBOM change only if their content does, so a new commit recompiles one file.
+
+REVISION := $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),unknown)$(shell git --no-optional-locks diff --quiet HEAD 2>/dev/null || test $$? -ne 1 || echo -dirty)
+SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
+export SOURCE_DATE_EPOCH
+
+build/amd64/version.h build/arm64/version.h build/host/version.h: build/%/version.h: $(SRC_STAMP) $(DEPS)/describe.sh FORCE
+	@mkdir -p $(@D)
+	@sh $(DEPS)/describe.sh version $(VERSION) $(REVISION) build/sources >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(B)/sbom.spdx.json: build/%/sbom.spdx.json: $(SRC_STAMP) $(DEPS)/describe.sh FORCE
+	@mkdir -p $(@D)
+	@sh $(DEPS)/describe.sh sbom $(VERSION) $(REVISION) build/sources $* >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+# ---- our programs ----
+
+WERROR ?= -Werror
+CC_TARGET = $(B)/cc
+OUR_CPPFLAGS = -D_GNU_SOURCE -I. -I$(B) -idirafter $(B)/deps/kernel
+OUR_CFLAGS = -std=c11 -Os -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wconversion $(WERROR) \
+	-ffunction-sections -fdata-sections -fstack-protector-strong -fno-asynchronous-unwind-tables -fno-unwind-tables
+OUR_LDFLAGS = -Wl,--gc-sections
+
+COMMON_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/*.c))
+INIT_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard init/*.c))
+SIDECAR_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(filter-out sidecar/get_main.c,$(wildcard sidecar/*.c)))
+GET_OBJ = $(B)/obj/sidecar/get_main.o $(B)/obj/sidecar/unix_client.o
+
+# common/version.c cannot reach the generated version.h by name: its own header, beside it, has the same.
+$(B)/obj/common/version.o: OUR_CPPFLAGS += -include $(B)/version.h
+
+$(B)/obj/%.o: %.c $(DEPS_STAMP) Makefile | $(B)/version.h
+	@mkdir -p $(@D)
+	$(CC_TARGET) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# A library, so that each program takes only what it uses.
+$(B)/common.a: $(COMMON_OBJ)
+	@rm -f $@
+	$(CROSS)ar rcsD $@ $^
+
+$(B)/debug/pod-identity-init: $(INIT_OBJ) $(B)/common.a
+$(B)/debug/pod-identity-sidecar: $(SIDECAR_OBJ) $(B)/common.a
+$(B)/debug/pod-identity-get: $(GET_OBJ) $(B)/common.a
+$(B)/debug/pod-identity-init $(B)/debug/pod-identity-sidecar: LIBS = -lcurl -lbearssl -lcjson
+
+# With symbols, for debuggers; what ships is the same file, stripped.
+$(B)/debug/%:
+	@mkdir -p $(@D)
+	$(CC_TARGET) $(OUR_LDFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+
+$(PROGRAMS): $(B)/%: $(B)/debug/%
+	$(CROSS)strip -s -R .comment -R .note.gnu.property -o $@ $<
+
+-include $(patsubst %.o,%.d,$(COMMON_OBJ) $(INIT_OBJ) $(SIDECAR_OBJ) $(GET_OBJ))
+
+# ---- checks ----
+
+KIB_pod-identity-init = 420
+KIB_pod-identity-sidecar = 420
+KIB_pod-identity-get = 64
+
+size: $(PROGRAMS)
+	@status=0; for p in $(foreach p,$(PROGRAMS),$(p):$(KIB_$(notdir $(p)))); do \
+		limit=$${p##*:}; file=$${p%:*}; bytes=$$(wc -c <$$file); verdict=ok; \
+		[ $$bytes -le $$((limit * 1024)) ] || { verdict='TOO LARGE'; status=1; }; \
+		printf '%-36s %7d bytes of %7d (%3d KiB)  %s\n' $$file $$bytes $$((limit * 1024)) $$limit "$$verdict"; \
+	done; exit $$status
+
+check-binaries: $(PROGRAMS)
+	@sh $(DEPS)/check-binary.sh $(CROSS) $(PROGRAMS)
+
+# ---- housekeeping ----
+
+setup:
+	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(if $(CROSS),$(SETUP_CROSS_PACKAGES_$(ARCH)))
+
+setup-test:
+	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(SETUP_TEST_PACKAGES)
+
+PREFIX ?= /usr/local
+install: all
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/doc/pod-identity'
+	install -m 0755 $(PROGRAMS) '$(DESTDIR)$(PREFIX)/bin/'
+	install -m 0644 $(B)/sbom.spdx.json $(wildcard LICENSE) '$(DESTDIR)$(PREFIX)/share/doc/pod-identity/'
+
+clean:
+	rm -rf $(foreach a,amd64 arm64,$(addprefix build/$(a)/,obj debug common.a version.h sbom.spdx.json \
+		pod-identity-init pod-identity-sidecar pod-identity-get))
+
+distclean:
+	rm -rf build
+
+# test, demo, lint, fuzz, bench
+-include tests/tests.mk
