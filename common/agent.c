@@ -6,18 +6,22 @@
 
 #define QUOTED_MAX 400 /* of an error body: the agent's longest known text has under 300 characters */
 
-#define ASSOCIATION_REMEDY                                                                                             \
-    "check that an association exists for this namespace and service account in this cluster (aws eks "                \
-    "list-pod-identity-associations --cluster-name CLUSTER --namespace NAMESPACE --service-account NAME); a new one "  \
+#define ASSOCIATION_REMEDY                                                                                   \
+    "check that an association exists for this namespace and service account in this cluster (aws eks "      \
+    "list-pod-identity-associations --cluster-name CLUSTER --namespace NAMESPACE --service-account NAME); "  \
+    "a new one "                                                                                             \
     "takes some seconds to be seen"
-#define TRUST_REMEDY                                                                                                   \
-    "let the role's trust policy allow the principal service pods.eks.amazonaws.com both sts:AssumeRole and "          \
+#define TRUST_REMEDY                                                                                         \
+    "let the role's trust policy allow the principal service pods.eks.amazonaws.com both sts:AssumeRole "    \
+    "and "                                                                                                   \
     "sts:TagSession, and the node's role eks-auth:AssumeRoleForPodIdentity (AmazonEKSWorkerNodePolicy)"
-#define TOKEN_REMEDY                                                                                                   \
-    "the token must be a projected service account token of this cluster with audience pods.eks.amazonaws.com that "   \
+#define TOKEN_REMEDY                                                                                         \
+    "the token must be a projected service account token of this cluster with audience "                     \
+    "pods.eks.amazonaws.com that "                                                                           \
     "has not expired; delete the pod so that it gets a fresh one, and compare the node's clock"
-#define WAIT_REMEDY                                                                                                    \
-    "wait and try again; if it lasts, look at the agent's log (kubectl -n kube-system logs ds/eks-pod-identity-agent)" \
+#define WAIT_REMEDY                                                                                          \
+    "wait and try again; if it lasts, look at the agent's log (kubectl -n kube-system logs "                 \
+    "ds/eks-pod-identity-agent)"                                                                             \
     " and at the rate at which this node's pods ask"
 
 void agent_request(const struct uri *uri, const struct token *token, struct http_header headers[2],
@@ -48,17 +52,22 @@ static struct buf begin(struct failure *f, enum reason reason, const struct uri 
 static const char *unreachable_remedy(enum http_result result, const struct uri *uri) {
     switch (result) {
     case HTTP_REFUSED:
-        return "nothing listens there: the EKS Pod Identity Agent add-on is not installed, or its DaemonSet does not run on "
-               "this node (kubectl -n kube-system get pods -o wide -l app.kubernetes.io/name=eks-pod-identity-agent); "
+        return "nothing listens there: the EKS Pod Identity Agent add-on is not installed, or its DaemonSet "
+               "does not run on "
+               "this node (kubectl -n kube-system get pods -o wide -l "
+               "app.kubernetes.io/name=eks-pod-identity-agent); "
                "Fargate has no agent";
     case HTTP_NO_FAMILY:
     case HTTP_NO_ROUTE:
-        return uri->ipv6 ? "this pod has no IPv6 route to the agent: in an IPv4 cluster the injected address must be "
+        return uri->ipv6 ? "this pod has no IPv6 route to the agent: in an IPv4 cluster the injected address "
+                           "must be "
                            "http://169.254.170.23/v1/credentials"
-                         : "this pod has no route to the agent's link-local address: look for a network policy, a host "
+                         : "this pod has no route to the agent's link-local address: look for a network "
+                           "policy, a host "
                            "firewall or a CNI that blocks 169.254.170.23";
     case HTTP_CONNECT_TIMEOUT:
-        return "packets are dropped: look for a NetworkPolicy without egress to 169.254.170.23/32 port 80, a host firewall "
+        return "packets are dropped: look for a NetworkPolicy without egress to 169.254.170.23/32 port 80, a "
+               "host firewall "
                "on the node, or a proxy that takes link-local traffic";
     case HTTP_NO_NAME:
         return "use the agent's numeric address: http://169.254.170.23/v1/credentials";
@@ -74,11 +83,13 @@ static enum reason no_answer(const struct uri *uri, const struct http_response *
     } meaning[] = {
         [HTTP_REFUSED] = {REASON_AGENT_UNREACHABLE, "was refused"},
         [HTTP_CONNECT_TIMEOUT] = {REASON_AGENT_UNREACHABLE, "timed out while connecting"},
-        [HTTP_ANSWER_TIMEOUT] = {REASON_AGENT_UNREACHABLE, "connected and timed out while waiting for the whole answer"},
+        [HTTP_ANSWER_TIMEOUT] = {REASON_AGENT_UNREACHABLE,
+                                 "connected and timed out while waiting for the whole answer"},
         [HTTP_NO_ROUTE] = {REASON_AGENT_UNREACHABLE, "found no route"},
         [HTTP_NO_FAMILY] = {REASON_AGENT_UNREACHABLE, "failed: this pod has no address of that family"},
         [HTTP_NO_NAME] = {REASON_AGENT_UNREACHABLE, "failed: the host name could not be resolved"},
-        [HTTP_NO_ANSWER] = {REASON_AGENT_UNREACHABLE, "connected, and the connection was closed without an answer"},
+        [HTTP_NO_ANSWER] = {REASON_AGENT_UNREACHABLE,
+                            "connected, and the connection was closed without an answer"},
         [HTTP_CUT_SHORT] = {REASON_BAD_RESPONSE, "got an answer that was cut short"},
         [HTTP_NOT_HTTP] = {REASON_BAD_RESPONSE, "got something that is not HTTP"},
         [HTTP_TOO_LARGE] = {REASON_BAD_RESPONSE, "got an answer of more than 16384 bytes"},
@@ -94,11 +105,12 @@ static enum reason no_answer(const struct uri *uri, const struct http_response *
     buf_fmt(&m, "%s after %s", meaning[result].what, elapsed);
     if (r->detail[0] != '\0')
         buf_fmt(&m, " (%s)", r->detail);
-    failure_remedy(f, "%s",
-                   meaning[result].reason == REASON_BAD_RESPONSE
-                       ? "something other than the EKS Pod Identity Agent answers there, or it failed midway: look for "
-                         "a proxy, and at the agent's log on this node"
-                       : unreachable_remedy(result, uri));
+    failure_remedy(
+        f, "%s",
+        meaning[result].reason == REASON_BAD_RESPONSE
+            ? "something other than the EKS Pod Identity Agent answers there, or it failed midway: look for "
+              "a proxy, and at the agent's log on this node"
+            : unreachable_remedy(result, uri));
     return f->reason;
 }
 
@@ -136,7 +148,8 @@ static const struct status {
     {408, 408, REASON_THROTTLED, WAIT_REMEDY},
     {429, 429, REASON_THROTTLED, WAIT_REMEDY},
     {500, 599, REASON_THROTTLED, WAIT_REMEDY},
-    {0, 999, REASON_BAD_RESPONSE, "something other than the EKS Pod Identity Agent answers there: look for a proxy"},
+    {0, 999, REASON_BAD_RESPONSE,
+     "something other than the EKS Pod Identity Agent answers there: look for a proxy"},
 };
 
 static bool contains(const struct http_response *r, const char *text) {
@@ -177,8 +190,10 @@ static enum reason expired(const struct uri *uri, const struct http_response *r,
     struct buf m = begin(f, REASON_BAD_RESPONSE, uri);
     buf_fmt(&m, "answered 200 with credentials that expired at %s; it is %s here", at, here);
     if (r->date_s != 0)
-        buf_fmt(&m, ", and the agent's clock is %lld s ahead of ours", (long long)(r->date_s - now.wall_ms / 1000));
-    failure_remedy(f, "compare the node's clock with the real time (chronyc tracking), then look at the agent's log");
+        buf_fmt(&m, ", and the agent's clock is %lld s ahead of ours",
+                (long long)(r->date_s - now.wall_ms / 1000));
+    failure_remedy(
+        f, "compare the node's clock with the real time (chronyc tracking), then look at the agent's log");
     return f->reason;
 }
 
@@ -193,9 +208,11 @@ enum reason agent_result(const struct uri *uri, const struct http_response *r, s
     enum err e = credentials_parse(r->body, r->body_len, out, &field);
     if (e != ERR_OK) {
         struct buf m = begin(f, REASON_BAD_RESPONSE, uri);
-        buf_fmt(&m, "answered 200 with %zu bytes that are no credentials: %s: %s", r->body_len, field, err_text(e));
-        failure_remedy(f, "something other than the EKS Pod Identity Agent answers there, or it is broken: look for a "
-                          "proxy, and at the agent's log on this node");
+        buf_fmt(&m, "answered 200 with %zu bytes that are no credentials: %s: %s", r->body_len, field,
+                err_text(e));
+        failure_remedy(
+            f, "something other than the EKS Pod Identity Agent answers there, or it is broken: look for a "
+               "proxy, and at the agent's log on this node");
         return f->reason;
     }
     if (out->expires_ms <= now.wall_ms) {

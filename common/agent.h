@@ -15,12 +15,13 @@
 /* A cold request makes the agent try EKS Auth three times, a second each with pauses between. */
 #define AGENT_TOTAL_TIMEOUT_MS 10000
 
-/* Fills in the request; headers is storage for two, and all that is passed must live until the request was started. */
+/* Fills in the request; headers is storage for two, and all that is passed must live until the request was
+ * started. */
 void agent_request(const struct uri *uri, const struct token *token, struct http_header headers[2],
                    struct http_request *out);
 
-/* Judges the answer: REASON_OK with *out filled, or the reason with *failure; *out is wiped then. No error quotes
- * anything of an answer that may hold credentials. */
+/* Judges the answer: REASON_OK with *out filled, or the reason with *failure; *out is wiped then. No error
+ * quotes anything of an answer that may hold credentials. */
 enum reason agent_result(const struct uri *uri, const struct http_response *response, struct moment now,
                          struct credentials *out, struct failure *failure);
 

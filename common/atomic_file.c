@@ -12,7 +12,8 @@
 
 #include "common/buf.h"
 
-/* ".NAME.pod-identity-XXXXXX": hidden, recognisable, and beside the target, because a rename cannot cross volumes. */
+/* ".NAME.pod-identity-XXXXXX": hidden, recognisable, and beside the target, because a rename cannot cross
+ * volumes. */
 #define TEMPORARY_MARK ".pod-identity-"
 
 struct place {

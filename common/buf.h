@@ -1,8 +1,9 @@
 /* A bounded text builder over storage that the caller owns.
  *
  * Appending never writes past the capacity: what does not fit is dropped whole and `overflow` sticks, so a
- * caller appends freely and asks once, at the end. The content is always NUL-terminated (the NUL is not counted
- * in len, but needs its byte of the capacity), and may hold NULs of its own only if buf_put() put them there. */
+ * caller appends freely and asks once, at the end. The content is always NUL-terminated (the NUL is not
+ * counted in len, but needs its byte of the capacity), and may hold NULs of its own only if buf_put() put
+ * them there. */
 #ifndef POD_IDENTITY_BUF_H
 #define POD_IDENTITY_BUF_H
 
@@ -35,9 +36,9 @@ void buf_fmt(struct buf *b, const char *format, ...) __attribute__((format(print
 /* A JSON string literal with its quotes. Bytes that are not valid UTF-8 become U+FFFD, so that the result is
  * always valid JSON. */
 void buf_json(struct buf *b, const char *text, size_t len);
-/* Text of unknown origin made fit for one line of a message: control bytes and bytes above ASCII become '?', and
- * what goes over max bytes is
- * replaced by three dots. For logs and errors only, where losing the tail is the aim. */
+/* Text of unknown origin made fit for one line of a message: control bytes and bytes above ASCII become '?',
+ * and what goes over max bytes is replaced by three dots. For logs and errors only, where losing the tail is
+ * the aim. */
 void buf_printable(struct buf *b, const char *text, size_t len, size_t max);
 
 #endif

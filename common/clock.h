@@ -1,6 +1,7 @@
 /* Time. Intervals are measured on a monotonic clock that goes on through suspend; expiry is wall time.
  *
- * Nothing else in the project asks the system what time it is, so a test build can put made-up time behind this. */
+ * Nothing else in the project asks the system what time it is, so a test build can put made-up time behind
+ * this. */
 #ifndef POD_IDENTITY_CLOCK_H
 #define POD_IDENTITY_CLOCK_H
 

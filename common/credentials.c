@@ -6,8 +6,8 @@
 #include "common/timefmt.h"
 #include "common/wipe.h"
 
-/* Keys and tokens are visible ASCII without quotes, backslashes or blanks: so no rendering needs to escape them, and
- * none of them can add a line to a file or a header to an answer. */
+/* Keys and tokens are visible ASCII without quotes, backslashes or blanks: so no rendering needs to escape
+ * them, and none of them can add a line to a file or a header to an answer. */
 static enum err copy_secret(const struct json *value, char *out, size_t cap) {
     if (value == NULL || json_is_null(value))
         return ERR_MISSING;
@@ -42,7 +42,8 @@ static enum err copy_account(const struct json *value, char out[CREDENTIALS_ACCO
         return ERR_OK;
     if (text == NULL)
         return ERR_TYPE;
-    if (strlen(text) != CREDENTIALS_ACCOUNT_MAX - 1 || strspn(text, "0123456789") != CREDENTIALS_ACCOUNT_MAX - 1)
+    if (strlen(text) != CREDENTIALS_ACCOUNT_MAX - 1 ||
+        strspn(text, "0123456789") != CREDENTIALS_ACCOUNT_MAX - 1)
         return ERR_SYNTAX;
     memcpy(out, text, CREDENTIALS_ACCOUNT_MAX);
     return ERR_OK;
@@ -58,8 +59,8 @@ static enum err read_fields(const struct json *root, struct credentials *out, co
     } parts[] = {
         {"AccessKeyId",
          copy_secret(json_get(root, "AccessKeyId"), out->access_key_id, sizeof out->access_key_id)},
-        {"SecretAccessKey",
-         copy_secret(json_get(root, "SecretAccessKey"), out->secret_access_key, sizeof out->secret_access_key)},
+        {"SecretAccessKey", copy_secret(json_get(root, "SecretAccessKey"), out->secret_access_key,
+                                        sizeof out->secret_access_key)},
         {"Token", copy_secret(json_get(root, "Token"), out->session_token, sizeof out->session_token)},
         {"Expiration", copy_expiration(json_get(root, "Expiration"), &out->expires_ms)},
         {"AccountId", copy_account(json_get(root, "AccountId"), out->account_id)},

@@ -9,8 +9,8 @@
 #include "common/buf.h"
 #include "common/err.h"
 
-/* Sizes with their NUL. IAM says 16 to 128 characters for a key id, and no limit for a session token. The limit here
- * keeps every rendering under the 10,000 bytes above which the AWS CRT refuses an answer. */
+/* Sizes with their NUL. IAM says 16 to 128 characters for a key id, and no limit for a session token. The
+ * limit here keeps every rendering under the 10,000 bytes above which the AWS CRT refuses an answer. */
 #define CREDENTIALS_KEY_ID_MAX 129
 #define CREDENTIALS_SECRET_MAX 129
 #define CREDENTIALS_TOKEN_MAX 8193
@@ -26,9 +26,9 @@ struct credentials {
 };
 
 /* Reads a container-credentials answer: {"AccessKeyId","SecretAccessKey","Token","Expiration"[,"AccountId"]}.
- * On an error *out is wiped and `field` is set to the part that is wrong: static text, no content of the answer.
- * ERR_EMPTY, ERR_SYNTAX, ERR_TOO_DEEP (not JSON); ERR_MISSING, ERR_TYPE, ERR_EMPTY, ERR_TOO_LONG, ERR_CONTROL,
- * ERR_RANGE (a field). An unusable AccountId is an error as well. */
+ * On an error *out is wiped and `field` is set to the part that is wrong: static text, no content of the
+ * answer. ERR_EMPTY, ERR_SYNTAX, ERR_TOO_DEEP (not JSON); ERR_MISSING, ERR_TYPE, ERR_EMPTY, ERR_TOO_LONG,
+ * ERR_CONTROL, ERR_RANGE (a field). An unusable AccountId is an error as well. */
 enum err credentials_parse(const char *json, size_t len, struct credentials *out, const char **field);
 
 void credentials_wipe(struct credentials *c);

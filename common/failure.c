@@ -48,12 +48,12 @@ void failure_remedy(struct failure *f, const char *format, ...) {
 }
 
 static bool secret_alphabet(char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/' ||
-           c == '=' || c == '_' || c == '-' || c == '.';
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
+           c == '/' || c == '=' || c == '_' || c == '-' || c == '.';
 }
 
-/* Tokens begin "eyJ" (base64 of '{"'); secret keys have 40 characters of mixed case with digits, session tokens more.
- * Request ids (36, lower case) and ARNs (cut by ':') are not caught, and are worth reading. */
+/* Tokens begin "eyJ" (base64 of '{"'); secret keys have 40 characters of mixed case with digits, session
+ * tokens more. Request ids (36, lower case) and ARNs (cut by ':') are not caught, and are worth reading. */
 static bool looks_secret(const char *run, size_t len) {
     enum { JWT_LEAST = 16, KEY_LEAST = 40 };
     if (len >= JWT_LEAST && memcmp(run, "eyJ", 3) == 0)

@@ -17,7 +17,8 @@ static void on_response(void *context, const struct http_response *response) {
     report(f, source_result(f->source, response, clock_now(), &f->credentials, &f->failure), response);
 }
 
-void fetch_start(struct fetch *fetch, struct source *source, int64_t timeout_ms, fetch_done *done, void *context) {
+void fetch_start(struct fetch *fetch, struct source *source, int64_t timeout_ms, fetch_done *done,
+                 void *context) {
     struct http_request request;
     fetch->source = source;
     fetch->done = done;

@@ -11,8 +11,9 @@
 #include "common/timefmt.h"
 #include "common/wipe.h"
 
-#define RETRY_AFTER_MAX_S 86400 /* what is longer is a mistake of the server; the refresh engine caps it further */
-#define RECEIVE_BUFFER 4096     /* answers are small; libcurl's default of 16 kB would stay resident */
+#define RETRY_AFTER_MAX_S                                                                                    \
+    86400 /* what is longer is a mistake of the server; the refresh engine caps it further */
+#define RECEIVE_BUFFER 4096 /* answers are small; libcurl's default of 16 kB would stay resident */
 
 static CURLM *multi;
 static struct http_hooks hooks;
@@ -214,7 +215,8 @@ static int on_timer(CURLM *m, long delay_ms, void *context) {
 }
 
 enum err http_open(const struct http_hooks *given) {
-    if (curl_global_init_mem(CURL_GLOBAL_NOTHING, malloc, wiping_free, wiping_realloc, strdup, calloc) != CURLE_OK)
+    if (curl_global_init_mem(CURL_GLOBAL_NOTHING, malloc, wiping_free, wiping_realloc, strdup, calloc) !=
+        CURLE_OK)
         return ERR_SYSTEM;
     multi = curl_multi_init();
     if (multi == NULL)
@@ -281,7 +283,8 @@ static void set_options(struct http_transfer *t, const struct http_request *requ
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
 }
 
-enum err http_start(struct http_transfer *t, const struct http_request *request, http_done *done, void *context) {
+enum err http_start(struct http_transfer *t, const struct http_request *request, http_done *done,
+                    void *context) {
     http_cancel(t);
     t->done = done;
     t->context = context;
@@ -306,7 +309,8 @@ void http_cancel(struct http_transfer *t) {
 
 void http_socket(int fd, int events) {
     int running;
-    int mask = ((events & HTTP_READ) != 0 ? CURL_CSELECT_IN : 0) | ((events & HTTP_WRITE) != 0 ? CURL_CSELECT_OUT : 0);
+    int mask = ((events & HTTP_READ) != 0 ? CURL_CSELECT_IN : 0) |
+               ((events & HTTP_WRITE) != 0 ? CURL_CSELECT_OUT : 0);
     curl_multi_socket_action(multi, fd, mask, &running);
     collect();
 }

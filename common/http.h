@@ -1,8 +1,9 @@
-/* The HTTP client (the only file that knows libcurl): bounded in time, headers and body, never redirected, and never
- * sent through a proxy where the caller says that the server is local.
+/* The HTTP client (the only file that knows libcurl): bounded in time, headers and body, never redirected,
+ * and never sent through a proxy where the caller says that the server is local.
  *
- * Two ways to drive it: an event loop registers hooks once and forwards socket and timer events, or a program without
- * a loop calls http_wait(). Everything that libcurl frees is wiped first, since it held headers with tokens. */
+ * Two ways to drive it: an event loop registers hooks once and forwards socket and timer events, or a program
+ * without a loop calls http_wait(). Everything that libcurl frees is wiped first, since it held headers with
+ * tokens. */
 #ifndef POD_IDENTITY_HTTP_H
 #define POD_IDENTITY_HTTP_H
 
@@ -12,26 +13,26 @@
 
 #include "common/err.h"
 
-#define HTTP_BODY_MAX 16384        /* the largest legal answer here is 10,000 bytes */
-#define HTTP_HEADERS_MAX 16384     /* all header lines of an answer together; servers send under 1 kB */
+#define HTTP_BODY_MAX 16384    /* the largest legal answer here is 10,000 bytes */
+#define HTTP_HEADERS_MAX 16384 /* all header lines of an answer together; servers send under 1 kB */
 #define HTTP_REQUEST_HEADERS_MAX 12
 #define HTTP_HEADER_LINE_MAX 69632 /* a token of TOKEN_FILE_MAX with its header's name */
 #define HTTP_DETAIL_MAX 160
 
 enum http_result {
-    HTTP_ANSWERED,       /* a whole answer, whatever its status */
-    HTTP_REFUSED,        /* the connection was refused */
-    HTTP_CONNECT_TIMEOUT,/* no answer to the attempt to connect */
-    HTTP_ANSWER_TIMEOUT, /* connected, and no whole answer in time */
-    HTTP_NO_ROUTE,       /* network or host unreachable */
-    HTTP_NO_FAMILY,      /* this machine has no address of that family */
-    HTTP_NO_NAME,        /* the host name could not be resolved */
-    HTTP_NO_ANSWER,      /* connected, and closed or reset before a byte of an answer came */
-    HTTP_CUT_SHORT,      /* the answer began, and ended before it was whole */
-    HTTP_NOT_HTTP,       /* what came is no HTTP */
-    HTTP_TOO_LARGE,      /* headers or body over the limit */
-    HTTP_TLS,            /* TLS failed: detail says how */
-    HTTP_FAILED          /* anything else: detail says what */
+    HTTP_ANSWERED,        /* a whole answer, whatever its status */
+    HTTP_REFUSED,         /* the connection was refused */
+    HTTP_CONNECT_TIMEOUT, /* no answer to the attempt to connect */
+    HTTP_ANSWER_TIMEOUT,  /* connected, and no whole answer in time */
+    HTTP_NO_ROUTE,        /* network or host unreachable */
+    HTTP_NO_FAMILY,       /* this machine has no address of that family */
+    HTTP_NO_NAME,         /* the host name could not be resolved */
+    HTTP_NO_ANSWER,       /* connected, and closed or reset before a byte of an answer came */
+    HTTP_CUT_SHORT,       /* the answer began, and ended before it was whole */
+    HTTP_NOT_HTTP,        /* what came is no HTTP */
+    HTTP_TOO_LARGE,       /* headers or body over the limit */
+    HTTP_TLS,             /* TLS failed: detail says how */
+    HTTP_FAILED           /* anything else: detail says what */
 };
 
 struct http_header {
@@ -45,27 +46,28 @@ struct http_request {
     size_t header_count; /* at most HTTP_REQUEST_HEADERS_MAX */
     const void *body;    /* NULL: no body. Must live until the transfer ends */
     size_t body_len;
-    bool local;          /* never through a proxy */
+    bool local; /* never through a proxy */
     int64_t connect_timeout_ms, total_timeout_ms;
 };
 
 struct http_response {
     enum http_result result;
-    int status;                    /* 0 unless HTTP_ANSWERED */
-    const char *body;              /* NUL-terminated for convenience; may hold NULs of its own */
+    int status;       /* 0 unless HTTP_ANSWERED */
+    const char *body; /* NUL-terminated for convenience; may hold NULs of its own */
     size_t body_len;
-    int64_t retry_after_ms;        /* 0 if the answer did not say */
-    int64_t date_s;                /* the server's clock, 0 if it did not say */
+    int64_t retry_after_ms; /* 0 if the answer did not say */
+    int64_t date_s;         /* the server's clock, 0 if it did not say */
     int64_t elapsed_ms;
-    char detail[HTTP_DETAIL_MAX];  /* for all but HTTP_ANSWERED: what libcurl or the system said */
+    char detail[HTTP_DETAIL_MAX]; /* for all but HTTP_ANSWERED: what libcurl or the system said */
 };
 
 struct http_transfer;
-/* Called once for each started transfer, unless it is cancelled. The response is valid, and the transfer may not be
- * started anew, only until this returns; both are wiped then. */
+/* Called once for each started transfer, unless it is cancelled. The response is valid, and the transfer may
+ * not be started anew, only until this returns; both are wiped then. */
 typedef void http_done(void *context, const struct http_response *response);
 
-/* Storage for one request under way; zero it once, then it can be used again and again. Fields are private. */
+/* Storage for one request under way; zero it once, then it can be used again and again. Fields are private.
+ */
 struct http_transfer {
     void *easy, *header_list;
     http_done *done;
@@ -84,12 +86,14 @@ struct http_hooks {
     void *context;
 };
 
-/* Once, before anything else. hooks may be NULL (then http_wait() drives), and is copied. ERR_SYSTEM: out of memory. */
+/* Once, before anything else. hooks may be NULL (then http_wait() drives), and is copied. ERR_SYSTEM: out of
+ * memory. */
 enum err http_open(const struct http_hooks *hooks);
 void http_close(void);
 
 /* Everything in the request but the body is copied. ERR_SYSTEM if it cannot even begin. */
-enum err http_start(struct http_transfer *transfer, const struct http_request *request, http_done *done, void *context);
+enum err http_start(struct http_transfer *transfer, const struct http_request *request, http_done *done,
+                    void *context);
 void http_cancel(struct http_transfer *transfer); /* harmless if it is not under way */
 
 void http_socket(int fd, int events);

@@ -30,8 +30,8 @@ static bool is_remark(struct line l) {
     return i == l.len || l.at[i] == '#' || l.at[i] == ';';
 }
 
-/* "[name]" at the very start of a line, with blanks allowed within the brackets, as the SDKs read it. An indented
- * bracket is a continuation of a value. */
+/* "[name]" at the very start of a line, with blanks allowed within the brackets, as the SDKs read it. An
+ * indented bracket is a continuation of a value. */
 static bool is_section(struct line l) {
     return l.len > 0 && l.at[0] == '[';
 }
@@ -54,7 +54,8 @@ static void put_section(struct buf *out, const char *profile, const char *body) 
     buf_str(out, body);
 }
 
-enum err ini_replace_profile(const char *in, size_t len, const char *profile, const char *body, struct buf *out) {
+enum err ini_replace_profile(const char *in, size_t len, const char *profile, const char *body,
+                             struct buf *out) {
     const char *end = in + len;
     if (len > 0 && memchr(in, '\0', len) != NULL)
         return ERR_CONTROL;

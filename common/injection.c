@@ -3,9 +3,11 @@
 #include <string.h>
 
 #define VALUE_SHOWN 200 /* of a variable, in a message */
-#define RECREATE_REMEDY                                                                                                \
-    "the webhook acts only when a pod is created, so restarting this container cannot help: check the association "    \
-    "(aws eks list-pod-identity-associations --cluster-name CLUSTER) and the pod's serviceAccountName, then delete "   \
+#define RECREATE_REMEDY                                                                                      \
+    "the webhook acts only when a pod is created, so restarting this container cannot help: check the "      \
+    "association "                                                                                           \
+    "(aws eks list-pod-identity-associations --cluster-name CLUSTER) and the pod's serviceAccountName, "     \
+    "then delete "                                                                                           \
     "the pod so that it is created anew"
 
 static bool set(const char *value) {
@@ -26,7 +28,8 @@ static enum reason not_injected(bool web_identity, struct failure *f) {
     struct buf m = failure_begin(f, REASON_NOT_INJECTED);
     f->permanent = true;
     if (web_identity)
-        buf_str(&m, "IRSA was injected (" INJECTION_ROLE_ARN " and " INJECTION_WEB_TOKEN_FILE " are set), EKS Pod Identity was "
+        buf_str(&m, "IRSA was injected (" INJECTION_ROLE_ARN " and " INJECTION_WEB_TOKEN_FILE
+                    " are set), EKS Pod Identity was "
                     "not (" INJECTION_URI " is not set)");
     else
         buf_str(&m, "neither EKS Pod Identity (" INJECTION_URI ") nor IRSA (" INJECTION_WEB_TOKEN_FILE
@@ -39,9 +42,11 @@ static enum reason half_a_pair(const char *there, const char *missing, struct fa
     struct buf m = failure_begin(f, REASON_INJECTION_INVALID);
     f->permanent = true;
     buf_fmt(&m, "%s is set and %s is not: half of the pair that EKS Pod Identity injects", there, missing);
-    failure_remedy(f, "remove %s from this container's env: the webhook injects neither if one of the two is there "
-                      "already; then delete the pod so that it is created anew",
-                   there);
+    failure_remedy(
+        f,
+        "remove %s from this container's env: the webhook injects neither if one of the two is there "
+        "already; then delete the pod so that it is created anew",
+        there);
     return f->reason;
 }
 
@@ -51,8 +56,10 @@ static enum reason bad_uri(const char *value, const char *why, struct failure *f
     put_variable(&m, INJECTION_URI, value);
     buf_str(&m, " cannot be used: ");
     buf_str(&m, why);
-    failure_remedy(f, "remove the variable from the container's env and let the webhook inject it "
-                      "(http://169.254.170.23/v1/credentials, or http://[fd00:ec2::23]/v1/credentials on IPv6 clusters)");
+    failure_remedy(
+        f,
+        "remove the variable from the container's env and let the webhook inject it "
+        "(http://169.254.170.23/v1/credentials, or http://[fd00:ec2::23]/v1/credentials on IPv6 clusters)");
     return f->reason;
 }
 
@@ -100,10 +107,11 @@ enum reason injection_read(injection_getenv *lookup, struct injection *out, stru
     if (e != ERR_OK)
         return bad_uri(uri, uri_complaint(e), failure);
     if (!uri_allowed_by_sdks(&out->uri))
-        return bad_uri(uri,
-                       "over plain http, AWS SDKs send the token only to 169.254.170.23, [fd00:ec2::23], 169.254.170.2 "
-                       "and loopback addresses, given as numbers",
-                       failure);
+        return bad_uri(
+            uri,
+            "over plain http, AWS SDKs send the token only to 169.254.170.23, [fd00:ec2::23], 169.254.170.2 "
+            "and loopback addresses, given as numbers",
+            failure);
     enum reason reason = check_path(path, out, failure);
     out->pod_identity = reason == REASON_OK;
     return reason;

@@ -27,8 +27,9 @@ struct injection {
     char token_path[INJECTION_PATH_MAX];
 };
 
-/* REASON_OK with pod_identity set; or REASON_NOT_INJECTED (neither; or IRSA only, which web_identity tells), or
- * REASON_INJECTION_INVALID (half a pair, an unusable URI or path, a host to which no SDK would send the token). */
+/* REASON_OK with pod_identity set; or REASON_NOT_INJECTED (neither; or IRSA only, which web_identity tells),
+ * or REASON_INJECTION_INVALID (half a pair, an unusable URI or path, a host to which no SDK would send the
+ * token). */
 enum reason injection_read(injection_getenv *lookup, struct injection *out, struct failure *failure);
 
 #endif

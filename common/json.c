@@ -27,8 +27,8 @@ static void arena_give_back(void *p) {
     (void)p;
 }
 
-/* cJSON's own limit on depth gives the same error as a syntax error, and "\u0000" ends its strings early: both are
- * looked for here first, so that the first is named and the second refused. */
+/* cJSON's own limit on depth gives the same error as a syntax error, and "\u0000" ends its strings early:
+ * both are looked for here first, so that the first is named and the second refused. */
 static enum err scan(const char *text, size_t len) {
     size_t depth = 0, content = 0;
     bool in_string = false;

@@ -1,8 +1,8 @@
 /* Reading JSON (the only file that knows cJSON).
  *
  * One document is open at a time. Everything that the parser allocates comes from one fixed arena, which
- * json_close() wipes: nothing of a document with secrets in it stays behind, and no input makes the process grow.
- * Not for use by several threads. */
+ * json_close() wipes: nothing of a document with secrets in it stays behind, and no input makes the process
+ * grow. Not for use by several threads. */
 #ifndef POD_IDENTITY_JSON_H
 #define POD_IDENTITY_JSON_H
 
@@ -12,9 +12,11 @@
 
 #include "common/err.h"
 
-#define JSON_INPUT_MAX 16384 /* above every answer and token claim that is legal here (10,000 bytes, see credentials.h) */
-#define JSON_DEPTH_MAX 16    /* real documents stay under 5; each level costs the parser stack */
-#define JSON_ARENA_SIZE 65536 /* nodes and copied strings of a document of JSON_INPUT_MAX that is not made to be costly */
+#define JSON_INPUT_MAX                                                                                       \
+    16384 /* above every answer and token claim that is legal here (10,000 bytes, see credentials.h) */
+#define JSON_DEPTH_MAX 16 /* real documents stay under 5; each level costs the parser stack */
+#define JSON_ARENA_SIZE                                                                                      \
+    65536 /* nodes and copied strings of a document of JSON_INPUT_MAX that is not made to be costly */
 
 struct json; /* a value within the open document; valid until json_close() */
 
@@ -28,7 +30,8 @@ bool json_is_object(const struct json *value);
 bool json_is_array(const struct json *value);
 bool json_is_null(const struct json *value);
 
-/* The member of that exact name, the first if it is repeated; NULL if there is none, or value is NULL or no object. */
+/* The member of that exact name, the first if it is repeated; NULL if there is none, or value is NULL or no
+ * object. */
 const struct json *json_get(const struct json *value, const char *name);
 /* Element or member i, or NULL past the end. */
 const struct json *json_item(const struct json *value, size_t i);

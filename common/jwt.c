@@ -37,7 +37,8 @@ static enum err copy_audiences(const struct json *value, struct jwt_claims *out)
     }
     if (!json_is_array(value))
         return ERR_TYPE;
-    for (const struct json *item; (item = json_item(value, out->audience_count)) != NULL; out->audience_count++) {
+    for (const struct json *item; (item = json_item(value, out->audience_count)) != NULL;
+         out->audience_count++) {
         if (out->audience_count == JWT_AUDIENCES_MAX)
             return ERR_TOO_LONG;
         enum err e = copy_text(item, out->audiences[out->audience_count]);

@@ -97,13 +97,15 @@ static uint32_t hash_text(const char *text) {
     return hash;
 }
 
-void log_failing(struct log_repeat *state, enum log_level level, const char *event, const char *text) {
-    uint32_t hash = hash_text(text);
-    bool same = state->failing && state->text_hash == hash;
+void log_failing(struct log_repeat *state, enum log_level level, const char *event, const char *key,
+                 const char *text) {
+    uint32_t hash = hash_text(key);
+    bool same = state->failing && state->key_hash == hash;
     state->times = state->failing ? state->times + 1 : 1;
     state->failing = true;
-    state->text_hash = hash;
-    LOG(same ? LOG_DEBUG : level, event, LOG_TEXT("reason", text), LOG_NUMBER("times", state->times));
+    state->key_hash = hash;
+    LOG(same ? LOG_DEBUG : level, event, LOG_TEXT("reason", key), LOG_TEXT("error", text),
+        LOG_NUMBER("times", state->times));
 }
 
 void log_mended(struct log_repeat *state, const char *event) {

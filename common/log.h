@@ -1,7 +1,7 @@
 /* The log: one line an event on standard error, logfmt or JSON.
  *
- * The caller names the event and its fields; the log takes no free text that could hold a secret, and the values of
- * fields are quoted and bounded here. errno survives every call. */
+ * The caller names the event and its fields; the log takes no free text that could hold a secret, and the
+ * values of fields are quoted and bounded here. errno survives every call. */
 #ifndef POD_IDENTITY_LOG_H
 #define POD_IDENTITY_LOG_H
 
@@ -11,7 +11,8 @@
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 enum log_format { LOG_LOGFMT, LOG_JSON };
 
-#define LOG_LINE_MAX 2048 /* a line that would be longer loses its last fields and says so with truncated=true */
+#define LOG_LINE_MAX                                                                                         \
+    2048 /* a line that would be longer loses its last fields and says so with truncated=true */
 
 struct log_field {
     const char *key;  /* lower case, no blanks */
@@ -31,14 +32,17 @@ bool log_enabled(enum log_level level);
 void log_event(enum log_level level, const char *event, const struct log_field *fields);
 #define LOG(level, event, ...) log_event((level), (event), (const struct log_field[]){__VA_ARGS__, LOG_END})
 
-/* An error that may come again and again: logged at `level` when it is new or its text has changed, at debug while it
- * lasts, and its end once, at info. One struct for each thing that can go wrong, zeroed at the start. */
+/* An error that may come again and again: logged at `level` when it is new or its key has changed, at debug
+ * while it lasts, and its end once, at info. The key tells one kind of failure from another where the text
+ * differs each time (a duration, a request id). One struct for each thing that can go wrong, zeroed at the
+ * start. */
 struct log_repeat {
     bool failing;
-    uint32_t text_hash;
+    uint32_t key_hash;
     int64_t times;
 };
-void log_failing(struct log_repeat *state, enum log_level level, const char *event, const char *text);
+void log_failing(struct log_repeat *state, enum log_level level, const char *event, const char *key,
+                 const char *text);
 void log_mended(struct log_repeat *state, const char *event);
 
 #endif

@@ -60,8 +60,10 @@ static bool on_command_line(const struct option_spec *spec, int argc, char **arg
     return false;
 }
 
-/* Variables whose option is on the command line are not looked at: the option replaces all of their values. */
-static bool read_environment(const struct options *o, int argc, char **argv, void *config, struct buf *problem) {
+/* Variables whose option is on the command line are not looked at: the option replaces all of their values.
+ */
+static bool read_environment(const struct options *o, int argc, char **argv, void *config,
+                             struct buf *problem) {
     for (const struct option_spec *spec = o->specs; spec->name != NULL; spec++) {
         char name[ENVIRONMENT_NAME_MAX];
         if (on_command_line(spec, argc, argv))
@@ -86,7 +88,8 @@ static const struct option_spec *find(const struct options *o, const char *name,
     return NULL;
 }
 
-/* One option of the command line; *next is the word behind it, and is set to NULL if it was used as the value. */
+/* One option of the command line; *next is the word behind it, and is set to NULL if it was used as the
+ * value. */
 static bool read_option(const struct options *o, const char *word, const char **next, void *config,
                         struct buf *problem) {
     size_t len = strcspn(word + 2, "=");
@@ -198,7 +201,8 @@ void options_help(const struct options *options, struct buf *out) {
         put_option(out, spec->name, spec->value_name, spec->help, spec->default_text);
     put_option(out, "help", NULL, "print this and exit", NULL);
     put_option(out, "version", NULL, "print the versions of this program and its libraries and exit", NULL);
-    buf_str(out, "\nEvery option can also be given in the environment: --some-name as POD_IDENTITY_SOME_NAME; the option wins.\n"
+    buf_str(out, "\nEvery option can also be given in the environment: --some-name as "
+                 "POD_IDENTITY_SOME_NAME; the option wins.\n"
                  "Durations: 500ms, 5s, 2m, 1h.\n");
     if (options->epilogue != NULL) {
         buf_char(out, '\n');

@@ -1,7 +1,8 @@
 /* Command line options as a table: parsing, environment variables and --help all come from it.
  *
  * Every option "--some-name" can also be given as POD_IDENTITY_SOME_NAME; the option wins. "--name=value" and
- * "--name value" are the same; a flag takes no value on the command line and true, false, 1, 0, on or off in the environment. */
+ * "--name value" are the same; a flag takes no value on the command line and true, false, 1, 0, on or off in
+ * the environment. */
 #ifndef POD_IDENTITY_OPTIONS_H
 #define POD_IDENTITY_OPTIONS_H
 
@@ -11,8 +12,8 @@
 
 #include "common/buf.h"
 
-#define OPTIONS_VALUE_MAX 4096   /* a path is the longest thing that an option takes */
-#define OPTIONS_REPEAT_MAX 16    /* values of an option that may be repeated */
+#define OPTIONS_VALUE_MAX 4096 /* a path is the longest thing that an option takes */
+#define OPTIONS_REPEAT_MAX 16  /* values of an option that may be repeated */
 #define OPTIONS_PROBLEM_MAX 1024
 
 /* Takes the value; false if it is none, with the reason in words that fit behind "--name=value: ". */
@@ -28,20 +29,22 @@ struct option_spec {
 };
 
 struct options {
-    const char *program;              /* "pod-identity-init" */
-    const char *synopsis;             /* what follows "Usage: PROGRAM " */
-    const char *about;                /* a paragraph */
-    const char *epilogue;             /* a paragraph at the end of --help, or NULL */
-    const struct option_spec *specs;  /* ends with a spec whose name is NULL */
+    const char *program;             /* "pod-identity-init" */
+    const char *synopsis;            /* what follows "Usage: PROGRAM " */
+    const char *about;               /* a paragraph */
+    const char *epilogue;            /* a paragraph at the end of --help, or NULL */
+    const struct option_spec *specs; /* ends with a spec whose name is NULL */
 };
 
 enum options_result { OPTIONS_OK, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_USAGE };
 
-/* Reads the environment first, then argv (argc and argv as main() got them, argv[0] skipped), and calls `take` on
- * config. Words that are no options are put into operands (at most operand_max; more is a usage error). On OPTIONS_USAGE
- * problem holds one line that names option, value and reason. --help and --version end the reading at once. */
+/* Reads the environment first, then argv (argc and argv as main() got them, argv[0] skipped), and calls
+ * `take` on config. Words that are no options are put into operands (at most operand_max; more is a usage
+ * error). On OPTIONS_USAGE problem holds one line that names option, value and reason. --help and --version
+ * end the reading at once. */
 enum options_result options_read(const struct options *options, int argc, char **argv, void *config,
-                                 const char **operands, size_t operand_max, size_t *operand_count, struct buf *problem);
+                                 const char **operands, size_t operand_max, size_t *operand_count,
+                                 struct buf *problem);
 
 /* The text of --help, made from the table. */
 void options_help(const struct options *options, struct buf *out);

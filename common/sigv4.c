@@ -13,8 +13,8 @@ struct slice {
 };
 
 static bool unreserved(char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-           c == '.' || c == '~';
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.' || c == '~';
 }
 
 static void put_encoded(struct buf *out, char c) {
@@ -149,7 +149,8 @@ static int compare_names(const char *a, const char *b) {
 }
 
 /* Stable, so that values of a repeated name stay in the order of arrival. */
-static enum err sort_headers(const struct sigv4_request *r, const struct sigv4_header *sorted[SIGV4_HEADERS_MAX]) {
+static enum err sort_headers(const struct sigv4_request *r,
+                             const struct sigv4_header *sorted[SIGV4_HEADERS_MAX]) {
     if (r->header_count > SIGV4_HEADERS_MAX)
         return ERR_TOO_LONG;
     for (size_t n = 0; n < r->header_count; n++) {
@@ -244,7 +245,8 @@ static void put_scope(struct buf *out, const struct sigv4_scope *scope) {
     buf_str(out, "/aws4_request");
 }
 
-void sigv4_string_to_sign(const struct sigv4_scope *scope, const char *canonical, size_t len, struct buf *out) {
+void sigv4_string_to_sign(const struct sigv4_scope *scope, const char *canonical, size_t len,
+                          struct buf *out) {
     char stamp[TIME_BASIC_MAX];
     unsigned char hash[HASH_SIZE];
     char hex[HASH_HEX_SIZE];
@@ -259,7 +261,8 @@ void sigv4_string_to_sign(const struct sigv4_scope *scope, const char *canonical
     buf_str(out, hex);
 }
 
-void sigv4_signature(const struct sigv4_scope *scope, const char *to_sign, size_t len, char out[HASH_HEX_SIZE]) {
+void sigv4_signature(const struct sigv4_scope *scope, const char *to_sign, size_t len,
+                     char out[HASH_HEX_SIZE]) {
     char stamp[TIME_BASIC_MAX];
     time_format_basic(scope->unix_s, stamp);
     char first[sizeof "AWS4" + SIGV4_SECRET_MAX];
@@ -277,7 +280,8 @@ void sigv4_signature(const struct sigv4_scope *scope, const char *to_sign, size_
     wipe(key, sizeof key);
 }
 
-enum err sigv4_authorization(const struct sigv4_scope *scope, const struct sigv4_request *request, struct buf *out) {
+enum err sigv4_authorization(const struct sigv4_scope *scope, const struct sigv4_request *request,
+                             struct buf *out) {
     static char storage[SIGV4_CANONICAL_MAX];
     struct buf canonical = BUF(storage);
     enum err e = sigv4_canonical_request(request, &canonical);

@@ -1,7 +1,7 @@
 /* AWS Signature Version 4, signing in the headers.
  *
- * Source: IAM User Guide, "Create a signed AWS API request"; tested against the public test suite of awslabs/aws-c-auth
- * in all three stages. The caller provides all storage; nothing is sent from here. */
+ * Source: IAM User Guide, "Create a signed AWS API request"; tested against the public test suite of
+ * awslabs/aws-c-auth in all three stages. The caller provides all storage; nothing is sent from here. */
 #ifndef POD_IDENTITY_SIGV4_H
 #define POD_IDENTITY_SIGV4_H
 
@@ -28,7 +28,8 @@ struct sigv4_request {
     const char *method; /* upper case */
     const char *path;   /* as sent, without the query; "" stands for "/" */
     const char *query;  /* as sent, without '?'; "" if none */
-    const struct sigv4_header *headers; /* exactly those to be signed: host, x-amz-date, x-amz-security-token, … */
+    const struct sigv4_header
+        *headers; /* exactly those to be signed: host, x-amz-date, x-amz-security-token, … */
     size_t header_count;
     const void *body;
     size_t body_len;
@@ -46,10 +47,13 @@ struct sigv4_scope {
 /* The three stages, each usable alone. out is a builder of at least the sizes above.
  * ERR_TOO_LONG: too many headers or parameters, or out is full. */
 enum err sigv4_canonical_request(const struct sigv4_request *request, struct buf *out);
-void sigv4_string_to_sign(const struct sigv4_scope *scope, const char *canonical, size_t len, struct buf *out);
-void sigv4_signature(const struct sigv4_scope *scope, const char *to_sign, size_t len, char out[HASH_HEX_SIZE]);
+void sigv4_string_to_sign(const struct sigv4_scope *scope, const char *canonical, size_t len,
+                          struct buf *out);
+void sigv4_signature(const struct sigv4_scope *scope, const char *to_sign, size_t len,
+                     char out[HASH_HEX_SIZE]);
 
 /* All at once: the value of the Authorization header. Scratch memory with what was signed is wiped. */
-enum err sigv4_authorization(const struct sigv4_scope *scope, const struct sigv4_request *request, struct buf *out);
+enum err sigv4_authorization(const struct sigv4_scope *scope, const struct sigv4_request *request,
+                             struct buf *out);
 
 #endif

@@ -36,7 +36,7 @@ void source_forget(struct source *source) {
     token_wipe(&source->token);
 }
 
-enum reason source_result(const struct source *source, const struct http_response *response, struct moment now,
-                          struct credentials *out, struct failure *failure) {
+enum reason source_result(const struct source *source, const struct http_response *response,
+                          struct moment now, struct credentials *out, struct failure *failure) {
     return agent_result(&source->injection.uri, response, now, out, failure);
 }

@@ -22,8 +22,8 @@ struct source {
     struct http_header headers[2];
 };
 
-/* Finds out from the environment where to ask. REASON_NOT_INJECTED or REASON_INJECTION_INVALID with *failure if there
- * is nothing usable; these are permanent. Nothing is opened or sent. */
+/* Finds out from the environment where to ask. REASON_NOT_INJECTED or REASON_INJECTION_INVALID with *failure
+ * if there is nothing usable; these are permanent. Nothing is opened or sent. */
 enum reason source_open(struct source *source, enum source_kind wanted, injection_getenv *lookup,
                         struct failure *failure);
 
@@ -31,7 +31,7 @@ enum reason source_open(struct source *source, enum source_kind wanted, injectio
 enum reason source_request(struct source *source, struct http_request *out, struct failure *failure);
 void source_forget(struct source *source);
 
-enum reason source_result(const struct source *source, const struct http_response *response, struct moment now,
-                          struct credentials *out, struct failure *failure);
+enum reason source_result(const struct source *source, const struct http_response *response,
+                          struct moment now, struct credentials *out, struct failure *failure);
 
 #endif

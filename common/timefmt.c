@@ -56,7 +56,8 @@ static enum err civil_to_unix(const struct civil *c, int64_t *unix_s) {
         return ERR_RANGE;
     if (c->hour > 23 || c->minute > 59 || c->second > 60)
         return ERR_RANGE;
-    *unix_s = days_from_civil(c->year, c->month, c->day) * DAY_S + c->hour * 3600 + c->minute * 60 + c->second;
+    *unix_s =
+        days_from_civil(c->year, c->month, c->day) * DAY_S + c->hour * 3600 + c->minute * 60 + c->second;
     return ERR_OK;
 }
 

@@ -10,8 +10,9 @@
 
 #define OPEN_ATTEMPTS 5 /* each follows the links anew; a rename by the kubelet takes microseconds */
 #define GROUPS_SHOWN 32
-#define FS_GROUP_REMEDY                                                                                                \
-    "set securityContext.fsGroup in the pod spec to a group of this container, so that the kubelet makes the token "   \
+#define FS_GROUP_REMEDY                                                                                      \
+    "set securityContext.fsGroup in the pod spec to a group of this container, so that the kubelet makes "   \
+    "the token "                                                                                             \
     "readable (0640), or run all containers of the pod as the same user"
 
 static int open_token(const char *path) {
@@ -45,17 +46,19 @@ static enum reason open_failed(const char *path, int error, struct failure *f) {
         buf_str(&m, "; ");
         put_process_ids(&m);
         if (stat(path, &st) == 0)
-            buf_fmt(&m, "; the file belongs to uid %u, gid %u, mode %04o", (unsigned)st.st_uid, (unsigned)st.st_gid,
-                    (unsigned)(st.st_mode & 07777));
+            buf_fmt(&m, "; the file belongs to uid %u, gid %u, mode %04o", (unsigned)st.st_uid,
+                    (unsigned)st.st_gid, (unsigned)(st.st_mode & 07777));
         else
             buf_str(&m, "; a folder on the way to it cannot be searched");
         failure_remedy(f, FS_GROUP_REMEDY);
     } else if (error == ENOENT && lstat(path, &st) == 0) {
         buf_str(&m, "; the path is a symbolic link whose target is missing (the projected volume is empty)");
-        failure_remedy(f, "see the pod's events for the projected volume (kubectl describe pod), then recreate the pod");
+        failure_remedy(
+            f, "see the pod's events for the projected volume (kubectl describe pod), then recreate the pod");
     } else {
-        failure_remedy(f, "check that the pod has a projected serviceAccountToken volume and that this container mounts "
-                          "it at that path (kubectl get pod -o yaml); a mutated pod has both, so recreate the pod");
+        failure_remedy(
+            f, "check that the pod has a projected serviceAccountToken volume and that this container mounts "
+               "it at that path (kubectl get pod -o yaml); a mutated pod has both, so recreate the pod");
     }
     return f->reason;
 }
@@ -63,7 +66,8 @@ static enum reason open_failed(const char *path, int error, struct failure *f) {
 static enum reason unreadable(const char *path, const char *what, struct failure *f) {
     struct buf m = failure_begin(f, REASON_TOKEN_UNREADABLE);
     buf_fmt(&m, "token file %s %s", path, what);
-    failure_remedy(f, "mount the projected serviceAccountToken volume there; nothing else may write to that path");
+    failure_remedy(
+        f, "mount the projected serviceAccountToken volume there; nothing else may write to that path");
     return f->reason;
 }
 
@@ -96,8 +100,10 @@ static enum reason check_text(const char *path, struct token *out, struct failur
         if (c > ' ' && c < 0x7F)
             continue;
         struct buf m = failure_begin(f, REASON_TOKEN_INVALID);
-        buf_fmt(&m, "token file %s holds byte 0x%02x at offset %zu: a token is one line of visible ASCII", path, c, i);
-        failure_remedy(f, "mount the projected serviceAccountToken volume there, and let nothing else write the file");
+        buf_fmt(&m, "token file %s holds byte 0x%02x at offset %zu: a token is one line of visible ASCII",
+                path, c, i);
+        failure_remedy(
+            f, "mount the projected serviceAccountToken volume there, and let nothing else write the file");
         return f->reason;
     }
     return REASON_OK;

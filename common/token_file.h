@@ -1,7 +1,8 @@
 /* Reading a service account token, afresh and by path each time.
  *
- * The kubelet publishes a token as ".../token -> ..data/token" and replaces "..data" by a rename, so a path may fail to
- * resolve for an instant: ENOENT is tried again before it is believed. Source: Kubernetes pkg/volume/util/atomic_writer.go. */
+ * The kubelet publishes a token as ".../token -> ..data/token" and replaces "..data" by a rename, so a path
+ * may fail to resolve for an instant: ENOENT is tried again before it is believed. Source: Kubernetes
+ * pkg/volume/util/atomic_writer.go. */
 #ifndef POD_IDENTITY_TOKEN_FILE_H
 #define POD_IDENTITY_TOKEN_FILE_H
 
@@ -16,9 +17,9 @@ struct token {
     size_t len;
 };
 
-/* Reads the file into *out, without one trailing newline (LF or CRLF). On a failure *out is wiped and *failure says why
- * (REASON_TOKEN_UNREADABLE, with uid, gid, owner and mode where permissions are the cause; REASON_TOKEN_INVALID
- * for a control character, which no HTTP header can carry). */
+/* Reads the file into *out, without one trailing newline (LF or CRLF). On a failure *out is wiped and
+ * *failure says why (REASON_TOKEN_UNREADABLE, with uid, gid, owner and mode where permissions are the cause;
+ * REASON_TOKEN_INVALID for a control character, which no HTTP header can carry). */
 enum reason token_file_read(const char *path, struct token *out, struct failure *failure);
 
 void token_wipe(struct token *token);

@@ -29,7 +29,8 @@ static enum uri_host classify_v6(const unsigned char a[16]) {
 }
 
 /* Splits "host", "host:port", "[v6]" or "[v6]:port". Without a port, *port stays as it is. */
-static enum err split_authority(const char *text, size_t len, char host[URI_HOST_MAX], bool *ipv6, uint16_t *port) {
+static enum err split_authority(const char *text, size_t len, char host[URI_HOST_MAX], bool *ipv6,
+                                uint16_t *port) {
     const char *end = text + len, *host_end;
     *ipv6 = len > 0 && text[0] == '[';
     if (*ipv6) {

@@ -15,11 +15,11 @@
 #define URI_HOST_MAX 254  /* a DNS name and its NUL */
 
 enum uri_host {
-    URI_HOST_NAME,       /* a DNS name; never resolved here */
-    URI_HOST_LOOPBACK,   /* 127.0.0.0/8, ::1 */
-    URI_HOST_ECS,        /* 169.254.170.2 */
-    URI_HOST_EKS_V4,     /* 169.254.170.23 */
-    URI_HOST_EKS_V6,     /* fd00:ec2::23 */
+    URI_HOST_NAME,         /* a DNS name; never resolved here */
+    URI_HOST_LOOPBACK,     /* 127.0.0.0/8, ::1 */
+    URI_HOST_ECS,          /* 169.254.170.2 */
+    URI_HOST_EKS_V4,       /* 169.254.170.23 */
+    URI_HOST_EKS_V6,       /* fd00:ec2::23 */
     URI_HOST_OTHER_ADDRESS /* any other numeric address */
 };
 
@@ -29,7 +29,7 @@ struct uri {
     char host[URI_HOST_MAX]; /* lower case, without brackets */
     bool ipv6;
     enum uri_host kind;
-    uint16_t port;   /* given, or 80 and 443 by scheme */
+    uint16_t port;    /* given, or 80 and 443 by scheme */
     const char *path; /* into text; "" if there is none. Holds the query. */
 };
 
@@ -37,14 +37,15 @@ struct uri {
  * ERR_EMPTY, ERR_TOO_LONG, ERR_CONTROL, ERR_RANGE (the port), ERR_MISSING (the host), ERR_SYNTAX. */
 enum err uri_parse(const char *text, struct uri *out);
 
-/* Whether AWS SDKs send the token there: https to any host, http to loopback and the three link-local addresses. */
+/* Whether AWS SDKs send the token there: https to any host, http to loopback and the three link-local
+ * addresses. */
 bool uri_allowed_by_sdks(const struct uri *uri);
 
 /* Link-local or loopback by number: never sent through a proxy. */
 bool uri_is_local(const struct uri *uri);
 
-/* A numeric listening address, "127.0.0.1:8080" or "[::1]:8080"; port 0 is allowed (any free one). Any address that
- * is not loopback, or a name, is ERR_RANGE; otherwise as above. */
+/* A numeric listening address, "127.0.0.1:8080" or "[::1]:8080"; port 0 is allowed (any free one). Any
+ * address that is not loopback, or a name, is ERR_RANGE; otherwise as above. */
 enum err uri_parse_loopback(const char *text, bool *ipv6, unsigned char address[16], uint16_t *port);
 
 #endif

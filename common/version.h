@@ -6,7 +6,8 @@
 
 #define VERSION_TEXT_MAX 512
 
-/* "pod-identity-init 0.1.0 (abc1234)\nmusl …\nBearSSL …\n…\n": program, git revision, and the four libraries as built. */
+/* "pod-identity-init 0.1.0 (abc1234)\nmusl …\nBearSSL …\n…\n": program, git revision, and the four libraries
+ * as built. */
 void version_text(const char *program, struct buf *out);
 
 /* The version alone, "0.1.0". */

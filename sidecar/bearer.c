@@ -1,0 +1,90 @@
+#include "sidecar/bearer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/atomic_file.h"
+#include "common/base64url.h"
+#include "common/wipe.h"
+
+#define RANDOM_BYTES 32
+#define FILE_MODE 0640
+
+static bool choose_path(const struct config *config, char out[CONFIG_PATH_MAX]) {
+    struct buf path = buf_over(out, CONFIG_PATH_MAX);
+    if (config->http_token_file[0] != '\0') {
+        buf_str(&path, config->http_token_file);
+    } else if (config->http_token[0] == '\0') {
+        const char *slash = strrchr(config->unix_socket, '/');
+        buf_put(&path, config->unix_socket, (size_t)(slash + 1 - config->unix_socket));
+        buf_str(&path, "http-token");
+    }
+    return !path.overflow;
+}
+
+/* Only a file of our own making is believed: ours, not writable by others, and of exactly that form. */
+static bool reuse(const char *path, char out[ROUTES_BEARER_MAX]) {
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0)
+        return false;
+    ssize_t n = -1;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 0027) == 0)
+        n = read(fd, out, ROUTES_BEARER_MAX - 1);
+    close(fd);
+    unsigned char decoded[RANDOM_BYTES];
+    size_t len = 0;
+    bool ok = n == BASE64URL_SIZE(RANDOM_BYTES) - 1 &&
+              base64url_decode(out, (size_t)n, decoded, sizeof decoded, &len) == ERR_OK &&
+              len == RANDOM_BYTES;
+    wipe(decoded, sizeof decoded);
+    if (!ok)
+        wipe(out, ROUTES_BEARER_MAX);
+    else
+        out[n] = '\0';
+    return ok;
+}
+
+static bool generate(char out[ROUTES_BEARER_MAX], struct buf *problem) {
+    unsigned char bytes[RANDOM_BYTES];
+    if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes) {
+        buf_fmt(problem, "cannot get random bytes for the bearer: %s", strerror(errno));
+        return false;
+    }
+    base64url_encode(bytes, sizeof bytes, out);
+    wipe(bytes, sizeof bytes);
+    return true;
+}
+
+bool bearer_open(const struct config *config, struct bearer *out, struct buf *problem) {
+    memset(out, 0, sizeof *out);
+    if (!choose_path(config, out->path)) {
+        buf_str(problem, "the path of the bearer's file is too long");
+        return false;
+    }
+    out->generated = config->http_token[0] == '\0';
+    if (!out->generated)
+        memcpy(out->text, config->http_token, sizeof out->text);
+    else if (!reuse(out->path, out->text) && !generate(out->text, problem))
+        return false;
+    if (out->path[0] == '\0')
+        return true;
+    struct atomic_file_problem failed;
+    atomic_file_clean(out->path);
+    /* Without a newline at the end: most SDKs would send it, or refuse the file. */
+    if (atomic_file_write(out->path, out->text, strlen(out->text), FILE_MODE, config->socket_group, &failed))
+        return true;
+    buf_fmt(problem, "cannot %s the bearer's file %s: %s (errno %d)", failed.step, out->path,
+            strerror(failed.error), failed.error);
+    return false;
+}
+
+void bearer_close(struct bearer *bearer) {
+    if (bearer->generated && bearer->path[0] != '\0')
+        unlink(bearer->path);
+    wipe(bearer, sizeof *bearer);
+}

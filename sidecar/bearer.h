@@ -1,0 +1,24 @@
+/* The bearer of the loopback endpoint. */
+#ifndef POD_IDENTITY_BEARER_H
+#define POD_IDENTITY_BEARER_H
+
+#include <stdbool.h>
+
+#include "common/buf.h"
+#include "sidecar/config.h"
+
+struct bearer {
+    char text[ROUTES_BEARER_MAX];
+    char path[CONFIG_PATH_MAX]; /* of the file that was written, "" if none */
+    bool generated;
+};
+
+/* The fixed one if there is one; else the one that an earlier run of this container left in the file, so that
+ * apps that read it once go on working after a crash; else a new one of 256 random bits. Publishes the file,
+ * mode 0640, with that group (or (gid_t)-1), unless the bearer is fixed and no file was asked for. */
+bool bearer_open(const struct config *config, struct bearer *out, struct buf *problem);
+
+/* Removes a generated bearer's file, and wipes. */
+void bearer_close(struct bearer *bearer);
+
+#endif

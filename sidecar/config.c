@@ -1,0 +1,238 @@
+#include "sidecar/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const command_names[] = {"serve", "once", "probe", "version", NULL};
+
+static bool take_source(void *config, const char *value, struct buf *problem) {
+    if (source_parse(value, &((struct config *)config)->source))
+        return true;
+    buf_str(problem, "not one of auto, pod-identity");
+    return false;
+}
+
+static bool is_off(const char *value) {
+    return strcmp(value, "off") == 0;
+}
+
+/* An absolute path, or "off", which leaves out empty. */
+static bool take_path(const char *value, char *out, size_t cap, struct buf *problem) {
+    if (is_off(value)) {
+        out[0] = '\0';
+        return true;
+    }
+    if (value[0] != '/' || value[strlen(value) - 1] == '/') {
+        buf_str(problem, "no absolute path of a file");
+        return false;
+    }
+    return option_text(value, out, cap, problem);
+}
+
+static bool take_unix_socket(void *config, const char *value, struct buf *problem) {
+    return take_path(value, ((struct config *)config)->unix_socket, LISTEN_PATH_MAX, problem);
+}
+
+static bool take_mode(const char *value, mode_t *out, struct buf *problem) {
+    char *end;
+    unsigned long mode = strtoul(value, &end, 8);
+    if (*value < '0' || *value > '7' || *end != '\0' || mode > 0777) {
+        buf_str(problem, "no octal mode of 0777 or less, as in 0660");
+        return false;
+    }
+    *out = (mode_t)mode;
+    return true;
+}
+
+static bool take_socket_mode(void *config, const char *value, struct buf *problem) {
+    return take_mode(value, &((struct config *)config)->socket_mode, problem);
+}
+
+static bool take_file_mode(void *config, const char *value, struct buf *problem) {
+    return take_mode(value, &((struct config *)config)->file_mode, problem);
+}
+
+static bool take_socket_group(void *config, const char *value, struct buf *problem) {
+    char *end;
+    unsigned long id = strtoul(value, &end, 10);
+    if (*value < '0' || *value > '9' || *end != '\0' || id >= UINT32_MAX) {
+        buf_str(problem, "no numeric group id (there is no /etc/group to look a name up in)");
+        return false;
+    }
+    ((struct config *)config)->socket_group = (gid_t)id;
+    return true;
+}
+
+static bool take_http(void *config, const char *value, struct buf *problem) {
+    struct config_address *a = &((struct config *)config)->http;
+    if (is_off(value)) {
+        a->text[0] = '\0';
+        return true;
+    }
+    enum err e = uri_parse_loopback(value, &a->ipv6, a->address, &a->port);
+    if (e != ERR_OK) {
+        buf_str(
+            problem,
+            "no loopback address with a port, as in 127.0.0.1:8080 or [::1]:8080; any other address would "
+            "hand the credentials to the network");
+        return false;
+    }
+    return option_text(value, a->text, sizeof a->text, problem);
+}
+
+static bool take_http_token_file(void *config, const char *value, struct buf *problem) {
+    return take_path(value, ((struct config *)config)->http_token_file, CONFIG_PATH_MAX, problem);
+}
+
+static bool take_credentials_file(void *config, const char *value, struct buf *problem) {
+    return take_path(value, ((struct config *)config)->credentials_file, CONFIG_PATH_MAX, problem);
+}
+
+static bool take_process_file(void *config, const char *value, struct buf *problem) {
+    return take_path(value, ((struct config *)config)->process_file, CONFIG_PATH_MAX, problem);
+}
+
+static bool take_profile(void *config, const char *value, struct buf *problem) {
+    struct config *c = config;
+    if (!ini_profile_valid(value)) {
+        buf_str(problem, "no profile name: 1 to 128 letters, digits and any of -_.@+=,:/");
+        return false;
+    }
+    return option_text(value, c->profile, sizeof c->profile, problem);
+}
+
+static bool take_linger(void *config, const char *value, struct buf *problem) {
+    return option_duration(value, &((struct config *)config)->linger_ms, problem);
+}
+
+static bool take_wait(void *config, const char *value, struct buf *problem) {
+    return option_duration(value, &((struct config *)config)->wait_ms, problem);
+}
+
+static bool take_log_level(void *config, const char *value, struct buf *problem) {
+    static const char *const names[] = {"error", "warn", "info", "debug", NULL};
+    size_t index;
+    if (!option_choice(value, names, &index, problem))
+        return false;
+    ((struct config *)config)->log_level = (enum log_level)index;
+    return true;
+}
+
+static bool take_log_format(void *config, const char *value, struct buf *problem) {
+    static const char *const names[] = {"text", "json", NULL};
+    size_t index;
+    if (!option_choice(value, names, &index, problem))
+        return false;
+    ((struct config *)config)->log_format = (enum log_format)index;
+    return true;
+}
+
+static const struct option_spec specs[] = {
+    {"source", "SOURCE", "auto",
+     "where credentials come from: pod-identity, or auto: what was injected, never the node's role",
+     take_source, false},
+    {"unix-socket", "PATH", "/run/pod-identity/credentials.sock", "serve on this Unix socket; off: none",
+     take_unix_socket, false},
+    {"socket-mode", "MODE", "0660", "mode of the socket: who may write to it may read credentials",
+     take_socket_mode, false},
+    {"socket-group", "GID", NULL, "numeric group of the socket", take_socket_group, false},
+    {"http", "ADDRESS", "off",
+     "serve /v1/credentials on this loopback address too, for AWS SDKs: 127.0.0.1:PORT or [::1]:PORT",
+     take_http, false},
+    {"http-token-file", "PATH", "http-token beside the socket",
+     "where the bearer of --http is put, mode 0640; a fixed one can come in POD_IDENTITY_HTTP_TOKEN",
+     take_http_token_file, false},
+    {"credentials-file", "PATH", "off",
+     "keep a profile of this shared credentials file fresh; other profiles stay", take_credentials_file,
+     false},
+    {"profile", "NAME", "default", "which profile of --credentials-file", take_profile, false},
+    {"file-mode", "MODE", "0600", "mode of --credentials-file and --process-file", take_file_mode, false},
+    {"process-file", "PATH", "off", "keep a file with credential_process JSON fresh", take_process_file,
+     false},
+    {"linger", "DURATION", "0", "after SIGTERM, go on answering for so long", take_linger, false},
+    {"wait", "DURATION", "60s", "once: how long to wait for the agent; 0: one attempt", take_wait, false},
+    {"log-level", "LEVEL", "info", "error, warn, info or debug", take_log_level, false},
+    {"log-format", "FORMAT", "text", "text (logfmt) or json, on standard error", take_log_format, false},
+    {.name = NULL},
+};
+
+static const struct options options = {
+    .program = "pod-identity-sidecar",
+    .synopsis = "[serve|once|probe|version] [OPTION]...",
+    .about = "Fetches the pod's AWS credentials from the EKS Pod Identity Agent once, keeps them fresh, and "
+             "serves them "
+             "to every process of the pod.",
+    .epilogue = "Commands:\n"
+                "  serve    fetch, refresh and serve until SIGTERM (the default); SIGUSR1 fetches anew\n"
+                "  once     fetch, write --credentials-file and --process-file, exit\n"
+                "  probe    exit 0 if the sidecar on --unix-socket is ready, for exec probes\n"
+                "  version  the same as --version\n\n"
+                "Exit status: 0; 64 usage; 73 a socket, address or file that cannot be had; 10 nothing was "
+                "injected;\n"
+                "11 what was injected cannot be used; 'once' ends with the exits of pod-identity-init.\n",
+    .specs = specs,
+};
+
+/* Not an option: a secret must not stand in argv. */
+static bool read_http_token(struct config *out, struct buf *problem) {
+    const char *token = getenv("POD_IDENTITY_HTTP_TOKEN");
+    if (token == NULL || *token == '\0')
+        return true;
+    size_t len = strnlen(token, ROUTES_BEARER_MAX);
+    bool usable = len >= 16 && len < ROUTES_BEARER_MAX;
+    for (size_t i = 0; usable && i < len; i++)
+        usable = token[i] > ' ' && token[i] < 0x7F;
+    if (!usable) {
+        buf_str(problem,
+                "POD_IDENTITY_HTTP_TOKEN: a bearer has 16 to 256 visible ASCII characters and no blank");
+        return false;
+    }
+    memcpy(out->http_token, token, len + 1);
+    return true;
+}
+
+static bool check_together(const struct config *c, struct buf *problem) {
+    if (c->command == COMMAND_ONCE && c->credentials_file[0] == '\0' && c->process_file[0] == '\0')
+        buf_str(problem, "once needs --credentials-file or --process-file: there is nothing else that it "
+                         "could leave behind");
+    else if (c->command == COMMAND_PROBE && c->unix_socket[0] == '\0')
+        buf_str(problem, "probe needs --unix-socket");
+    else if (c->http.text[0] != '\0' && c->http_token[0] == '\0' && c->http_token_file[0] == '\0' &&
+             c->unix_socket[0] == '\0')
+        buf_str(problem, "--http without --unix-socket needs --http-token-file or POD_IDENTITY_HTTP_TOKEN");
+    else if (c->credentials_file[0] != '\0' && strcmp(c->credentials_file, c->process_file) == 0)
+        buf_str(problem, "--credentials-file and --process-file name the same file");
+    return problem->len == 0;
+}
+
+enum options_result config_read(int argc, char **argv, struct config *out, struct buf *problem) {
+    const char *operands[1];
+    size_t operand_count, command = COMMAND_SERVE;
+    *out = (struct config){
+        .source = SOURCE_AUTO,
+        .unix_socket = "/run/pod-identity/credentials.sock",
+        .socket_mode = 0660,
+        .socket_group = (gid_t)-1,
+        .profile = "default",
+        .file_mode = 0600,
+        .wait_ms = 60000,
+        .log_level = LOG_INFO,
+        .log_format = LOG_LOGFMT,
+    };
+    enum options_result result =
+        options_read(&options, argc, argv, out, operands, 1, &operand_count, problem);
+    if (result != OPTIONS_OK)
+        return result;
+    if (operand_count == 1 && !option_choice(operands[0], command_names, &command, problem)) {
+        buf_str(problem, " (commands)");
+        return OPTIONS_USAGE;
+    }
+    out->command = (enum config_command)command;
+    if (!read_http_token(out, problem) || !check_together(out, problem))
+        return OPTIONS_USAGE;
+    return OPTIONS_OK;
+}
+
+void config_help(struct buf *out) {
+    options_help(&options, out);
+}

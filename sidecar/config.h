@@ -1,0 +1,52 @@
+/* The sidecar's options. */
+#ifndef POD_IDENTITY_SIDECAR_CONFIG_H
+#define POD_IDENTITY_SIDECAR_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/ini.h"
+#include "common/log.h"
+#include "common/options.h"
+#include "common/source.h"
+#include "sidecar/listen.h"
+#include "sidecar/routes.h"
+
+#define CONFIG_PATH_MAX 4096
+
+enum config_command { COMMAND_SERVE, COMMAND_ONCE, COMMAND_PROBE, COMMAND_VERSION };
+
+struct config_address {
+    char text[64]; /* "127.0.0.1:8080"; "" if off */
+    bool ipv6;
+    unsigned char address[16];
+    uint16_t port;
+};
+
+struct config {
+    enum config_command command;
+    enum source_kind source;
+    char unix_socket[LISTEN_PATH_MAX]; /* "" if off */
+    mode_t socket_mode;
+    gid_t socket_group; /* (gid_t)-1: leave it */
+    struct config_address http;
+    char http_token_file[CONFIG_PATH_MAX]; /* "": beside the socket */
+    char http_token[ROUTES_BEARER_MAX];    /* from the environment; "": make one */
+    char credentials_file[CONFIG_PATH_MAX];
+    char profile[INI_PROFILE_MAX];
+    mode_t file_mode;
+    char process_file[CONFIG_PATH_MAX];
+    int64_t linger_ms;
+    int64_t wait_ms; /* of `once` */
+    enum log_level log_level;
+    enum log_format log_format;
+};
+
+/* Reads command and options. On OPTIONS_USAGE problem holds one line. */
+enum options_result config_read(int argc, char **argv, struct config *out, struct buf *problem);
+
+/* The text of --help. */
+void config_help(struct buf *out);
+
+#endif

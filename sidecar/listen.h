@@ -1,0 +1,20 @@
+/* The sockets that the sidecar listens on. */
+#ifndef POD_IDENTITY_LISTEN_H
+#define POD_IDENTITY_LISTEN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/buf.h"
+
+#define LISTEN_PATH_MAX 108 /* sun_path */
+
+/* A Unix socket at path with that mode, and group (or (gid_t)-1). A socket that a killed process left is
+ * taken over only if nobody answers on it. Returns the descriptor, or -1 with the problem in words. */
+int listen_unix(const char *path, mode_t mode, gid_t group, struct buf *problem);
+
+/* A TCP socket on a loopback address; *port is the real one afterwards. */
+int listen_tcp(bool ipv6, const unsigned char address[16], uint16_t *port, struct buf *problem);
+
+#endif

@@ -1,0 +1,114 @@
+/* pod-identity-sidecar: commands and exit statuses. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/version.h"
+#include "common/wipe.h"
+#include "sidecar/serve.h"
+#include "sidecar/unix_client.h"
+
+static bool write_all(int fd, const char *bytes, size_t len) {
+    while (len > 0) {
+        ssize_t n = write(fd, bytes, len);
+        if (n <= 0)
+            return false;
+        bytes += n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+int complain(int status, const char *text) {
+    char line[FAILURE_MESSAGE_MAX + FAILURE_REMEDY_MAX + UNIX_CLIENT_PROBLEM_MAX];
+    struct buf b = BUF(line);
+    buf_fmt(&b, "pod-identity-sidecar: %s\n", text);
+    (void)write_all(STDERR_FILENO, b.data, b.len);
+    return status;
+}
+
+int complain_failure(const struct failure *failure) {
+    char text[FAILURE_MESSAGE_MAX + FAILURE_REMEDY_MAX + 64];
+    struct buf b = BUF(text);
+    buf_fmt(&b, "%s: %s. Remedy: %s", reason_name(failure->reason), failure->message, failure->remedy);
+    return complain((int)failure->reason, text);
+}
+
+const char *environment(const char *name) {
+    return getenv(name);
+}
+
+int probe(const struct config *config) {
+    static struct unix_answer answer;
+    char text[UNIX_CLIENT_PROBLEM_MAX];
+    struct buf problem = BUF(text);
+    if (!unix_client_get(config->unix_socket, "/readyz", &answer, &problem))
+        return complain(1, text);
+    if (answer.status == 200)
+        return 0;
+    buf_str(&problem, "not ready: ");
+    unix_client_explain(&answer, &problem);
+    return complain(1, text);
+}
+
+static int print(const struct buf *text) {
+    return write_all(STDOUT_FILENO, text->data, text->len) ? 0 : REASON_INTERNAL;
+}
+
+static int print_version(void) {
+    char text[VERSION_TEXT_MAX];
+    struct buf out = BUF(text);
+    version_text("pod-identity-sidecar", &out);
+    return print(&out);
+}
+
+static int print_help(void) {
+    static char text[OPTIONS_HELP_MAX];
+    struct buf out = BUF(text);
+    config_help(&out);
+    return print(&out);
+}
+
+/* Credentials live in this process: no core file, and no other process of the same user may look inside. */
+static void close_to_others(void) {
+    const struct rlimit none = {0, 0};
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)prctl(PR_SET_DUMPABLE, 0);
+}
+
+static int run(const struct config *config) {
+    switch (config->command) {
+    case COMMAND_SERVE:
+        return serve(config);
+    case COMMAND_ONCE:
+        return once(config);
+    case COMMAND_PROBE:
+        return probe(config);
+    case COMMAND_VERSION:
+        return print_version();
+    }
+    return REASON_INTERNAL;
+}
+
+int main(int argc, char **argv) {
+    static struct config config;
+    char text[OPTIONS_PROBLEM_MAX];
+    struct buf problem = BUF(text);
+    close_to_others();
+    switch (config_read(argc, argv, &config, &problem)) {
+    case OPTIONS_USAGE:
+        return complain(REASON_USAGE, text);
+    case OPTIONS_HELP:
+        return print_help();
+    case OPTIONS_VERSION:
+        return print_version();
+    case OPTIONS_OK:
+        break;
+    }
+    log_setup(config.log_level, config.log_format, STDERR_FILENO);
+    int status = run(&config);
+    wipe(&config, sizeof config);
+    return status;
+}

@@ -1,0 +1,305 @@
+#include "sidecar/request.h"
+
+#include <string.h>
+
+#include "common/wipe.h"
+
+enum state {
+    START,    /* before a request; one empty line is let pass */
+    START_LF, /* its LF */
+    METHOD,
+    TARGET,
+    VERSION,
+    LINE_LF, /* LF behind the request line */
+    HEADER,  /* the first byte of a header line, or of the empty line */
+    NAME,
+    VALUE_BLANK, /* blanks behind the colon */
+    VALUE,
+    HEADER_LF,
+    END_LF /* LF of the empty line */
+};
+
+enum field { FIELD_OTHER, FIELD_HOST, FIELD_AUTHORIZATION, FIELD_CONNECTION, FIELD_LENGTH, FIELD_TRANSFER };
+
+void request_reset(struct request *r) {
+    wipe(r, sizeof *r);
+}
+
+bool request_begun(const struct request *r) {
+    return r->state != START;
+}
+
+static enum request_status refuse(struct request *r, int status, const char *why) {
+    r->error_status = status;
+    r->error = why;
+    return REQUEST_BAD;
+}
+
+static bool token_char(char c) {
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
+        return true;
+    return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+}
+
+static char lower(char c) {
+    return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+}
+
+/* ---- the request line ---- */
+
+static enum request_status method_ends(struct request *r) {
+    static const struct {
+        const char *name;
+        enum request_method method;
+    } methods[] = {{"GET", REQUEST_GET}, {"HEAD", REQUEST_HEAD}, {"PUT", REQUEST_PUT}};
+    r->method = REQUEST_OTHER;
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        if (strcmp(r->value, methods[i].name) == 0)
+            r->method = methods[i].method;
+    }
+    r->at = 0;
+    r->state = TARGET;
+    return REQUEST_MORE;
+}
+
+static enum request_status in_method(struct request *r, char c) {
+    enum { METHOD_MAX = 16 };
+    if (c == ' ' && r->at > 0) {
+        r->value[r->at] = '\0';
+        return method_ends(r);
+    }
+    if (!token_char(c) || r->at == METHOD_MAX)
+        return refuse(r, 400, "the request line does not begin with a method and a blank");
+    r->value[r->at++] = c;
+    return REQUEST_MORE;
+}
+
+static enum request_status in_target(struct request *r, char c) {
+    if (c == ' ' && r->target_len > 0) {
+        if (r->path_too_long)
+            r->at = 0;
+        r->path[r->at] = '\0';
+        r->at = 0;
+        r->state = VERSION;
+        return REQUEST_MORE;
+    }
+    if (c <= ' ' || c >= 0x7F)
+        return refuse(r, 400,
+                      "the request target holds a blank, a control character or a character beyond ASCII");
+    if (r->target_len == 0 && c != '/')
+        return refuse(r, 400, "the request target does not begin with a slash");
+    if (++r->target_len > REQUEST_TARGET_MAX)
+        return refuse(r, 414, "the request target has more than 1024 characters");
+    r->in_query = r->in_query || c == '?';
+    if (r->in_query)
+        return REQUEST_MORE;
+    if (r->at == REQUEST_PATH_MAX - 1)
+        r->path_too_long = true;
+    else
+        r->path[r->at++] = c;
+    return REQUEST_MORE;
+}
+
+static enum request_status in_version(struct request *r, char c) {
+    static const char prefix[] = "HTTP/";
+    enum { LEN = 8 };
+    if (c == '\r' && r->at == LEN) {
+        if (memcmp(r->value, "HTTP/1.1", LEN) != 0 && memcmp(r->value, "HTTP/1.0", LEN) != 0)
+            return refuse(r, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+        r->http_1_0 = r->value[LEN - 1] == '0';
+        r->close = r->http_1_0;
+        r->state = LINE_LF;
+        return REQUEST_MORE;
+    }
+    bool fits = r->at < 5 ? c == prefix[r->at] : r->at == 6 ? c == '.' : r->at < LEN && c >= '0' && c <= '9';
+    if (!fits)
+        return refuse(r, 400, "the request line does not end in HTTP/1.1 and CR LF");
+    r->value[r->at++] = c;
+    return REQUEST_MORE;
+}
+
+/* ---- headers ---- */
+
+static enum request_status name_ends(struct request *r) {
+    static const char *const names[] = {
+        [FIELD_HOST] = "host",
+        [FIELD_AUTHORIZATION] = "authorization",
+        [FIELD_CONNECTION] = "connection",
+        [FIELD_LENGTH] = "content-length",
+        [FIELD_TRANSFER] = "transfer-encoding",
+    };
+    r->field = FIELD_OTHER;
+    if (r->at < REQUEST_NAME_MAX) {
+        r->name[r->at] = '\0';
+        for (uint8_t i = FIELD_HOST; i <= FIELD_TRANSFER; i++) {
+            if (strcmp(r->name, names[i]) == 0)
+                r->field = i;
+        }
+    }
+    bool repeated = (r->field == FIELD_HOST && r->has_host) ||
+                    (r->field == FIELD_AUTHORIZATION && r->has_authorization) ||
+                    (r->field == FIELD_LENGTH && r->has_length);
+    if (repeated)
+        return refuse(r, 400, "a header that may come once came twice");
+    r->has_host = r->has_host || r->field == FIELD_HOST;
+    r->has_authorization = r->has_authorization || r->field == FIELD_AUTHORIZATION;
+    r->has_length = r->has_length || r->field == FIELD_LENGTH;
+    r->at = 0;
+    r->field_too_long = false;
+    r->state = VALUE_BLANK;
+    return REQUEST_MORE;
+}
+
+static enum request_status in_name(struct request *r, char c) {
+    if (c == ':' && r->at > 0)
+        return name_ends(r);
+    if (!token_char(c))
+        return refuse(r, 400, "a header line does not begin with a name and a colon");
+    if (r->at < REQUEST_NAME_MAX - 1)
+        r->name[r->at] = lower(c);
+    if (r->at < REQUEST_NAME_MAX)
+        r->at++;
+    return REQUEST_MORE;
+}
+
+static char *field_storage(struct request *r, size_t *cap) {
+    switch (r->field) {
+    case FIELD_HOST:
+        *cap = sizeof r->host;
+        return r->host;
+    case FIELD_AUTHORIZATION:
+        *cap = sizeof r->authorization;
+        return r->authorization;
+    case FIELD_CONNECTION:
+    case FIELD_LENGTH:
+        *cap = sizeof r->value;
+        return r->value;
+    default:
+        return NULL;
+    }
+}
+
+/* Whether a comma-separated list has the word, in any case. */
+static bool has_word(const char *list, const char *word) {
+    size_t word_len = strlen(word);
+    while (*list != '\0') {
+        list += strspn(list, " \t,");
+        size_t len = strcspn(list, " \t,");
+        if (len == word_len && strncasecmp(list, word, len) == 0)
+            return true;
+        list += len;
+    }
+    return false;
+}
+
+static enum request_status length_ends(struct request *r) {
+    size_t digits = strspn(r->value, "0123456789");
+    if (r->field_too_long || digits == 0 || r->value[digits] != '\0')
+        return refuse(r, 400, "Content-Length is no number");
+    if (strspn(r->value, "0") != digits)
+        return refuse(r, 413, "requests have no body here");
+    return REQUEST_MORE;
+}
+
+static enum request_status value_ends(struct request *r) {
+    size_t cap;
+    char *storage = field_storage(r, &cap);
+    r->state = HEADER_LF;
+    if (r->field == FIELD_TRANSFER)
+        return refuse(r, r->has_length ? 400 : 501, "requests have no body here, and no transfer coding");
+    if (storage == NULL)
+        return REQUEST_MORE;
+    size_t len = r->field_too_long ? 0 : r->at;
+    while (len > 0 && (storage[len - 1] == ' ' || storage[len - 1] == '\t'))
+        len--;
+    storage[len] = '\0';
+    if (r->field == FIELD_LENGTH)
+        return length_ends(r);
+    if (r->field == FIELD_CONNECTION && (r->field_too_long || has_word(r->value, "close")))
+        r->close = true;
+    return REQUEST_MORE;
+}
+
+static enum request_status in_value(struct request *r, char c) {
+    if (c == '\r')
+        return value_ends(r);
+    if (r->state == VALUE_BLANK && (c == ' ' || c == '\t'))
+        return REQUEST_MORE;
+    if (((unsigned char)c < ' ' && c != '\t') || c == 0x7F)
+        return refuse(r, 400, "a header holds a control character");
+    r->state = VALUE;
+    size_t cap;
+    char *storage = field_storage(r, &cap);
+    if (storage == NULL)
+        return REQUEST_MORE;
+    if (r->at < cap - 1)
+        storage[r->at++] = c;
+    else
+        r->field_too_long = true;
+    return REQUEST_MORE;
+}
+
+static enum request_status at_header(struct request *r, char c) {
+    if (c == '\r') {
+        r->state = END_LF;
+        return REQUEST_MORE;
+    }
+    if (++r->header_count > REQUEST_HEADERS_MAX)
+        return refuse(r, 431, "more than 100 headers");
+    r->at = 0;
+    r->state = NAME;
+    return in_name(r, c);
+}
+
+static enum request_status at_end(struct request *r) {
+    if (!r->has_host && !r->http_1_0)
+        return refuse(r, 400, "an HTTP/1.1 request needs a Host header");
+    return REQUEST_DONE;
+}
+
+static enum request_status take(struct request *r, char c) {
+    static const uint8_t after_lf[] = {[START_LF] = METHOD, [LINE_LF] = HEADER, [HEADER_LF] = HEADER};
+    switch ((enum state)r->state) {
+    case START:
+        r->state = c == '\r' ? START_LF : METHOD;
+        return c == '\r' ? REQUEST_MORE : in_method(r, c);
+    case METHOD:
+        return in_method(r, c);
+    case TARGET:
+        return in_target(r, c);
+    case VERSION:
+        return in_version(r, c);
+    case HEADER:
+        return at_header(r, c);
+    case NAME:
+        return in_name(r, c);
+    case VALUE_BLANK:
+    case VALUE:
+        return in_value(r, c);
+    case START_LF:
+    case LINE_LF:
+    case HEADER_LF:
+    case END_LF:
+        break;
+    }
+    if (c != '\n')
+        return refuse(r, 400, "a CR without LF behind it");
+    if (r->state == END_LF)
+        return at_end(r);
+    r->state = after_lf[r->state];
+    return REQUEST_MORE;
+}
+
+enum request_status request_feed(struct request *r, const char *bytes, size_t len, size_t *used) {
+    enum request_status status = REQUEST_MORE;
+    size_t i = 0;
+    while (i < len && status == REQUEST_MORE) {
+        if (++r->head_len > REQUEST_HEAD_MAX)
+            status = refuse(r, 431, "request line and headers have more than 16384 bytes");
+        else
+            status = take(r, bytes[i]);
+        i++;
+    }
+    *used = i;
+    return status;
+}

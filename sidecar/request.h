@@ -1,0 +1,61 @@
+/* The HTTP/1 request parser: strict, incremental, fed any number of bytes at a time, and free of I/O and
+ * allocation.
+ *
+ * It keeps only what the server decides on. What RFC 9112 lets a server refuse is refused: bare LF, folded
+ * lines, blanks before a colon, bodies, transfer codings, repeated Host, Authorization or Content-Length. */
+#ifndef POD_IDENTITY_REQUEST_H
+#define POD_IDENTITY_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define REQUEST_HEAD_MAX 16384 /* all bytes of request line and headers; SDKs send under 2 kB */
+#define REQUEST_HEADERS_MAX 100
+#define REQUEST_TARGET_MAX 1024
+#define REQUEST_PATH_MAX 128          /* longer than any path served; with its NUL */
+#define REQUEST_HOST_MAX 64           /* "[::1]:65535" fits; with its NUL */
+#define REQUEST_AUTHORIZATION_MAX 257 /* a bearer of 256 characters; with its NUL */
+#define REQUEST_NAME_MAX 24 /* the longest header name that matters is "transfer-encoding"; with its NUL */
+#define REQUEST_SHORT_VALUE_MAX 48 /* of Connection and Content-Length; with its NUL */
+
+enum request_status {
+    REQUEST_MORE, /* all bytes were taken, and the request goes on */
+    REQUEST_DONE, /* a whole request; bytes behind it were not taken */
+    REQUEST_BAD   /* error_status says why; the connection cannot be used further */
+};
+
+enum request_method { REQUEST_GET, REQUEST_HEAD, REQUEST_PUT, REQUEST_OTHER };
+
+struct request {
+    enum request_method method;
+    bool http_1_0;
+    bool close;                  /* the client wants the connection closed, or speaks HTTP/1.0 */
+    int error_status;            /* for REQUEST_BAD: 400, 413, 414, 431, 501 or 505 */
+    const char *error;           /* likewise, in words; static */
+    char path[REQUEST_PATH_MAX]; /* without the query; "" if it was longer, which no served path is */
+    char host[REQUEST_HOST_MAX]; /* "" if there was none, or it was longer */
+    char authorization[REQUEST_AUTHORIZATION_MAX]; /* likewise */
+    bool has_host, has_authorization;
+
+    /* The parser's own state. */
+    uint8_t state, field;
+    bool has_length, in_query, field_too_long, path_too_long;
+    uint16_t header_count, target_len;
+    uint32_t head_len;
+    uint16_t at; /* characters of the present token or value */
+    char name[REQUEST_NAME_MAX];
+    char value[REQUEST_SHORT_VALUE_MAX];
+};
+
+/* Makes it ready for the first byte of a request. Wipes what was there. */
+void request_reset(struct request *r);
+
+/* Takes bytes; *used says how many. After REQUEST_DONE or REQUEST_BAD the next call needs request_reset()
+ * first. */
+enum request_status request_feed(struct request *r, const char *bytes, size_t len, size_t *used);
+
+/* Whether any byte was taken since the reset: the parser has something to remember. */
+bool request_begun(const struct request *r);
+
+#endif

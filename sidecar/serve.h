@@ -1,0 +1,22 @@
+/* The commands of the sidecar. Each returns the program's exit status. */
+#ifndef POD_IDENTITY_SERVE_H
+#define POD_IDENTITY_SERVE_H
+
+#include "common/failure.h"
+#include "sidecar/config.h"
+
+#define EXIT_CANNOT_CREATE 73 /* a socket, address or file that cannot be had (EX_CANTCREAT) */
+
+int serve(const struct config *config);
+int once(const struct config *config);
+int probe(const struct config *config);
+
+/* getenv() with the constness that injection.h asks for. */
+const char *environment(const char *name);
+
+/* One line on stderr, "pod-identity-sidecar: REASON: message. Remedy: …". Returns the reason as exit status.
+ */
+int complain_failure(const struct failure *failure);
+int complain(int status, const char *text);
+
+#endif

@@ -1,0 +1,101 @@
+#include "sidecar/sinks.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/atomic_file.h"
+#include "common/wipe.h"
+
+static void describe(struct buf *problem, const char *what, const char *path, int error) {
+    if (problem->len > 0)
+        buf_str(problem, "; ");
+    buf_fmt(problem, "cannot %s %s: %s (errno %d)", what, path, strerror(error), error);
+}
+
+void sinks_open(const struct config *config) {
+    if (config->credentials_file[0] != '\0')
+        atomic_file_clean(config->credentials_file);
+    if (config->process_file[0] != '\0')
+        atomic_file_clean(config->process_file);
+}
+
+static bool publish(const char *path, const struct buf *content, mode_t mode, struct buf *problem) {
+    struct atomic_file_problem failed;
+    if (atomic_file_write(path, content->data, content->len, mode, ATOMIC_FILE_KEEP, &failed))
+        return true;
+    describe(problem, failed.step, path, failed.error);
+    return false;
+}
+
+/* What is in the file now, so that other profiles stay. A missing file is empty; one that cannot be read
+ * whole is an error, because writing it anew would lose what it holds. */
+static bool read_existing(const char *path, struct buf *out, struct buf *problem) {
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 && errno == ENOENT)
+        return true;
+    int error = fd < 0 || fstat(fd, &st) != 0 ? errno : 0;
+    if (error == 0 && !S_ISREG(st.st_mode))
+        error = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+    while (error == 0) {
+        ssize_t n = read(fd, out->data + out->len, out->cap - 1 - out->len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            error = n < 0 ? errno : 0;
+            break;
+        }
+        out->len += (size_t)n;
+        if (out->len > INI_FILE_MAX)
+            error = EFBIG;
+    }
+    if (fd >= 0)
+        close(fd);
+    if (error != 0)
+        describe(problem, "keep the other profiles of", path, error);
+    return error == 0;
+}
+
+static bool write_credentials_file(const struct config *config, const struct credentials *c,
+                                   struct buf *problem) {
+    static char existing_text[INI_FILE_MAX + 2], body_text[CREDENTIALS_RENDERED_MAX];
+    static char content_text[INI_FILE_MAX + CREDENTIALS_RENDERED_MAX];
+    struct buf existing = BUF(existing_text), body = BUF(body_text), content = BUF(content_text);
+    bool ok = read_existing(config->credentials_file, &existing, problem);
+    if (ok) {
+        credentials_render_profile(c, &body);
+        enum err e = ini_replace_profile(existing.data, existing.len, config->profile, body.data, &content);
+        ok = e == ERR_OK;
+        if (!ok)
+            describe(problem, "keep the other profiles of", config->credentials_file,
+                     e == ERR_CONTROL ? EILSEQ : EFBIG);
+    }
+    ok = ok && publish(config->credentials_file, &content, config->file_mode, problem);
+    wipe(existing_text, existing.len);
+    wipe(body_text, body.len);
+    wipe(content_text, content.len);
+    return ok;
+}
+
+static bool write_process_file(const struct config *config, const struct credentials *c,
+                               struct buf *problem) {
+    static char text[CREDENTIALS_RENDERED_MAX + 1];
+    struct buf content = BUF(text);
+    credentials_render_process(c, &content);
+    buf_char(&content, '\n');
+    bool ok = publish(config->process_file, &content, config->file_mode, problem);
+    wipe(text, content.len);
+    return ok;
+}
+
+bool sinks_write(const struct config *config, const struct credentials *c, struct buf *problem) {
+    bool ok = true;
+    if (config->credentials_file[0] != '\0')
+        ok = write_credentials_file(config, c, problem);
+    if (config->process_file[0] != '\0')
+        ok = write_process_file(config, c, problem) && ok;
+    return ok;
+}

@@ -1,0 +1,20 @@
+/* The files that credentials are written to. */
+#ifndef POD_IDENTITY_SINKS_H
+#define POD_IDENTITY_SINKS_H
+
+#include <stdbool.h>
+
+#include "common/credentials.h"
+#include "sidecar/config.h"
+
+#define SINKS_PROBLEM_MAX 512
+
+/* Removes what a killed process may have left half-written beside the files. */
+void sinks_open(const struct config *config);
+
+/* Writes every file that is configured. False if one could not be written: problem (at least
+ * SINKS_PROBLEM_MAX) names it, and the file is as it was. A file that fails does not keep the others from
+ * being written. */
+bool sinks_write(const struct config *config, const struct credentials *c, struct buf *problem);
+
+#endif

@@ -1,0 +1,131 @@
+#include "sidecar/unix_client.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static bool failed(struct buf *problem, const char *what, const char *path, const char *why) {
+    buf_fmt(problem, "cannot %s %s: %s", what, path, why);
+    return false;
+}
+
+static const char *connect_advice(int error) {
+    switch (error) {
+    case ENOENT:
+        return "there is no such socket (is the sidecar running, and is its volume mounted in this "
+               "container?)";
+    case ECONNREFUSED:
+        return "nobody listens on it (the sidecar has ended)";
+    case EACCES:
+        return "permission denied (this user needs the socket's group: see --socket-mode and --socket-group)";
+    case EAGAIN:
+        return "the sidecar did not answer in time";
+    default:
+        return strerror(error);
+    }
+}
+
+static int open_socket(const char *socket_path, struct buf *problem) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct timeval limit = {.tv_sec = UNIX_CLIENT_TIMEOUT_S};
+    if (strlen(socket_path) >= sizeof address.sun_path) {
+        (void)failed(problem, "use", socket_path, "the path of a Unix socket may have at most 107 bytes");
+        return -1;
+    }
+    memcpy(address.sun_path, socket_path, strlen(socket_path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0 &&
+        connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+        return fd;
+    (void)failed(problem, "connect to", socket_path, connect_advice(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+static bool send_all(int fd, const char *bytes, size_t len) {
+    while (len > 0) {
+        ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        bytes += n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+/* Reads to the end of the stream: the request asked the server to close. Negative on an error. */
+static ssize_t receive_all(int fd, char *out, size_t cap) {
+    size_t len = 0;
+    while (len < cap) {
+        ssize_t n = recv(fd, out + len, cap - len, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        len += (size_t)n;
+    }
+    return (ssize_t)len;
+}
+
+/* Splits the answer, and checks that its body is as long as it says: a torn one must not pass for
+ * credentials. */
+static bool split(struct unix_answer *out, size_t len) {
+    static const char head[] = "HTTP/1.1 ", length[] = "\r\nContent-Length: ";
+    out->bytes[len] = '\0';
+    char *end = strstr(out->bytes, "\r\n\r\n");
+    if (end == NULL || strncmp(out->bytes, head, sizeof head - 1) != 0)
+        return false;
+    const char *field = strstr(out->bytes, length);
+    if (field == NULL || field > end)
+        return false;
+    out->status = atoi(out->bytes + sizeof head - 1);
+    out->body = end + 4;
+    out->body_len = len - (size_t)(out->body - out->bytes);
+    return strtoul(field + sizeof length - 1, NULL, 10) == out->body_len;
+}
+
+bool unix_client_get(const char *socket_path, const char *path, struct unix_answer *out,
+                     struct buf *problem) {
+    char text[256];
+    struct buf request = BUF(text);
+    buf_fmt(&request, "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
+    int fd = open_socket(socket_path, problem);
+    if (fd < 0)
+        return false;
+    ssize_t len = -1;
+    if (send_all(fd, request.data, request.len))
+        len = receive_all(fd, out->bytes, sizeof out->bytes - 1);
+    int error = errno;
+    close(fd);
+    if (len < 0)
+        return failed(problem, "read from", socket_path, connect_advice(error));
+    if (!split(out, (size_t)len))
+        return failed(problem, "use the answer from", socket_path,
+                      "it is cut short, or no answer of a sidecar");
+    return true;
+}
+
+/* Our own server's JSON: the first "message" holds the text, with no escapes but those of buf_json(). */
+void unix_client_explain(const struct unix_answer *answer, struct buf *out) {
+    static const char key[] = "\"message\":\"";
+    const char *at = strstr(answer->body, key);
+    if (at == NULL) {
+        buf_printable(out, answer->body, answer->body_len, 1024);
+        return;
+    }
+    for (at += sizeof key - 1; *at != '\0' && *at != '"'; at++) {
+        if (*at == '\\' && at[1] != '\0')
+            at++;
+        buf_printable(out, at, 1, 1);
+    }
+}

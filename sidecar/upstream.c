@@ -1,0 +1,74 @@
+#include "sidecar/upstream.h"
+
+#include <sys/epoll.h>
+
+#include "common/http.h"
+#include "sidecar/loop.h"
+
+#define SOCKETS_MAX                                                                                          \
+    8 /* of one transfer at a time: the connection, its rival in happy eyeballs, and the resolver */
+
+static struct loop_watch watches[SOCKETS_MAX];
+static struct loop_timer timer = {.deadline_ms = CLOCK_NEVER};
+
+static void on_socket(struct loop_watch *watch, uint32_t events) {
+    int mask = 0;
+    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
+        mask |= HTTP_READ;
+    if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0)
+        mask |= HTTP_WRITE;
+    http_socket(watch->fd, mask);
+}
+
+static struct loop_watch *find(int fd) {
+    for (int i = 0; i < SOCKETS_MAX; i++) {
+        if (watches[i].ready != NULL && watches[i].fd == fd)
+            return &watches[i];
+    }
+    return NULL;
+}
+
+static uint32_t epoll_mask(int events) {
+    return ((events & HTTP_READ) != 0 ? EPOLLIN : 0U) | ((events & HTTP_WRITE) != 0 ? EPOLLOUT : 0U);
+}
+
+/* A descriptor beyond the last place is not watched; the transfer then ends by its time limit. */
+static void watch_socket(void *context, int fd, int events) {
+    (void)context;
+    struct loop_watch *watch = find(fd);
+    if (events == 0) {
+        if (watch != NULL) {
+            loop_remove(watch);
+            *watch = (struct loop_watch){.fd = -1};
+        }
+        return;
+    }
+    if (watch != NULL) {
+        loop_change(watch, epoll_mask(events));
+        return;
+    }
+    for (int i = 0; i < SOCKETS_MAX; i++) {
+        if (watches[i].ready == NULL) {
+            watches[i] = (struct loop_watch){.fd = fd, .ready = on_socket};
+            loop_add(&watches[i], epoll_mask(events));
+            return;
+        }
+    }
+}
+
+static void set_timer(void *context, int64_t delay_ms) {
+    (void)context;
+    timer.deadline_ms = delay_ms < 0 ? CLOCK_NEVER : clock_now().mono_ms + delay_ms;
+}
+
+static void on_timer(struct loop_timer *t) {
+    (void)t;
+    http_timer();
+}
+
+bool upstream_open(void) {
+    const struct http_hooks hooks = {.watch = watch_socket, .timer = set_timer, .context = NULL};
+    timer.expired = on_timer;
+    loop_add_timer(&timer);
+    return http_open(&hooks) == ERR_OK;
+}
