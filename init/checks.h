@@ -1,0 +1,46 @@
+/* The checks, in the order in which a person would make them: each looks at one thing and tells what it
+ * found. */
+#ifndef POD_IDENTITY_INIT_CHECKS_H
+#define POD_IDENTITY_INIT_CHECKS_H
+
+#include "common/jwt.h"
+#include "common/source.h"
+#include "init/config.h"
+#include "init/report.h"
+#include "init/wait.h"
+
+/* What the checks hand on to those behind them. Zero it; large, so static. */
+struct run {
+    const struct config *config;
+    injection_getenv *lookup;
+    struct source source;
+    struct failure opening; /* of the source; reason is REASON_OK if it is usable */
+    struct jwt_claims claims;
+    struct wait_result fetched;
+};
+
+/* Fills in *finding, which comes zeroed: the message always, reason and remedy for a warning or failure. */
+typedef enum check_status check_function(struct run *run, struct failure *finding);
+
+/* Runs all. Those behind a failure are skipped; with --strict too, a warning stops nothing. */
+void checks_run(struct run *run, struct report *report);
+
+/* ---- for the files that hold the checks ---- */
+
+check_function check_install;
+check_function check_injection_pair, check_injection_uri, check_injection_token_path;
+check_function check_shadow_web_identity, check_shadow_static_keys, check_shadow_relative_uri;
+check_function check_token_readable, check_token_format, check_token_audience, check_token_times;
+check_function check_token_identity;
+check_function check_agent_reachable, check_agent_credentials;
+check_function check_credentials_lifetime, check_credentials_account;
+
+/* A message for a check that passed or is skipped. */
+enum check_status check_passed(struct failure *finding, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+enum check_status check_skipped(struct failure *finding, const char *message);
+
+/* Foreign text within a message: quoted, one line, and not all of it if it is long. */
+void check_quote(struct buf *message, const char *text);
+
+#endif

@@ -1,0 +1,130 @@
+#include "init/config.h"
+
+#include <string.h>
+
+#define DEFAULT_WAIT_MS 60000    /* a node's agent starts within that time after the node */
+#define DEFAULT_MIN_TTL_MS 60000 /* less would end before the app has started */
+#define DEFAULT_TERMINATION_LOG "/dev/termination-log"
+#define ACCOUNT_DIGITS 12
+
+static bool take_wait(void *config, const char *value, struct buf *problem) {
+    return option_duration(value, &((struct config *)config)->wait_ms, problem);
+}
+
+static bool take_source(void *config, const char *value, struct buf *problem) {
+    if (source_parse(value, &((struct config *)config)->source))
+        return true;
+    buf_str(problem, "not one of auto, pod-identity");
+    return false;
+}
+
+static bool take_verify(void *config, const char *value, struct buf *problem) {
+    static const char *const names[] = {
+        [VERIFY_INJECTION] = "injection", [VERIFY_CREDENTIALS] = "credentials", NULL};
+    size_t index;
+    if (!option_choice(value, names, &index, problem))
+        return false;
+    ((struct config *)config)->verify = (enum verify)index;
+    return true;
+}
+
+static bool take_format(void *config, const char *value, struct buf *problem) {
+    static const char *const names[] = {[FORMAT_TEXT] = "text", [FORMAT_JSON] = "json", NULL};
+    size_t index;
+    if (!option_choice(value, names, &index, problem))
+        return false;
+    ((struct config *)config)->format = (enum format)index;
+    return true;
+}
+
+static bool take_namespace(void *config, const char *value, struct buf *problem) {
+    return option_text(value, ((struct config *)config)->expect_namespace, JWT_TEXT_MAX, problem);
+}
+
+static bool take_service_account(void *config, const char *value, struct buf *problem) {
+    return option_text(value, ((struct config *)config)->expect_service_account, JWT_TEXT_MAX, problem);
+}
+
+/* A mistyped account would otherwise be found only in a running cluster, as an identity that is unexpected.
+ */
+static bool take_account(void *config, const char *value, struct buf *problem) {
+    if (strlen(value) != ACCOUNT_DIGITS || strspn(value, "0123456789") != ACCOUNT_DIGITS) {
+        buf_str(problem, "an AWS account id has 12 digits");
+        return false;
+    }
+    return option_text(value, ((struct config *)config)->expect_account, CREDENTIALS_ACCOUNT_MAX, problem);
+}
+
+static bool take_min_ttl(void *config, const char *value, struct buf *problem) {
+    return option_duration(value, &((struct config *)config)->min_ttl_ms, problem);
+}
+
+static bool take_termination_log(void *config, const char *value, struct buf *problem) {
+    struct config *c = config;
+    c->termination_log_named = true;
+    return option_text(value, c->termination_log, sizeof c->termination_log, problem);
+}
+
+static bool take_strict(void *config, const char *value, struct buf *problem) {
+    return option_flag(value, &((struct config *)config)->strict, problem);
+}
+
+static bool take_install(void *config, const char *value, struct buf *problem) {
+    struct config *c = config;
+    return option_text(value, c->install, sizeof c->install, problem);
+}
+
+static const struct option_spec specs[] = {
+    {"wait", "DURATION", "60s", "how long to wait for credentials; 0: one attempt", take_wait, false},
+    {"source", "SOURCE", "auto", "where credentials come from: auto (what was injected), pod-identity",
+     take_source, false},
+    {"verify", "DEPTH", "credentials",
+     "how far to go: injection (environment and token, no network), credentials (also fetch them)",
+     take_verify, false},
+    {"expect-namespace", "NAME", NULL, "fail if the token is for another namespace", take_namespace, false},
+    {"expect-service-account", "NAME", NULL, "fail if the token is for another service account",
+     take_service_account, false},
+    {"expect-account", "ID", NULL, "fail if the credentials are for another AWS account", take_account,
+     false},
+    {"min-ttl", "DURATION", "60s", "the least lifetime that fetched credentials must have left", take_min_ttl,
+     false},
+    {"format", "FORMAT", "text", "the report on standard output: text or json", take_format, false},
+    {"termination-log", "PATH", DEFAULT_TERMINATION_LOG, "where the reason of a failure goes, on one line",
+     take_termination_log, false},
+    {"strict", NULL, NULL, "warnings fail", take_strict, false},
+    {"install", "DIRECTORY", NULL, "copy pod-identity-get into this directory first, atomically",
+     take_install, false},
+    {.name = NULL},
+};
+
+const struct options config_options = {
+    .program = "pod-identity-init",
+    .synopsis = "[OPTION]...",
+    .about =
+        "Checks the AWS identity that was injected into this pod: environment, token, the way to the "
+        "node's agent, and credentials themselves, which it waits for. Ends with 0 when they can be had, "
+        "and otherwise with one reason and one remedy, on standard output and in the termination log.",
+    .epilogue = "Exits: 0 ok, 10 NOT_INJECTED, 11 INJECTION_INVALID, 12 TOKEN_UNREADABLE, 13 TOKEN_INVALID,\n"
+                "20 AGENT_UNREACHABLE, 21 ACCESS_DENIED, 22 THROTTLED, 23 BAD_RESPONSE,\n"
+                "30 UNEXPECTED_IDENTITY, 64 usage error, 70 internal error.\n",
+    .specs = specs,
+};
+
+enum options_result config_read(int argc, char **argv, struct config *out, struct buf *problem) {
+    *out = (struct config){
+        .wait_ms = DEFAULT_WAIT_MS,
+        .min_ttl_ms = DEFAULT_MIN_TTL_MS,
+        .source = SOURCE_AUTO,
+        .verify = VERIFY_CREDENTIALS,
+        .format = FORMAT_TEXT,
+        .termination_log = DEFAULT_TERMINATION_LOG,
+    };
+    size_t operand_count;
+    enum options_result result =
+        options_read(&config_options, argc, argv, out, NULL, 0, &operand_count, problem);
+    if (result == OPTIONS_OK && out->expect_account[0] != '\0' && out->verify == VERIFY_INJECTION) {
+        buf_str(problem, "--expect-account needs credentials: it cannot go with --verify=injection");
+        return OPTIONS_USAGE;
+    }
+    return result;
+}

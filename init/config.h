@@ -1,0 +1,36 @@
+/* What the user asked for: the options, read and judged. */
+#ifndef POD_IDENTITY_INIT_CONFIG_H
+#define POD_IDENTITY_INIT_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/credentials.h"
+#include "common/jwt.h"
+#include "common/options.h"
+#include "common/source.h"
+
+enum verify { VERIFY_INJECTION, VERIFY_CREDENTIALS };
+enum format { FORMAT_TEXT, FORMAT_JSON };
+
+struct config {
+    int64_t wait_ms; /* 0: one attempt */
+    int64_t min_ttl_ms;
+    enum source_kind source;
+    enum verify verify;
+    enum format format;
+    char expect_namespace[JWT_TEXT_MAX];          /* "": any */
+    char expect_service_account[JWT_TEXT_MAX];    /* "": any */
+    char expect_account[CREDENTIALS_ACCOUNT_MAX]; /* "": any */
+    char termination_log[OPTIONS_VALUE_MAX];
+    bool termination_log_named; /* by the user: then a failure to write it is worth a word */
+    bool strict;
+    char install[OPTIONS_VALUE_MAX]; /* a directory; "": nothing is installed */
+};
+
+extern const struct options config_options;
+
+/* Fills in *out, with what was understood so far even on OPTIONS_USAGE; problem then holds one line. */
+enum options_result config_read(int argc, char **argv, struct config *out, struct buf *problem);
+
+#endif

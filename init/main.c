@@ -1,0 +1,150 @@
+/* pod-identity-init: checks the pod's AWS identity once, tells what it found, and ends. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/version.h"
+#include "init/checks.h"
+#include "init/config.h"
+#include "init/report.h"
+
+/* No core dump and no debugger sees a token or key, and no opened file takes the place of a standard stream.
+ */
+static void harden(void) {
+    const struct rlimit none = {0, 0};
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    (void)setrlimit(RLIMIT_CORE, &none);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)open("/dev/null", O_RDWR);
+    }
+}
+
+static void end_on_signal(int number) {
+    static const char text[] = "pod-identity-init: ended by a signal while it was checking\n";
+    ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)ignored;
+    _exit(128 + number);
+}
+
+/* As process 1 of a container, signals without a handler are ignored: then the pod would take its whole grace
+ * to end. */
+static void catch_signals(void) {
+    struct sigaction end = {.sa_handler = end_on_signal}, ignore = {.sa_handler = SIG_IGN};
+    sigset_t none;
+    sigemptyset(&end.sa_mask);
+    sigemptyset(&ignore.sa_mask);
+    sigemptyset(&none);
+    (void)sigaction(SIGTERM, &end, NULL);
+    (void)sigaction(SIGINT, &end, NULL);
+    (void)sigaction(SIGPIPE, &ignore, NULL); /* a reader that has gone does not change the exit code */
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static const char *lookup(const char *name) {
+    return getenv(name);
+}
+
+static bool write_all(int fd, const struct buf *text) {
+    for (size_t at = 0; at < text->len;) {
+        ssize_t n = write(fd, text->data + at, text->len - at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        at += (size_t)n;
+    }
+    return true;
+}
+
+/* The kubelet mounts the file, so it is there, and a rename onto it is impossible. Elsewhere a default that
+ * nobody asked for is not created. An empty text empties the file: a reason of an earlier run must not stay.
+ */
+static void write_termination_log(const struct config *config, const struct buf *text) {
+    int create = config->termination_log_named && text->len > 0 ? O_CREAT : 0;
+    int fd =
+        open(config->termination_log, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | create, 0644);
+    bool ok = fd >= 0 && write_all(fd, text);
+    if (!ok && config->termination_log_named && text->len > 0)
+        LOG(LOG_WARN, "cannot write the termination log", LOG_TEXT("path", config->termination_log),
+            LOG_TEXT("error", strerror(errno)));
+    if (fd >= 0)
+        close(fd);
+}
+
+static int usage(const struct config *config, const char *problem) {
+    static char line_text[OPTIONS_PROBLEM_MAX + 64], termination[REPORT_TERMINATION_MAX];
+    static struct failure failure;
+    struct buf line = BUF(line_text), text = BUF(termination);
+    buf_fmt(&line, "pod-identity-init: %s\n", problem);
+    (void)write_all(STDERR_FILENO, &line);
+    struct buf message = failure_begin(&failure, REASON_USAGE);
+    buf_printable(&message, problem, strlen(problem), OPTIONS_PROBLEM_MAX);
+    failure_remedy(&failure,
+                   "correct this container's args or its POD_IDENTITY_ variables; --help lists the options");
+    report_termination_line(&failure, &text);
+    write_termination_log(config, &text);
+    return REASON_USAGE;
+}
+
+static int check_all(const struct config *config) {
+    static struct run run;
+    static struct report report;
+    static char termination[REPORT_TERMINATION_MAX];
+    struct buf text = BUF(termination);
+    run.config = config;
+    run.lookup = lookup;
+    run.source.kind = config->source;
+    checks_run(&run, &report);
+    const char *no_color = getenv("NO_COLOR");
+    bool colour = isatty(STDOUT_FILENO) == 1 && (no_color == NULL || *no_color == '\0');
+    bool told = config->format == FORMAT_JSON ? report_json(&report, STDOUT_FILENO)
+                                              : report_text(&report, colour, STDOUT_FILENO);
+    if (!told)
+        LOG(LOG_WARN, "cannot write the report", LOG_TEXT("error", strerror(errno)));
+    const struct check_result *decisive = report_decisive(&report);
+    if (decisive != NULL)
+        report_termination_line(&decisive->finding, &text);
+    write_termination_log(config, &text);
+    return (int)report_reason(&report);
+}
+
+static int print(void (*fill)(struct buf *out)) {
+    static char storage[OPTIONS_HELP_MAX];
+    struct buf out = BUF(storage);
+    fill(&out);
+    return write_all(STDOUT_FILENO, &out) ? REASON_OK : REASON_INTERNAL;
+}
+
+static void fill_help(struct buf *out) {
+    options_help(&config_options, out);
+}
+
+static void fill_version(struct buf *out) {
+    version_text(config_options.program, out);
+}
+
+int main(int argc, char **argv) {
+    static struct config config;
+    char problem_text[OPTIONS_PROBLEM_MAX];
+    struct buf problem = BUF(problem_text);
+    harden();
+    catch_signals();
+    switch (config_read(argc, argv, &config, &problem)) {
+    case OPTIONS_HELP:
+        return print(fill_help);
+    case OPTIONS_VERSION:
+        return print(fill_version);
+    case OPTIONS_USAGE:
+        return usage(&config, problem.data);
+    case OPTIONS_OK:
+        break;
+    }
+    return check_all(&config);
+}

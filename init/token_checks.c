@@ -1,0 +1,181 @@
+/* The mounted token, as far as it can be judged without its issuer: early words for what AWS would refuse. */
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/timefmt.h"
+#include "init/checks.h"
+
+/* Nodes and issuer are synchronised; so much ahead is jitter that passes, more is a clock that is wrong. */
+#define SKEW_TOLERATED_S 60
+/* The kubelet renews at 80 % of the life, and looks once a minute: it is late only after twice that, or for
+ * the short lives of test clusters, a fiftieth of the life. Source: Kubernetes
+ * pkg/kubelet/token/token_manager.go.
+ */
+#define ROTATION_LATE_S 120
+
+#define CLOCK_REMEDY                                                                                         \
+    "compare the node's clock with the real time (chronyc tracking on the node), then recreate the pod"
+#define MOUNT_REMEDY                                                                                         \
+    "mount the projected serviceAccountToken volume of EKS Pod Identity there (audience " INJECTION_AUDIENCE \
+    "); a mutated pod has it, so recreate the pod"
+
+enum check_status check_token_readable(struct run *run, struct failure *finding) {
+    const char *path = run->source.injection.token_path;
+    if (token_file_read(path, &run->source.token, finding) != REASON_OK)
+        return CHECK_FAIL;
+    struct buf m = failure_begin(finding, REASON_OK);
+    buf_fmt(&m, "read %zu bytes from ", run->source.token.len);
+    check_quote(&m, path);
+    return CHECK_PASS;
+}
+
+/* The last that needs the token's text: it is wiped here. */
+enum check_status check_token_format(struct run *run, struct failure *finding) {
+    const char *wrong = "";
+    const struct token *token = &run->source.token;
+    enum err e = jwt_inspect_unverified(token->text, token->len, &run->claims, &wrong);
+    source_forget(&run->source);
+    if (e == ERR_OK)
+        return check_passed(finding, "a JSON web token (its signature is for AWS to verify)");
+    struct buf m = failure_begin(finding, REASON_TOKEN_INVALID);
+    buf_str(&m, "token file ");
+    check_quote(&m, run->source.injection.token_path);
+    buf_fmt(&m, " holds no usable JSON web token: %s: %s", wrong, err_text(e));
+    failure_remedy(finding, "%s", MOUNT_REMEDY);
+    return CHECK_FAIL;
+}
+
+enum check_status check_token_audience(struct run *run, struct failure *finding) {
+    const struct jwt_claims *claims = &run->claims;
+    if (jwt_has_audience(claims, INJECTION_AUDIENCE))
+        return check_passed(finding, "for %s", INJECTION_AUDIENCE);
+    struct buf m = failure_begin(finding, REASON_TOKEN_INVALID);
+    buf_str(&m, "the token's audience is ");
+    for (size_t i = 0; i < claims->audience_count && m.len < FAILURE_MESSAGE_MAX / 2; i++) {
+        buf_str(&m, i > 0 ? ", " : "");
+        check_quote(&m, claims->audiences[i]);
+    }
+    buf_str(&m, claims->audience_count == 0 ? "missing" : "");
+    buf_str(&m, ", and EKS Pod Identity needs " INJECTION_AUDIENCE);
+    failure_remedy(finding, "%s", MOUNT_REMEDY);
+    return CHECK_FAIL;
+}
+
+/* ---- times ---- */
+
+static enum check_status expired(int64_t expires_s, int64_t now_s, struct failure *finding) {
+    char at[TIME_UTC_MAX], here[TIME_UTC_MAX];
+    time_format_utc(expires_s, at);
+    time_format_utc(now_s, here);
+    struct buf m = failure_begin(finding, REASON_TOKEN_INVALID);
+    buf_fmt(&m, "the token expired at %s (exp), %lld s ago by this node's clock, which says %s", at,
+            (long long)(now_s - expires_s), here);
+    failure_remedy(finding,
+                   "the kubelet could not renew it, or the clock is ahead: see the node's kubelet log, "
+                   "compare the node's clock with the real time (chronyc tracking), recreate the pod");
+    return CHECK_FAIL;
+}
+
+static enum check_status not_yet_valid(const char *claim, int64_t from_s, int64_t now_s,
+                                       struct failure *finding) {
+    char at[TIME_UTC_MAX], here[TIME_UTC_MAX];
+    time_format_utc(from_s, at);
+    time_format_utc(now_s, here);
+    struct buf m = failure_begin(finding, REASON_TOKEN_INVALID);
+    buf_fmt(&m, "the token is not valid before %s (%s), %lld s ahead of this node's clock, which says %s", at,
+            claim, (long long)(from_s - now_s), here);
+    failure_remedy(finding, "%s", CLOCK_REMEDY);
+    return from_s - now_s <= SKEW_TOLERATED_S ? CHECK_WARN : CHECK_FAIL;
+}
+
+/* Whether the kubelet should have replaced the token by now. */
+static bool rotation_stuck(int64_t issued_s, int64_t expires_s, int64_t now_s) {
+    int64_t life_s = expires_s - issued_s;
+    int64_t late_s = life_s / 50 < ROTATION_LATE_S ? life_s / 50 : ROTATION_LATE_S;
+    return life_s > 0 && now_s - issued_s > life_s / 5 * 4 + late_s;
+}
+
+static enum check_status stuck(const struct jwt_claims *c, int64_t now_s, struct failure *finding) {
+    char age[TIME_DURATION_MAX], life[TIME_DURATION_MAX];
+    time_format_rough((now_s - c->issued_at_s) * 1000, age);
+    time_format_rough((c->expires_s - c->issued_at_s) * 1000, life);
+    struct buf m = failure_begin(finding, REASON_TOKEN_INVALID);
+    buf_fmt(&m,
+            "the token is %s old, and lives for %s: the kubelet renews at 80 %%, so its rotation is stuck",
+            age, life);
+    failure_remedy(
+        finding, "see the node's kubelet log for serviceaccount token errors; a volume mounted with subPath "
+                 "is never updated");
+    return CHECK_WARN;
+}
+
+enum check_status check_token_times(struct run *run, struct failure *finding) {
+    const struct jwt_claims *c = &run->claims;
+    int64_t now_s = clock_now().wall_ms / 1000;
+    if (!c->has_expires) {
+        struct buf m = failure_begin(finding, REASON_TOKEN_INVALID);
+        buf_str(&m, "the token has no expiry (claim exp): it is none that the kubelet projects");
+        failure_remedy(finding, "%s", MOUNT_REMEDY);
+        return CHECK_FAIL;
+    }
+    if (c->expires_s <= now_s)
+        return expired(c->expires_s, now_s, finding);
+    if (c->has_not_before && c->not_before_s > now_s)
+        return not_yet_valid("nbf", c->not_before_s, now_s, finding);
+    if (c->has_issued_at && c->issued_at_s > now_s)
+        return not_yet_valid("iat", c->issued_at_s, now_s, finding);
+    if (c->has_issued_at && rotation_stuck(c->issued_at_s, c->expires_s, now_s))
+        return stuck(c, now_s, finding);
+    char left[TIME_DURATION_MAX], at[TIME_UTC_MAX];
+    time_format_rough((c->expires_s - now_s) * 1000, left);
+    time_format_utc(c->expires_s, at);
+    return check_passed(finding, "valid for %s more, until %s", left, at);
+}
+
+/* ---- identity ---- */
+
+static bool differs(const char *expected, const char *found) {
+    return expected[0] != '\0' && strcmp(expected, found) != 0;
+}
+
+static enum check_status unexpected(const char *what, const char *option, const char *expected,
+                                    const char *found, struct failure *finding) {
+    struct buf m = failure_begin(finding, REASON_UNEXPECTED_IDENTITY);
+    finding->permanent = true;
+    buf_fmt(&m, "the token is for %s ", what);
+    if (found[0] != '\0')
+        check_quote(&m, found);
+    else
+        buf_str(&m, "(none is named)");
+    buf_fmt(&m, ", and %s says ", option);
+    check_quote(&m, expected);
+    failure_remedy(finding, "correct the pod's %s, or %s",
+                   strcmp(what, "namespace") == 0 ? "metadata.namespace" : "spec.serviceAccountName", option);
+    return CHECK_FAIL;
+}
+
+enum check_status check_token_identity(struct run *run, struct failure *finding) {
+    const struct jwt_claims *c = &run->claims;
+    const struct config *o = run->config;
+    if (differs(o->expect_namespace, c->namespace))
+        return unexpected("namespace", "--expect-namespace", o->expect_namespace, c->namespace, finding);
+    if (differs(o->expect_service_account, c->service_account))
+        return unexpected("service account", "--expect-service-account", o->expect_service_account,
+                          c->service_account, finding);
+    if (c->namespace[0] == '\0' || c->service_account[0] == '\0') {
+        struct buf m = failure_begin(finding, REASON_TOKEN_INVALID);
+        buf_str(&m, "the token names no namespace and service account (claims kubernetes.io and sub)");
+        failure_remedy(finding, "%s", MOUNT_REMEDY);
+        return CHECK_WARN;
+    }
+    struct buf m = failure_begin(finding, REASON_OK);
+    buf_str(&m, "namespace ");
+    check_quote(&m, c->namespace);
+    buf_str(&m, ", service account ");
+    check_quote(&m, c->service_account);
+    if (c->pod[0] != '\0') {
+        buf_str(&m, ", pod ");
+        check_quote(&m, c->pod);
+    }
+    return CHECK_PASS;
+}

@@ -1,0 +1,58 @@
+/* Waiting for credentials: one attempt after another, until they come, waiting cannot help, or the deadline
+ * has come. */
+#ifndef POD_IDENTITY_INIT_WAIT_H
+#define POD_IDENTITY_INIT_WAIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/clock.h"
+#include "common/credentials.h"
+#include "common/failure.h"
+#include "common/source.h"
+
+#define WAIT_POLL_MS 200     /* while nobody answers: the agent's coming up is seen within 250 ms */
+#define WAIT_BACKOFF_MS 1000 /* after an answer that is an error: a full node of pods asks the same agent… \
+                              */
+#define WAIT_BACKOFF_MAX_MS                                                                                  \
+    5000 /* …but a pod that waits longer between two attempts starts noticeably later */
+#define WAIT_DENIED_FOR_MS                                                                                   \
+    5000 /* an association takes some seconds to be seen: so long a denial is not believed */
+#define WAIT_ATTEMPT_MIN_MS 1000 /* an attempt just before the deadline still gets so much time */
+#define WAIT_OVER INT64_C(-1)
+
+/* When to try again, free of I/O. */
+struct wait_policy {
+    int64_t deadline_ms;     /* monotonic, like all times here */
+    int64_t token_valid_ms;  /* until then the token is refused because of its nbf, which is no denial */
+    int64_t denied_since_ms; /* of the denials without interruption; CLOCK_NEVER: the last answer was none */
+    int64_t backoff_ms;      /* of the last answered attempt; 0 if it was not answered */
+};
+
+/* After a failed attempt: milliseconds until the next one, or WAIT_OVER. random makes the jitter. */
+int64_t wait_next(struct wait_policy *policy, const struct failure *failure, int64_t now_ms, uint32_t random);
+
+struct wait_request {
+    struct source *source; /* opened */
+    int64_t wait_ms;       /* 0: one attempt */
+    int64_t min_ttl_ms;    /* credentials with less than that left are a failure */
+    int64_t not_before_s;  /* of the token, wall time; 0 if it does not say */
+};
+
+struct wait_result {
+    struct failure
+        failure;   /* of the last attempt; reason is REASON_OK if credentials came and live long enough */
+    bool answered; /* the last attempt got an answer, of whatever kind */
+    bool has_credentials; /* it was credentials, perhaps too short-lived */
+    unsigned attempts;
+    int64_t waited_ms, answer_ms; /* all in all; the last answer alone */
+    int64_t expires_ms;           /* wall time */
+    char account_id[CREDENTIALS_ACCOUNT_MAX];
+    char short_key_id[CREDENTIALS_SHORT_ID_MAX];
+};
+
+/* http_open(NULL) must have been called. Nothing secret is left in *out. A change of what is wrong is logged.
+ */
+void wait_for_credentials(const struct wait_request *request, struct wait_result *out);
+
+#endif
