@@ -20,14 +20,10 @@ static struct page {
     int current;
 } pages[ANSWERS_PAGES];
 
-struct fixed {
+static const struct error {
     int status;
     const char *code, *message;
-    struct answer answer;
-    char keep[FIXED_BYTES], close[FIXED_BYTES];
-};
-
-static struct fixed errors[] = {
+} errors[] = {
     {.status = 400, .code = "BadRequest", .message = "This is no well-formed HTTP/1.1 request."},
     {.status = 401,
      .code = "Unauthorized",
@@ -48,7 +44,12 @@ static struct fixed errors[] = {
     {.status = 505, .code = "VersionNotSupported", .message = "Only HTTP/1.1 and HTTP/1.0 are spoken here."},
 };
 
-static struct fixed health;
+#define ERRORS (sizeof errors / sizeof errors[0])
+
+static struct fixed {
+    struct answer answer;
+    char keep[FIXED_BYTES], close[FIXED_BYTES];
+} fixed[ERRORS], health;
 static answers_retired *on_retired;
 
 static const char *phrase(int status) {
@@ -135,9 +136,9 @@ const struct answer *answers_health(void) {
 
 const struct answer *answers_error(int status) {
     size_t i = 0;
-    while (i + 1 < sizeof errors / sizeof errors[0] && errors[i].status != status)
+    while (i + 1 < ERRORS && errors[i].status != status)
         i++;
-    return &errors[i].answer;
+    return &fixed[i].answer;
 }
 
 void answers_set_credentials(const struct credentials *c) {
@@ -178,11 +179,11 @@ void answers_open(answers_retired *retired) {
     char storage[FIXED_BYTES - HEAD_MAX];
     struct buf body = BUF(storage);
     on_retired = retired;
-    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
-        struct fixed *e = &errors[i];
+    for (size_t i = 0; i < ERRORS; i++) {
+        struct fixed *f = &fixed[i];
         buf_reset(&body);
-        put_error_body(&body, e->code, e->message);
-        render(&e->answer, e->keep, e->close, sizeof e->keep, e->status, "application/json", &body);
+        put_error_body(&body, errors[i].code, errors[i].message);
+        render(&f->answer, f->keep, f->close, sizeof f->keep, errors[i].status, "application/json", &body);
     }
     buf_reset(&body);
     buf_str(&body, "ok\n");
