@@ -10,10 +10,17 @@
 
 #define OPEN_ATTEMPTS 5 /* each follows the links anew; a rename by the kubelet takes microseconds */
 #define GROUPS_SHOWN 32
+#define PATH_SHOWN 400
 #define FS_GROUP_REMEDY                                                                                      \
     "set securityContext.fsGroup in the pod spec to a group of this container, so that the kubelet makes "   \
     "the token "                                                                                             \
     "readable (0640), or run all containers of the pod as the same user"
+
+/* Foreign text, and up to 4095 bytes: a message of FAILURE_MESSAGE_MAX would not hold it, and must stay one
+ * line. */
+static void put_path(struct buf *m, const char *path) {
+    buf_printable(m, path, strlen(path), PATH_SHOWN);
+}
 
 static int open_token(const char *path) {
     int fd = -1;
@@ -41,7 +48,9 @@ static void put_process_ids(struct buf *m) {
 static enum reason open_failed(const char *path, int error, struct failure *f) {
     struct buf m = failure_begin(f, REASON_TOKEN_UNREADABLE);
     struct stat st;
-    buf_fmt(&m, "cannot open token file %s: %s (errno %d)", path, strerror(error), error);
+    buf_str(&m, "cannot open token file ");
+    put_path(&m, path);
+    buf_fmt(&m, ": %s (errno %d)", strerror(error), error);
     if (error == EACCES || error == EPERM) {
         buf_str(&m, "; ");
         put_process_ids(&m);
@@ -65,7 +74,9 @@ static enum reason open_failed(const char *path, int error, struct failure *f) {
 
 static enum reason unreadable(const char *path, const char *what, struct failure *f) {
     struct buf m = failure_begin(f, REASON_TOKEN_UNREADABLE);
-    buf_fmt(&m, "token file %s %s", path, what);
+    buf_str(&m, "token file ");
+    put_path(&m, path);
+    buf_fmt(&m, " %s", what);
     failure_remedy(
         f, "mount the projected serviceAccountToken volume there; nothing else may write to that path");
     return f->reason;
@@ -100,8 +111,9 @@ static enum reason check_text(const char *path, struct token *out, struct failur
         if (c > ' ' && c < 0x7F)
             continue;
         struct buf m = failure_begin(f, REASON_TOKEN_INVALID);
-        buf_fmt(&m, "token file %s holds byte 0x%02x at offset %zu: a token is one line of visible ASCII",
-                path, c, i);
+        buf_str(&m, "token file ");
+        put_path(&m, path);
+        buf_fmt(&m, " holds byte 0x%02x at offset %zu: a token is one line of visible ASCII", c, i);
         failure_remedy(
             f, "mount the projected serviceAccountToken volume there, and let nothing else write the file");
         return f->reason;
@@ -120,7 +132,10 @@ static enum reason read_open_file(const char *path, int fd, struct token *out, s
     ssize_t n = read_all(fd, out->text, sizeof out->text);
     if (n < 0) {
         struct buf m = failure_begin(f, REASON_TOKEN_UNREADABLE);
-        buf_fmt(&m, "cannot read token file %s: %s (errno %d)", path, strerror(errno), errno);
+        int error = errno;
+        buf_str(&m, "cannot read token file ");
+        put_path(&m, path);
+        buf_fmt(&m, ": %s (errno %d)", strerror(error), error);
         failure_remedy(f, "see the node's log for errors of that volume, then recreate the pod");
         return f->reason;
     }
