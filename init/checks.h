@@ -22,7 +22,7 @@ struct run {
 /* Fills in *finding, which comes zeroed: the message always, reason and remedy for a warning or failure. */
 typedef enum check_status check_function(struct run *run, struct failure *finding);
 
-/* Runs all. Those behind a failure are skipped; with --strict too, a warning stops nothing. */
+/* Runs all; those behind a failure are skipped. */
 void checks_run(struct run *run, struct report *report);
 
 /* ---- for the files that hold the checks ---- */

@@ -8,15 +8,11 @@ static const char *const status_names[] = {
     [CHECK_PASS] = "pass", [CHECK_WARN] = "warn", [CHECK_FAIL] = "fail", [CHECK_SKIP] = "skip"};
 
 const struct check_result *report_decisive(const struct report *report) {
-    const struct check_result *warning = NULL;
     for (size_t i = 0; i < report->count; i++) {
-        const struct check_result *r = &report->results[i];
-        if (r->status == CHECK_FAIL)
-            return r;
-        if (r->status == CHECK_WARN && warning == NULL)
-            warning = r;
+        if (report->results[i].status == CHECK_FAIL)
+            return &report->results[i];
     }
-    return report->strict ? warning : NULL;
+    return NULL;
 }
 
 enum reason report_reason(const struct report *report) {
@@ -83,12 +79,9 @@ bool report_text(const struct report *report, bool colour, int fd) {
         if (!flush(&out, fd))
             return false;
     }
-    const struct check_result *decisive = report_decisive(report);
     enum reason reason = report_reason(report);
-    buf_fmt(&out, "result: %s, reason %s, exit code %d", decisive == NULL ? "ok" : "failed",
+    buf_fmt(&out, "result: %s, reason %s, exit code %d", reason == REASON_OK ? "ok" : "failed",
             reason_name(reason), (int)reason);
-    if (decisive != NULL && decisive->status == CHECK_WARN)
-        buf_str(&out, " (a warning, with --strict)");
     buf_char(&out, '\n');
     return flush(&out, fd);
 }

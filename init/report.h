@@ -27,12 +27,11 @@ struct check_result {
 struct report {
     const char *source; /* source_name() */
     int64_t waited_ms;
-    bool strict;
     size_t count;
     struct check_result results[REPORT_CHECKS_MAX];
 };
 
-/* The result that decides: the first failure, or with strict the first warning; NULL if all is well. */
+/* The result that decides: the first failure; NULL if there is none. */
 const struct check_result *report_decisive(const struct report *report);
 /* REASON_OK, or that of the deciding result: the exit code. */
 enum reason report_reason(const struct report *report);

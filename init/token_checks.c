@@ -82,8 +82,10 @@ static enum check_status not_yet_valid(const char *claim, int64_t from_s, int64_
     time_format_utc(from_s, at);
     time_format_utc(now_s, here);
     struct buf m = failure_begin(finding, REASON_TOKEN_INVALID);
-    buf_fmt(&m, "the token is not valid before %s (%s), %lld s ahead of this node's clock, which says %s", at,
-            claim, (long long)(from_s - now_s), here);
+    buf_fmt(
+        &m,
+        "the token is not yet valid: it begins at %s (%s), %lld s ahead of this node's clock, which says %s",
+        at, claim, (long long)(from_s - now_s), here);
     failure_remedy(finding, "%s", CLOCK_REMEDY);
     return from_s - now_s <= SKEW_TOLERATED_S ? CHECK_WARN : CHECK_FAIL;
 }

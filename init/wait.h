@@ -11,9 +11,10 @@
 #include "common/failure.h"
 #include "common/source.h"
 
-#define WAIT_POLL_MS 200     /* while nobody answers: the agent's coming up is seen within 250 ms */
-#define WAIT_BACKOFF_MS 1000 /* after an answer that is an error: a full node of pods asks the same agent… \
-                              */
+#define WAIT_POLL_MS 200 /* while nobody answers: the agent's coming up is seen within 250 ms */
+#define WAIT_BACKOFF_MS                                                                                      \
+    1000 /* after an answer that is an error: a full node of pods asks the same agent…                     \
+          */
 #define WAIT_BACKOFF_MAX_MS                                                                                  \
     5000 /* …but a pod that waits longer between two attempts starts noticeably later */
 #define WAIT_DENIED_FOR_MS                                                                                   \
