@@ -73,7 +73,9 @@ int64_t wait_next(struct wait_policy *p, const struct failure *f, int64_t now_ms
             p->denied_since_ms = now_ms > p->token_valid_ms ? now_ms : p->token_valid_ms;
         if (now_ms - p->denied_since_ms >= WAIT_DENIED_FOR_MS)
             return WAIT_OVER;
-        latest_ms = least(latest_ms, p->denied_since_ms + WAIT_DENIED_FOR_MS);
+        int64_t turn_ms =
+            now_ms < p->token_valid_ms ? p->token_valid_ms : p->denied_since_ms + WAIT_DENIED_FOR_MS;
+        latest_ms = least(latest_ms, turn_ms); /* there, and not somewhat later, the answer decides */
     }
     return least(next_delay(p, f, outcome, random), latest_ms - now_ms);
 }
