@@ -106,13 +106,13 @@ export SOURCE_DATE_EPOCH
 
 build/amd64/version.h build/arm64/version.h build/host/version.h: build/%/version.h: $(SRC_STAMP) $(DEPS)/describe.sh FORCE
 	@mkdir -p $(@D)
-	@sh $(DEPS)/describe.sh version $(VERSION) $(REVISION) build/sources >$@.new
-	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	@sh $(DEPS)/describe.sh version $(VERSION) $(REVISION) build/sources >$@.$$$$.new && \
+	{ cmp -s $@.$$$$.new $@ && rm $@.$$$$.new || mv $@.$$$$.new $@; }
 
 $(B)/sbom.spdx.json: build/%/sbom.spdx.json: $(SRC_STAMP) $(DEPS)/describe.sh FORCE
 	@mkdir -p $(@D)
-	@sh $(DEPS)/describe.sh sbom $(VERSION) $(REVISION) build/sources $* >$@.new
-	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	@sh $(DEPS)/describe.sh sbom $(VERSION) $(REVISION) build/sources $* >$@.$$$$.new && \
+	{ cmp -s $@.$$$$.new $@ && rm $@.$$$$.new || mv $@.$$$$.new $@; }
 
 # ---- our programs ----
 

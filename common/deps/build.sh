@@ -53,10 +53,9 @@ amd64)
 	page="-z,max-page-size=4096,-z,pack-relative-relocs"
 	;;
 arm64)
-	# libgcc's run-time choice of atomics wants glibc's getauxval protocol. All of a program fits into the 1 MiB that the tiny
-	# model can reach; ld says so if it does not. Kernels with pages of 64 KiB exist.
+	# libgcc's run-time choice of atomics wants glibc's getauxval protocol. Pages may be of 64 KiB.
 	machine=aarch64
-	tune="-mno-outline-atomics -mbranch-protection=none -mcmodel=tiny"
+	tune="-mno-outline-atomics -mbranch-protection=none"
 	page="-z,max-page-size=65536"
 	;;
 *)
