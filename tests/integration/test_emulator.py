@@ -20,6 +20,8 @@ import pytest
 
 from harness import http as plain
 from harness.emulator import EMULATOR, ROLE_ARN, ControlError, Emulator
+from harness.leaks import Leaks
+from harness.programs import Runner
 from harness.waiting import eventually
 
 HOUR = 3600
@@ -573,6 +575,31 @@ def test_secrets_are_remembered(emulator: Emulator) -> None:
     assert known[token] == "service_account_token"
     assert known[body["SecretAccessKey"]] == "secret_access_key"
     assert known[body["Token"]] == "session_token"
+
+
+# --- the search for leaks: it must be able to fail
+
+
+@pytest.mark.parametrize("how", ["whole", "beginning", "end"])
+@pytest.mark.parametrize("kind", ["secret_access_key", "session_token", "service_account_token"])
+def test_leaks_are_found(emulator: Emulator, runner: Runner, kind: str, how: str) -> None:
+    ask(emulator, emulator.token())
+    secret = [one["value"] for one in emulator.secrets() if one["kind"] == kind][-1]
+    start = secret.index(".") + 1 if kind == "service_account_token" else 16 if kind == "session_token" else 0
+    printed = {"whole": secret, "beginning": secret[start : start + 70], "end": secret[-30:]}[how]
+    own = Leaks()
+    Runner(runner.place, own).run(["/bin/echo", "log: ", printed], {})
+    found = own.find(emulator.secrets())
+    assert f"{kind} in echo: stdout" in found and f"{kind} in echo: arguments" in found
+    assert printed not in " ".join(found)
+
+
+def test_leaks_are_not_imagined(emulator: Emulator, runner: Runner) -> None:
+    body = ask(emulator, emulator.token()).json
+    own = Leaks()
+    Runner(runner.place, own).run(["/bin/echo", body["AccessKeyId"], body["AccountId"], body["Expiration"]], {})
+    Runner(runner.place, own).run(["/bin/echo", body["SecretAccessKey"]], {}, private_stdout=True)
+    assert own.find(emulator.secrets()) == ["secret_access_key in echo: arguments"]
 
 
 # --- HTTP

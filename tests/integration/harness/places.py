@@ -69,7 +69,8 @@ class Namespace(Place):
         ip("-netns", self.name, *args)
 
     def command(self, argv: Sequence[str]) -> list[str]:
-        return ["ip", "netns", "exec", self.name, *argv]
+        # By its path: the environment that is passed on need not have a PATH.
+        return [shutil.which("ip") or "ip", "netns", "exec", self.name, *argv]
 
     def socket(self, family: int = socket.AF_INET) -> socket.socket:
         made: list[socket.socket] = []
