@@ -18,7 +18,7 @@ void buf_reset(struct buf *b) {
 }
 
 void buf_wipe(struct buf *b) {
-    wipe(b->data, b->cap);
+    wipe(b->data, b->len);
     buf_reset(b);
 }
 

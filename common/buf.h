@@ -24,7 +24,7 @@ struct buf {
 /* cap must be at least 1. */
 struct buf buf_over(char *storage, size_t cap);
 void buf_reset(struct buf *b);
-/* Overwrites the whole storage, not only what is in use, and resets. */
+/* Overwrites what is in use, and resets. Not the rest of the storage: touching it would make it resident. */
 void buf_wipe(struct buf *b);
 
 void buf_put(struct buf *b, const void *bytes, size_t len);

@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <malloc.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -161,7 +162,8 @@ static void release(struct http_transfer *t) {
         curl_easy_cleanup(t->easy);
     }
     curl_slist_free_all(t->header_list);
-    wipe(t, sizeof *t);
+    /* Not beyond what was received: touching the rest would make it resident. */
+    wipe(t, offsetof(struct http_transfer, body) + t->response.body_len + 1);
 }
 
 static void finish(struct http_transfer *t, CURLcode code) {

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -83,19 +84,16 @@ static enum reason unreadable(const char *path, const char *what, struct failure
 }
 
 /* Reads until the end of the file or one byte more than may be. */
-static ssize_t read_all(int fd, char *out, size_t cap) {
-    size_t len = 0;
-    while (len < cap) {
-        ssize_t n = read(fd, out + len, cap - len);
+static bool read_all(int fd, struct token *out) {
+    while (out->len < sizeof out->text) {
+        ssize_t n = read(fd, out->text + out->len, sizeof out->text - out->len);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0)
-            return -1;
-        if (n == 0)
-            break;
-        len += (size_t)n;
+        if (n <= 0)
+            return n == 0;
+        out->len += (size_t)n;
     }
-    return (ssize_t)len;
+    return true;
 }
 
 static enum reason check_text(const char *path, struct token *out, struct failure *f) {
@@ -129,8 +127,7 @@ static enum reason read_open_file(const char *path, int fd, struct token *out, s
         return unreadable(path, "is a directory, not a file", f);
     if (!S_ISREG(st.st_mode))
         return unreadable(path, "is not a regular file", f);
-    ssize_t n = read_all(fd, out->text, sizeof out->text);
-    if (n < 0) {
+    if (!read_all(fd, out)) {
         struct buf m = failure_begin(f, REASON_TOKEN_UNREADABLE);
         int error = errno;
         buf_str(&m, "cannot read token file ");
@@ -139,9 +136,8 @@ static enum reason read_open_file(const char *path, int fd, struct token *out, s
         failure_remedy(f, "see the node's log for errors of that volume, then recreate the pod");
         return f->reason;
     }
-    if (n > TOKEN_FILE_MAX)
+    if (out->len > TOKEN_FILE_MAX)
         return unreadable(path, "has more than 65536 bytes: that is no service account token", f);
-    out->len = (size_t)n;
     return check_text(path, out, f);
 }
 
@@ -158,6 +154,6 @@ enum reason token_file_read(const char *path, struct token *out, struct failure 
 }
 
 void token_wipe(struct token *token) {
-    wipe(token->text, sizeof token->text);
+    wipe(token->text, token->len);
     token->len = 0;
 }

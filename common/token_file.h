@@ -22,6 +22,7 @@ struct token {
  * REASON_TOKEN_INVALID for a control character, which no HTTP header can carry). */
 enum reason token_file_read(const char *path, struct token *out, struct failure *failure);
 
+/* Overwrites what token_file_read() put there. */
 void token_wipe(struct token *token);
 
 #endif

@@ -4,15 +4,14 @@
 
 #include "common/wipe.h"
 
-#define HEAD_MAX 256
-#define ERROR_BODY_MAX 5120 /* message and remedy, twice, as JSON */
-#define PAGE_BYTES (CREDENTIALS_RENDERED_MAX + HEAD_MAX)
-#define FIXED_BYTES 640
+#define HEAD_MAX 192
+#define FIXED_BODY_MAX 448
 
-/* One rendering: the two forms, in storage of its own. */
+/* One rendering. The body has room for credentials and for an error: message and remedy, twice, as JSON. */
 struct rendering {
     struct answer answer;
-    char keep[PAGE_BYTES], close[PAGE_BYTES];
+    char keep[HEAD_MAX], close[HEAD_MAX];
+    char body[CREDENTIALS_RENDERED_MAX];
 };
 
 static struct page {
@@ -48,7 +47,7 @@ static const struct error {
 
 static struct fixed {
     struct answer answer;
-    char keep[FIXED_BYTES], close[FIXED_BYTES];
+    char keep[HEAD_MAX], close[HEAD_MAX], body[FIXED_BODY_MAX];
 } fixed[ERRORS], health;
 static answers_retired *on_retired;
 
@@ -75,28 +74,28 @@ static const char *phrase(int status) {
     return "Error";
 }
 
-static size_t put_answer(struct buf *out, int status, const char *type, const struct buf *body, bool close) {
-    buf_fmt(out, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n",
-            status, phrase(status), type, body->len);
+static size_t put_head(char *head, int status, const char *type, size_t body_len, bool close) {
+    struct buf out = buf_over(head, HEAD_MAX);
+    buf_fmt(&out, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n",
+            status, phrase(status), type, body_len);
     if (status == 405)
-        buf_str(out, "Allow: GET, HEAD\r\n");
+        buf_str(&out, "Allow: GET, HEAD\r\n");
     if (close)
-        buf_str(out, "Connection: close\r\n");
-    buf_str(out, "\r\n");
-    size_t head = out->len;
-    buf_put(out, body->data, body->len);
-    return head;
+        buf_str(&out, "Connection: close\r\n");
+    buf_str(&out, "\r\n");
+    return out.len;
 }
 
-static void render(struct answer *a, char *keep, char *close, size_t cap, int status, const char *type,
+static void render(struct answer *a, char *keep, char *close, int status, const char *type,
                    const struct buf *body) {
-    struct buf k = buf_over(keep, cap), c = buf_over(close, cap);
-    a->keep_head = put_answer(&k, status, type, body, false);
-    a->close_head = put_answer(&c, status, type, body, true);
-    a->keep = keep;
-    a->close = close;
-    a->keep_len = k.len;
-    a->close_len = c.len;
+    *a = (struct answer){
+        .keep = keep,
+        .close = close,
+        .keep_len = put_head(keep, status, type, body->len, false),
+        .close_len = put_head(close, status, type, body->len, true),
+        .body = body->data,
+        .body_len = body->len,
+    };
 }
 
 /* Both spellings of code and message: Go and Java read the lower-case ones, JavaScript and Rust the others.
@@ -112,18 +111,21 @@ static void put_error_body(struct buf *out, const char *code, const char *messag
     buf_char(out, '}');
 }
 
-static void set_page(enum answers_page which, int status, const char *type, const struct buf *body) {
+/* The place for the next rendering of a page, emptied of the one before the present. */
+static struct buf begin_page(enum answers_page which) {
     struct page *page = &pages[which];
-    int turn = 1 - page->current;
-    struct rendering *r = &page->turns[turn];
-    if (r->answer.keep_len > 0 && on_retired != NULL) {
-        on_retired(r->keep, r->answer.keep_len);
-        on_retired(r->close, r->answer.close_len);
-    }
-    wipe(r->keep, r->answer.keep_len);
-    wipe(r->close, r->answer.close_len);
-    render(&r->answer, r->keep, r->close, sizeof r->keep, status, type, body);
-    page->current = turn;
+    struct rendering *r = &page->turns[1 - page->current];
+    if (r->answer.body != NULL && on_retired != NULL)
+        on_retired(&r->answer);
+    wipe(r->body, r->answer.body_len);
+    return BUF(r->body);
+}
+
+static void end_page(enum answers_page which, int status, const char *type, const struct buf *body) {
+    struct page *page = &pages[which];
+    page->current = 1 - page->current;
+    struct rendering *r = &page->turns[page->current];
+    render(&r->answer, r->keep, r->close, status, type, body);
 }
 
 const struct answer *answers_page(enum answers_page page) {
@@ -142,53 +144,49 @@ const struct answer *answers_error(int status) {
 }
 
 void answers_set_credentials(const struct credentials *c) {
-    static char storage[CREDENTIALS_RENDERED_MAX];
-    struct buf body = BUF(storage);
+    struct buf body = begin_page(ANSWERS_CREDENTIALS);
     credentials_render_container(c, &body);
-    set_page(ANSWERS_CREDENTIALS, 200, "application/json", &body);
-    buf_reset(&body);
+    end_page(ANSWERS_CREDENTIALS, 200, "application/json", &body);
+    body = begin_page(ANSWERS_PROCESS);
     credentials_render_process(c, &body);
-    set_page(ANSWERS_PROCESS, 200, "application/json", &body);
-    wipe(storage, body.len);
+    end_page(ANSWERS_PROCESS, 200, "application/json", &body);
 }
 
 void answers_set_failure(const struct failure *f) {
-    char text[FAILURE_MESSAGE_MAX + FAILURE_REMEDY_MAX + 16], storage[ERROR_BODY_MAX];
-    struct buf message = BUF(text), body = BUF(storage);
+    static const enum answers_page both[] = {ANSWERS_CREDENTIALS, ANSWERS_PROCESS};
+    char text[FAILURE_MESSAGE_MAX + FAILURE_REMEDY_MAX + 16];
+    struct buf message = BUF(text);
     buf_str(&message, f->message);
     if (f->remedy[0] != '\0')
         buf_fmt(&message, ". Remedy: %s", f->remedy);
-    put_error_body(&body, reason_name(f->reason), message.data);
-    if (body.overflow) { /* only escapes can make it so: the reason alone always fits */
-        buf_reset(&body);
-        put_error_body(&body, reason_name(f->reason), reason_name(f->reason));
+    for (size_t i = 0; i < sizeof both / sizeof both[0]; i++) {
+        struct buf body = begin_page(both[i]);
+        put_error_body(&body, reason_name(f->reason), message.data);
+        if (body.overflow) { /* only escapes can make it so: the reason alone always fits */
+            buf_reset(&body);
+            put_error_body(&body, reason_name(f->reason), reason_name(f->reason));
+        }
+        end_page(both[i], 503, "application/json", &body);
     }
-    set_page(ANSWERS_CREDENTIALS, 503, "application/json", &body);
-    set_page(ANSWERS_PROCESS, 503, "application/json", &body);
 }
 
 void answers_set_ready(const char *why) {
-    char storage[FAILURE_MESSAGE_MAX + 2];
-    struct buf body = BUF(storage);
+    struct buf body = begin_page(ANSWERS_READY);
     buf_str(&body, why != NULL ? why : "ready");
     buf_char(&body, '\n');
-    set_page(ANSWERS_READY, why != NULL ? 503 : 200, "text/plain; charset=utf-8", &body);
+    end_page(ANSWERS_READY, why != NULL ? 503 : 200, "text/plain; charset=utf-8", &body);
 }
 
 void answers_open(answers_retired *retired) {
-    char storage[FIXED_BYTES - HEAD_MAX];
-    struct buf body = BUF(storage);
     on_retired = retired;
     for (size_t i = 0; i < ERRORS; i++) {
-        struct fixed *f = &fixed[i];
-        buf_reset(&body);
+        struct buf body = BUF(fixed[i].body);
         put_error_body(&body, errors[i].code, errors[i].message);
-        render(&f->answer, f->keep, f->close, sizeof f->keep, errors[i].status, "application/json", &body);
+        render(&fixed[i].answer, fixed[i].keep, fixed[i].close, errors[i].status, "application/json", &body);
     }
-    buf_reset(&body);
+    struct buf body = BUF(health.body);
     buf_str(&body, "ok\n");
-    render(&health.answer, health.keep, health.close, sizeof health.keep, 200, "text/plain; charset=utf-8",
-           &body);
+    render(&health.answer, health.keep, health.close, 200, "text/plain; charset=utf-8", &body);
     struct failure starting;
     struct buf m = failure_begin(&starting, REASON_AGENT_UNREACHABLE);
     buf_str(&m, "the first fetch has not ended yet");
@@ -197,5 +195,8 @@ void answers_open(answers_retired *retired) {
 }
 
 void answers_wipe(void) {
-    wipe(pages, sizeof pages);
+    for (int i = 0; i < ANSWERS_PAGES; i++) {
+        for (int turn = 0; turn < 2; turn++)
+            wipe(pages[i].turns[turn].body, pages[i].turns[turn].answer.body_len);
+    }
 }

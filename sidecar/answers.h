@@ -9,11 +9,13 @@
 #include "common/credentials.h"
 #include "common/failure.h"
 
-/* The bytes of one answer, in the two forms that a connection needs. Borrowed from answers.c. */
+/* The bytes of one answer: a head in the two forms that a connection needs, and one body. Borrowed from
+ * answers.c. */
 struct answer {
-    const char *keep, *close; /* the whole answer, without and with "Connection: close" */
+    const char *keep, *close; /* status line and headers, without and with "Connection: close" */
     size_t keep_len, close_len;
-    size_t keep_head, close_head; /* bytes up to the body: all that HEAD gets */
+    const char *body;
+    size_t body_len;
 };
 
 /* Answers whose content changes. */
@@ -26,7 +28,7 @@ enum answers_page {
 
 /* The storage of a page was taken for a new rendering: whoever still writes bytes from within it must stop.
  * Each page has two places in turn, so only a client that was slow over two renderings meets this. */
-typedef void answers_retired(const char *from, size_t len);
+typedef void answers_retired(const struct answer *answer);
 
 /* Renders the answers that never change, and "nothing fetched yet" for the others. */
 void answers_open(answers_retired *retired);

@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DEFAULT_SOCKET "/run/pod-identity/credentials.sock"
+#define DEFAULT_PROFILE "default"
+
 static const char *const command_names[] = {"serve", "once", "probe", "version", NULL};
 
 static bool take_source(void *config, const char *value, struct buf *problem) {
@@ -131,8 +134,7 @@ static const struct option_spec specs[] = {
     {"source", "SOURCE", "auto",
      "where credentials come from: pod-identity, or auto: what was injected, never the node's role",
      take_source, false},
-    {"unix-socket", "PATH", "/run/pod-identity/credentials.sock", "serve on this Unix socket; off: none",
-     take_unix_socket, false},
+    {"unix-socket", "PATH", DEFAULT_SOCKET, "serve on this Unix socket; off: none", take_unix_socket, false},
     {"socket-mode", "MODE", "0660", "mode of the socket: who may write to it may read credentials",
      take_socket_mode, false},
     {"socket-group", "GID", NULL, "numeric group of the socket", take_socket_group, false},
@@ -145,7 +147,7 @@ static const struct option_spec specs[] = {
     {"credentials-file", "PATH", "off",
      "keep a profile of this shared credentials file fresh; other profiles stay", take_credentials_file,
      false},
-    {"profile", "NAME", "default", "which profile of --credentials-file", take_profile, false},
+    {"profile", "NAME", DEFAULT_PROFILE, "which profile of --credentials-file", take_profile, false},
     {"file-mode", "MODE", "0600", "mode of --credentials-file and --process-file", take_file_mode, false},
     {"process-file", "PATH", "off", "keep a file with credential_process JSON fresh", take_process_file,
      false},
@@ -208,17 +210,17 @@ static bool check_together(const struct config *c, struct buf *problem) {
 enum options_result config_read(int argc, char **argv, struct config *out, struct buf *problem) {
     const char *operands[1];
     size_t operand_count, command = COMMAND_SERVE;
-    *out = (struct config){
-        .source = SOURCE_AUTO,
-        .unix_socket = "/run/pod-identity/credentials.sock",
-        .socket_mode = 0660,
-        .socket_group = (gid_t)-1,
-        .profile = "default",
-        .file_mode = 0600,
-        .wait_ms = 60000,
-        .log_level = LOG_INFO,
-        .log_format = LOG_LOGFMT,
-    };
+    /* Field by field, over storage that is zero: an assignment of the whole would make all of its 13 kB
+     * resident. */
+    out->source = SOURCE_AUTO;
+    memcpy(out->unix_socket, DEFAULT_SOCKET, sizeof DEFAULT_SOCKET);
+    memcpy(out->profile, DEFAULT_PROFILE, sizeof DEFAULT_PROFILE);
+    out->socket_mode = 0660;
+    out->socket_group = (gid_t)-1;
+    out->file_mode = 0600;
+    out->wait_ms = 60000;
+    out->log_level = LOG_INFO;
+    out->log_format = LOG_LOGFMT;
     enum options_result result =
         options_read(&options, argc, argv, out, operands, 1, &operand_count, problem);
     if (result != OPTIONS_OK)

@@ -43,7 +43,7 @@ struct config {
     enum log_format log_format;
 };
 
-/* Reads command and options. On OPTIONS_USAGE problem holds one line. */
+/* Reads command and options into *out, which must be zero. On OPTIONS_USAGE problem holds one line. */
 enum options_result config_read(int argc, char **argv, struct config *out, struct buf *problem);
 
 /* The text of --help. */

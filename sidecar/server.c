@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -40,8 +41,8 @@ struct connection {
     const struct routes *routes;
     struct connection *before, *after; /* in the list of its phase; free ones use `after` alone */
     int64_t deadline_ms;
-    const char *out;
-    size_t out_left;
+    const struct answer *answer; /* being written; NULL if none is */
+    struct iovec out[2];         /* what is left of its head and body */
     struct partial *partial;
 };
 
@@ -161,10 +162,20 @@ static void finish_answer(struct connection *c) {
     }
 }
 
+static void advance(struct iovec out[2], size_t n) {
+    for (int i = 0; i < 2; i++) {
+        size_t taken = n < out[i].iov_len ? n : out[i].iov_len;
+        out[i].iov_base = (char *)out[i].iov_base + taken;
+        out[i].iov_len -= taken;
+        n -= taken;
+    }
+}
+
 /* Writes what is left of the answer. False if the connection was closed. */
 static bool flush(struct connection *c) {
-    while (c->out_left > 0) {
-        ssize_t n = send(c->watch.fd, c->out, c->out_left, MSG_NOSIGNAL);
+    while (c->out[0].iov_len + c->out[1].iov_len > 0) {
+        const struct msghdr message = {.msg_iov = c->out, .msg_iovlen = 2};
+        ssize_t n = sendmsg(c->watch.fd, &message, MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && would_block()) {
@@ -177,13 +188,20 @@ static bool flush(struct connection *c) {
             close_connection(c);
             return false;
         }
-        c->out += n;
-        c->out_left -= (size_t)n;
+        advance(c->out, (size_t)n);
     }
+    c->answer = NULL;
     if (c->phase == PHASE_WRITING)
         loop_change(&c->watch, EPOLLIN);
     finish_answer(c);
     return true;
+}
+
+static void set_answer(struct connection *c, const struct answer *a, bool close, bool with_body) {
+    c->close_after = close;
+    c->answer = a;
+    c->out[0] = (struct iovec){(void *)(close ? a->close : a->keep), close ? a->close_len : a->keep_len};
+    c->out[1] = (struct iovec){(void *)a->body, with_body ? a->body_len : 0};
 }
 
 static bool respond(struct connection *c, const struct request *r, enum request_status status) {
@@ -196,16 +214,12 @@ static bool respond(struct connection *c, const struct request *r, enum request_
         a = routes_pick(c->routes, r);
     }
     bool head = status == REQUEST_DONE && r->method == REQUEST_HEAD;
-    c->close_after = close;
-    c->out = close ? a->close : a->keep;
-    c->out_left = close ? (head ? a->close_head : a->close_len) : (head ? a->keep_head : a->keep_len);
+    set_answer(c, a, close, !head);
     return flush(c);
 }
 
 static void refuse_busy(struct connection *c) {
-    c->close_after = true;
-    c->out = answers_error(503)->close;
-    c->out_left = answers_error(503)->close_len;
+    set_answer(c, answers_error(503), true, true);
     (void)flush(c);
 }
 
@@ -404,11 +418,11 @@ void server_close(void) {
     wipe(&scratch, sizeof scratch);
 }
 
-void server_retire(const char *from, size_t len) {
+void server_retire(const struct answer *answer) {
     struct connection *c = lists[PHASE_WRITING].head;
     while (c != NULL) {
         struct connection *next = c->after;
-        if (c->out >= from && c->out < from + len)
+        if (c->answer == answer)
             close_connection(c);
         c = next;
     }

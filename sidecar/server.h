@@ -28,7 +28,7 @@ bool server_listen(int fd, const struct routes *routes);
 void server_last_answers(void);
 /* Closes listeners and connections. */
 void server_close(void);
-/* For answers_open(): closes connections that still write from within that storage. */
-void server_retire(const char *from, size_t len);
+/* For answers_open(): closes connections that still write that answer. */
+void server_retire(const struct answer *answer);
 
 #endif
