@@ -88,7 +88,7 @@ static bool split(struct unix_answer *out, size_t len) {
     const char *field = strstr(out->bytes, length);
     if (field == NULL || field > end)
         return false;
-    out->status = atoi(out->bytes + sizeof head - 1);
+    out->status = (int)strtol(out->bytes + sizeof head - 1, NULL, 10);
     out->body = end + 4;
     out->body_len = len - (size_t)(out->body - out->bytes);
     return strtoul(field + sizeof length - 1, NULL, 10) == out->body_len;
