@@ -1,0 +1,71 @@
+#!/bin/sh
+# Lint has to be able to fail: in a small tree that passes, each kind of violation makes its check fail, and no other.
+set -u
+lint=tests/lint/lint.sh
+tree=build/lint-selftest
+status=0
+trap 'rm -rf "$tree"' EXIT
+
+fresh() {
+	rm -rf "$tree"
+	mkdir -p "$tree/common" "$tree/init" "$tree/sidecar" "$tree/tests/lint"
+	cp tests/lint/layers.txt "$tree/tests/lint/"
+	printf '#include "common/buf.h"\n\nint buf_x(void) {\n    return 1;\n}\n' >"$tree/common/buf.c"
+	printf '#ifndef POD_IDENTITY_BUF_H\n#define POD_IDENTITY_BUF_H\nint buf_x(void);\n#endif\n' >"$tree/common/buf.h"
+	for program in init sidecar; do
+		printf '#include "common/buf.h"\n\nint main(void) {\n    return buf_x();\n}\n' >"$tree/$program/main.c"
+	done
+}
+
+# A temporary file in the real repository is not needed: the checks take a folder.
+lint() {
+	sh "$lint" "$tree" "$@" >/dev/null 2>&1
+}
+
+violate() { # violate CHECK FILE TEXT: appended to FILE, TEXT makes CHECK fail
+	fresh
+	printf '%b\n' "$3" >>"$tree/$2"
+	if lint "$1"; then
+		echo "selftest: $1 does not see in $2: $3"
+		status=1
+	fi
+}
+
+fresh
+for check in $(sh "$lint" . list); do
+	lint "$check" || {
+		echo "selftest: $check fails on a clean tree"
+		status=1
+	}
+done
+
+violate owner_curl sidecar/main.c '#include <curl/curl.h>'
+violate owner_cjson common/buf.c '#include "cJSON.h"'
+violate owner_bearssl init/main.c '#include <bearssl.h>'
+violate includes_common common/buf.c '#include "init/config.h"'
+violate includes_common common/buf.h '#include "sidecar/config.h"'
+violate includes_common common/buf.h '#include "buf.h"'
+violate includes_init init/main.c '#include "sidecar/config.h"'
+violate includes_sidecar sidecar/main.c '#include "init/config.h"'
+violate layers common/buf.c '#include "common/json.h"'
+violate layers common/unheard_of.c 'int x;'
+violate pure common/refresh.c 'int64_t x = clock_now().wall_ms;'
+violate pure sidecar/request.c '    read(fd, b, 1);'
+violate one_clock init/main.c '    time(NULL);'
+violate no_allocation common/buf.c '    char *p = malloc(3);'
+violate no_allocation sidecar/main.c '    p = strdup(q);'
+violate no_allocation common/http.c 'a = malloc(1);\nb = realloc(a, 2);'
+violate banned_calls common/buf.c '    strcpy(a, b);'
+violate banned_calls sidecar/main.c '    system("x");'
+violate banned_calls init/main.c '    sprintf(a, "%%s", b);'
+violate no_prints sidecar/main.c '    printf("%%s", secret);'
+violate no_prints common/buf.c '    exit(1);'
+violate file_length common/buf.c "$(yes '\n' | head -n 450 | tr -d '\n')"
+violate function_length common/buf.c "int f(void) {\\n$(yes '    x();\n' | head -n 70 | tr -d '\n')}"
+violate leftovers Makefile '# T''ODO: later'
+violate hosts Makefile 'URL = https://deb.''debian.org/debian'
+violate hosts tests/requirements.txt '--index-url https://py''pi.org/simple'
+violate machine_words Makefile 'cd /wo''rk/here'
+violate headers init/config.h 'int x;'
+violate whitespace common/buf.c 'int x; '
+exit $status

@@ -1,0 +1,108 @@
+# The targets that test. `make test` runs them all, each by name, and ends in one line "N passed, N failed, N skipped".
+#
+# Each of them leaves its counts, "passed failed skipped", in build/test/NAME.counts, for tests/run.sh to add up.
+# Temporary state is under build/ only.
+
+.PHONY: test unit fuzz fuzz-replay lint integration check-reproducible
+
+TEST_STAGES = build unit fuzz-replay lint integration check-reproducible size check-binaries
+
+# Set-up, building and testing are makes of their own: the first installs what the others look for.
+test:
+	@sh tests/run.sh '$(MAKE)' $(TEST_STAGES)
+
+# ---- C, with the machine's own compiler and C library, under sanitizers ----
+# Not among them: what needs libcurl (the integration tests run it) and the mains.
+
+HOST_CC ?= gcc
+H = build/host
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+HOST_CPPFLAGS = -D_GNU_SOURCE -I. -I$(H) -isystem $(BEARSSL_INC) -isystem $(CJSON_INC)
+HOST_CFLAGS = -std=c11 -g -O1 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wformat=2 $(WERROR) $(SANITIZE)
+
+TESTED_SRC = $(filter-out common/http.c common/tls.c common/fetch.c,$(wildcard common/*.c)) \
+	sidecar/request.c sidecar/routes.c sidecar/answers.c sidecar/unix_client.c
+TESTED_OBJ = $(patsubst %.c,$(H)/obj/%.o,$(TESTED_SRC)) $(H)/obj/cJSON.o
+
+$(H)/obj/common/version.o: HOST_CPPFLAGS += -include $(H)/version.h
+$(H)/obj/common/version.o: $(H)/version.h
+
+$(H)/obj/%.o: %.c $(HOST_DEPS) Makefile tests/tests.mk | $(H)/version.h
+	@mkdir -p $(@D)
+	$(HOST_CC) $(HOST_CPPFLAGS) $(HOST_CFLAGS) -MMD -MP -c $< -o $@
+
+$(H)/obj/cJSON.o: $(HOST_DEPS)
+	@mkdir -p $(@D)
+	$(HOST_CC) -g -O1 $(SANITIZE) -c $(CJSON_SRC) -o $@
+
+$(H)/tested.a: $(TESTED_OBJ)
+	@rm -f $@
+	ar rcsD $@ $^
+
+UNIT_TESTS = $(patsubst tests/unit/%.c,$(H)/unit/%,$(wildcard tests/unit/test_*.c))
+UNIT_SUPPORT = $(patsubst %.c,$(H)/obj/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+
+$(UNIT_TESTS): $(H)/unit/%: $(H)/obj/tests/unit/%.o $(UNIT_SUPPORT) $(H)/tested.a $(HOST_BEARSSL_LIB)
+	@mkdir -p $(@D)
+	$(HOST_CC) $(SANITIZE) $^ -lcmocka -o $@
+
+unit: $(UNIT_TESTS)
+	@sh tests/unit/run.sh build/test $(UNIT_TESTS)
+
+# ---- fuzzing ----
+# tests/fuzz/NAME_fuzz.c, once with a driver of our own that replays the corpus, once with libFuzzer.
+# make fuzz SECONDS=60       each target for so long; findings and new inputs stay in build/fuzz
+# make fuzz FUZZ=jwt         only that target
+
+SECONDS ?= 60
+FUZZ_CC ?= clang
+FUZZ_NAMES = $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ ?= $(FUZZ_NAMES)
+FUZZ_SANITIZE = -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+REPLAYS = $(patsubst %,$(H)/replay/%,$(FUZZ_NAMES))
+FUZZERS = $(patsubst %,$(H)/fuzz/%,$(FUZZ_NAMES))
+
+$(REPLAYS): $(H)/replay/%: $(H)/obj/tests/fuzz/%_fuzz.o $(H)/obj/tests/fuzz/driver.o $(H)/tested.a $(HOST_BEARSSL_LIB)
+	@mkdir -p $(@D)
+	$(HOST_CC) $(SANITIZE) $^ -o $@
+
+fuzz-replay: $(REPLAYS)
+	@sh tests/fuzz/replay.sh build/test $(REPLAYS)
+
+$(H)/fuzz-obj/%.o: %.c $(HOST_DEPS) Makefile tests/tests.mk | $(H)/version.h
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(HOST_CPPFLAGS) -std=c11 -g -O1 $(FUZZ_SANITIZE) -MMD -MP -c $< -o $@
+
+$(H)/fuzz-obj/cJSON.o: $(HOST_DEPS)
+	@mkdir -p $(@D)
+	$(FUZZ_CC) -g -O1 $(FUZZ_SANITIZE) -c $(CJSON_SRC) -o $@
+
+$(H)/fuzz-obj/common/version.o: HOST_CPPFLAGS += -include $(H)/version.h
+
+$(H)/fuzzed.a: $(TESTED_OBJ:$(H)/obj/%=$(H)/fuzz-obj/%)
+	@rm -f $@
+	ar rcsD $@ $^
+
+$(FUZZERS): $(H)/fuzz/%: $(H)/fuzz-obj/tests/fuzz/%_fuzz.o $(H)/fuzzed.a $(HOST_BEARSSL_LIB)
+	@mkdir -p $(@D)
+	$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $^ -o $@
+
+fuzz: $(patsubst %,$(H)/fuzz/%,$(FUZZ))
+	@sh tests/fuzz/fuzz.sh $(SECONDS) $^
+
+# Keep what only rules with patterns make.
+.SECONDARY:
+-include $(patsubst %.o,%.d,$(filter-out %/cJSON.o,$(TESTED_OBJ) $(TESTED_OBJ:$(H)/obj/%=$(H)/fuzz-obj/%)) $(UNIT_SUPPORT) \
+	$(UNIT_TESTS:$(H)/unit/%=$(H)/obj/tests/unit/%.o) $(H)/obj/tests/fuzz/driver.o \
+	$(FUZZ_NAMES:%=$(H)/obj/tests/fuzz/%_fuzz.o) $(FUZZ_NAMES:%=$(H)/fuzz-obj/tests/fuzz/%_fuzz.o))
+
+# ---- the rest ----
+
+lint: $(H)/version.h
+	@sh tests/lint/run.sh build/test '$(HOST_CPPFLAGS)'
+
+integration: $(PROGRAMS)
+	@sh tests/integration.sh build/test $(PYTEST_ARGS)
+
+check-reproducible: $(SRC_STAMP)
+	@DISTFILES='$(abspath $(or $(DISTFILES),build/distfiles))' sh tests/reproducible.sh build/test '$(MAKE)' $(ARCH)
