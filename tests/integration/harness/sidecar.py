@@ -21,11 +21,13 @@ class Sidecar:
     """Starts it in a folder of its own, asks it over its interfaces, and stops it by its process id."""
 
     def __init__(self, runner: Runner, binaries: Binaries, folder: Path, *options: str, env: Mapping[str, str],
-                 with_http: bool = True, bearer: str | None = None, command: str = "serve", **user: Any) -> None:
+                 with_socket: bool = True, with_http: bool = True, bearer: str | None = None, command: str = "serve",
+                 **user: Any) -> None:
         self.runner, self.folder = runner, folder
         self.socket_path = folder / "credentials.sock"
         self.token_path = folder / "http-token"
-        argv: list[str | Path] = [binaries.sidecar, command, f"--unix-socket={self.socket_path}"]
+        argv: list[str | Path] = [binaries.sidecar, command]
+        argv += [f"--unix-socket={self.socket_path}"] if with_socket else []
         environment = dict(env)
         self.port: int | None = None
         self._bearer = bearer
@@ -39,14 +41,24 @@ class Sidecar:
         self.argv = [str(word) for word in [*argv, *options]]
         self._stdout = open(folder / "stdout", "w+b")
         self._stderr = open(folder / "stderr", "w+b")
+        self._environment, self._user = environment, user
+        self._start()
+
+    # --- its life
+
+    def _start(self) -> None:
         self.process = subprocess.Popen(
-            runner.command(self.argv, **user), env=environment, stdin=subprocess.DEVNULL,
-            stdout=self._stdout, stderr=self._stderr, cwd=folder,
+            self.runner.command(self.argv, **self._user), env=self._environment, stdin=subprocess.DEVNULL,
+            stdout=self._stdout, stderr=self._stderr, cwd=self.folder,
         )
         self.pid = self.process.pid  # `ip netns exec` and setpriv become the program, so this is its own id
         self._collected = False
 
-    # --- its life
+    def restart(self) -> "Sidecar":
+        """The same command again, in the same folder, once it has ended; its output goes on in the same files."""
+        assert self.process.poll() is not None, "it still runs"
+        self._start()
+        return self
 
     def wait_serving(self, timeout_s: float = 10.0) -> "Sidecar":
         """Returns once the socket answers, whatever it says."""
