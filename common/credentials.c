@@ -88,7 +88,11 @@ enum err credentials_parse(const char *json, size_t len, struct credentials *out
 }
 
 void credentials_wipe(struct credentials *c) {
-    wipe(c, sizeof *c);
+    wipe(c->access_key_id, strlen(c->access_key_id));
+    wipe(c->secret_access_key, strlen(c->secret_access_key));
+    wipe(c->session_token, strlen(c->session_token));
+    wipe(c->account_id, strlen(c->account_id));
+    c->expires_ms = 0;
 }
 
 static void put_pair(struct buf *out, const char *key, const char *value) {

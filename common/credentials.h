@@ -31,6 +31,7 @@ struct credentials {
  * ERR_CONTROL, ERR_RANGE (a field). An unusable AccountId is an error as well. */
 enum err credentials_parse(const char *json, size_t len, struct credentials *out, const char **field);
 
+/* For a struct that was zero before it was first filled: overwrites the text that is in use. */
 void credentials_wipe(struct credentials *c);
 
 /* The answer of /v1/credentials: what every AWS SDK accepts from a container endpoint. */

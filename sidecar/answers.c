@@ -5,19 +5,22 @@
 #include "common/wipe.h"
 
 #define HEAD_MAX 192
+#define JSON "application/json" /* exactly: Go and Kotlin read no error with a charset behind it */
+#define TEXT "text/plain; charset=utf-8"
 #define FIXED_BODY_MAX 448
 
-/* One rendering. The body has room for credentials and for an error: message and remedy, twice, as JSON. */
-struct rendering {
-    struct answer answer;
-    char keep[HEAD_MAX], close[HEAD_MAX];
-    char body[CREDENTIALS_RENDERED_MAX];
-};
+/* All pages of one moment. Their bodies lie one behind the other in one storage with room for the largest of
+ * all three: in practice they have some 3 kB, and what is not touched takes no memory. */
+#define READY_MAX (FAILURE_MESSAGE_MAX + 2)
 
-static struct page {
-    struct rendering turns[2];
-    int current;
-} pages[ANSWERS_PAGES];
+static struct edition {
+    struct answer answers[ANSWERS_PAGES];
+    char heads[ANSWERS_PAGES][2][HEAD_MAX];
+    size_t used;
+    char bodies[2 * CREDENTIALS_RENDERED_MAX + READY_MAX];
+} editions[2];
+
+static int current;
 
 static const struct error {
     int status;
@@ -111,92 +114,101 @@ static void put_error_body(struct buf *out, const char *code, const char *messag
     buf_char(out, '}');
 }
 
-/* The place for the next rendering of a page, emptied of the one before the present. */
-static struct buf begin_page(enum answers_page which) {
-    struct page *page = &pages[which];
-    struct rendering *r = &page->turns[1 - page->current];
-    if (r->answer.body != NULL && on_retired != NULL)
-        on_retired(&r->answer);
-    wipe(r->body, r->answer.body_len);
-    return BUF(r->body);
-}
-
-static void end_page(enum answers_page which, int status, const char *type, const struct buf *body) {
-    struct page *page = &pages[which];
-    page->current = 1 - page->current;
-    struct rendering *r = &page->turns[page->current];
-    render(&r->answer, r->keep, r->close, status, type, body);
-}
-
 const struct answer *answers_page(enum answers_page page) {
-    return &pages[page].turns[pages[page].current].answer;
+    return &editions[current].answers[page];
+}
+
+/* The fixed answers are rendered when they are first wanted: most never are. */
+static const struct answer *fixed_answer(struct fixed *f, int status, const char *type) {
+    if (f->answer.body == NULL) {
+        struct buf body = BUF(f->body);
+        if (f == &health)
+            buf_str(&body, "ok\n");
+        else
+            put_error_body(&body, errors[f - fixed].code, errors[f - fixed].message);
+        render(&f->answer, f->keep, f->close, status, type, &body);
+    }
+    return &f->answer;
 }
 
 const struct answer *answers_health(void) {
-    return &health.answer;
+    return fixed_answer(&health, 200, TEXT);
 }
 
 const struct answer *answers_error(int status) {
     size_t i = 0;
     while (i + 1 < ERRORS && errors[i].status != status)
         i++;
-    return &fixed[i].answer;
+    return fixed_answer(&fixed[i], errors[i].status, JSON);
 }
 
-void answers_set_credentials(const struct credentials *c) {
-    struct buf body = begin_page(ANSWERS_CREDENTIALS);
+/* A builder over the rest of the storage, for the next body. */
+static struct buf next_body(struct edition *e, size_t max) {
+    return buf_over(e->bodies + e->used, max);
+}
+
+static void end_body(struct edition *e, enum answers_page page, int status, const char *type,
+                     const struct buf *body) {
+    e->used += body->len + 1;
+    render(&e->answers[page], e->heads[page][0], e->heads[page][1], status, type, body);
+}
+
+static void put_credentials(struct edition *e, const struct credentials *c) {
+    struct buf body = next_body(e, CREDENTIALS_RENDERED_MAX);
     credentials_render_container(c, &body);
-    end_page(ANSWERS_CREDENTIALS, 200, "application/json", &body);
-    body = begin_page(ANSWERS_PROCESS);
+    end_body(e, ANSWERS_CREDENTIALS, 200, JSON, &body);
+    body = next_body(e, CREDENTIALS_RENDERED_MAX);
     credentials_render_process(c, &body);
-    end_page(ANSWERS_PROCESS, 200, "application/json", &body);
+    end_body(e, ANSWERS_PROCESS, 200, JSON, &body);
 }
 
-void answers_set_failure(const struct failure *f) {
-    static const enum answers_page both[] = {ANSWERS_CREDENTIALS, ANSWERS_PROCESS};
+static void put_failure(struct edition *e, const struct failure *f) {
     char text[FAILURE_MESSAGE_MAX + FAILURE_REMEDY_MAX + 16];
-    struct buf message = BUF(text);
+    struct buf message = BUF(text), body = next_body(e, CREDENTIALS_RENDERED_MAX);
     buf_str(&message, f->message);
     if (f->remedy[0] != '\0')
         buf_fmt(&message, ". Remedy: %s", f->remedy);
-    for (size_t i = 0; i < sizeof both / sizeof both[0]; i++) {
-        struct buf body = begin_page(both[i]);
-        put_error_body(&body, reason_name(f->reason), message.data);
-        if (body.overflow) { /* only escapes can make it so: the reason alone always fits */
-            buf_reset(&body);
-            put_error_body(&body, reason_name(f->reason), reason_name(f->reason));
-        }
-        end_page(both[i], 503, "application/json", &body);
+    put_error_body(&body, reason_name(f->reason), message.data);
+    if (body.overflow) { /* only escapes can make it so: the reason alone always fits */
+        buf_reset(&body);
+        put_error_body(&body, reason_name(f->reason), reason_name(f->reason));
     }
+    end_body(e, ANSWERS_CREDENTIALS, 503, JSON, &body);
+    render(&e->answers[ANSWERS_PROCESS], e->heads[ANSWERS_PROCESS][0], e->heads[ANSWERS_PROCESS][1], 503,
+           JSON, &body);
 }
 
-void answers_set_ready(const char *why) {
-    struct buf body = begin_page(ANSWERS_READY);
-    buf_str(&body, why != NULL ? why : "ready");
+static void put_ready(struct edition *e, const char *not_ready) {
+    struct buf body = next_body(e, READY_MAX);
+    buf_str(&body, not_ready != NULL ? not_ready : "ready");
     buf_char(&body, '\n');
-    end_page(ANSWERS_READY, why != NULL ? 503 : 200, "text/plain; charset=utf-8", &body);
+    end_body(e, ANSWERS_READY, not_ready != NULL ? 503 : 200, TEXT, &body);
+}
+
+void answers_publish(const struct credentials *credentials, const struct failure *failure,
+                     const char *not_ready) {
+    struct edition *e = &editions[1 - current];
+    for (int i = 0; i < ANSWERS_PAGES && e->used > 0; i++)
+        on_retired(&e->answers[i]);
+    wipe(e->bodies, e->used);
+    e->used = 0;
+    if (credentials != NULL)
+        put_credentials(e, credentials);
+    else
+        put_failure(e, failure);
+    put_ready(e, not_ready);
+    current = 1 - current;
 }
 
 void answers_open(answers_retired *retired) {
-    on_retired = retired;
-    for (size_t i = 0; i < ERRORS; i++) {
-        struct buf body = BUF(fixed[i].body);
-        put_error_body(&body, errors[i].code, errors[i].message);
-        render(&fixed[i].answer, fixed[i].keep, fixed[i].close, errors[i].status, "application/json", &body);
-    }
-    struct buf body = BUF(health.body);
-    buf_str(&body, "ok\n");
-    render(&health.answer, health.keep, health.close, 200, "text/plain; charset=utf-8", &body);
     struct failure starting;
+    on_retired = retired;
     struct buf m = failure_begin(&starting, REASON_AGENT_UNREACHABLE);
     buf_str(&m, "the first fetch has not ended yet");
-    answers_set_failure(&starting);
-    answers_set_ready(starting.message);
+    answers_publish(NULL, &starting, starting.message);
 }
 
 void answers_wipe(void) {
-    for (int i = 0; i < ANSWERS_PAGES; i++) {
-        for (int turn = 0; turn < 2; turn++)
-            wipe(pages[i].turns[turn].body, pages[i].turns[turn].answer.body_len);
-    }
+    for (int i = 0; i < 2; i++)
+        wipe(editions[i].bodies, editions[i].used);
 }

@@ -26,24 +26,23 @@ enum answers_page {
     ANSWERS_PAGES
 };
 
-/* The storage of a page was taken for a new rendering: whoever still writes bytes from within it must stop.
- * Each page has two places in turn, so only a client that was slow over two renderings meets this. */
+/* Called before the storage of an old answer is used anew: whoever still writes it must stop. There are two
+ * editions in turn, so only a client that was slow over two of them meets this. */
 typedef void answers_retired(const struct answer *answer);
 
-/* Renders the answers that never change, and "nothing fetched yet" for the others. */
+/* retired is called from answers_publish(). */
 void answers_open(answers_retired *retired);
 void answers_wipe(void);
+
+/* Renders a new edition of the three pages. credentials: what is served, or NULL if there is nothing to
+ * serve; then failure says why, and both credential pages are a 503 with reason and cause. not_ready: why
+ * /readyz says 503, or NULL for 200. */
+void answers_publish(const struct credentials *credentials, const struct failure *failure,
+                     const char *not_ready);
 
 const struct answer *answers_page(enum answers_page page);
 const struct answer *answers_health(void);
 /* A fixed error: 400, 401, 403, 404, 405, 413, 414, 431, 501, 503 or 505. */
 const struct answer *answers_error(int status);
-
-/* New credentials: both credential pages are rendered anew, as 200. */
-void answers_set_credentials(const struct credentials *c);
-/* There is nothing to serve: both become 503 with reason and cause. */
-void answers_set_failure(const struct failure *f);
-/* /readyz: 200 if why is NULL, else 503 with that text. */
-void answers_set_ready(const char *why);
 
 #endif

@@ -24,23 +24,23 @@ struct config_address {
     uint16_t port;
 };
 
+/* The long paths last, so that what is not set takes no memory. */
 struct config {
     enum config_command command;
     enum source_kind source;
-    char unix_socket[LISTEN_PATH_MAX]; /* "" if off */
-    mode_t socket_mode;
+    mode_t socket_mode, file_mode;
     gid_t socket_group; /* (gid_t)-1: leave it */
-    struct config_address http;
-    char http_token_file[CONFIG_PATH_MAX]; /* "": beside the socket */
-    char http_token[ROUTES_BEARER_MAX];    /* from the environment; "": make one */
-    char credentials_file[CONFIG_PATH_MAX];
-    char profile[INI_PROFILE_MAX];
-    mode_t file_mode;
-    char process_file[CONFIG_PATH_MAX];
     int64_t linger_ms;
     int64_t wait_ms; /* of `once` */
     enum log_level log_level;
     enum log_format log_format;
+    struct config_address http;
+    char profile[INI_PROFILE_MAX];
+    char unix_socket[LISTEN_PATH_MAX];     /* "" if off, as all below */
+    char http_token[ROUTES_BEARER_MAX];    /* from the environment; "": make one */
+    char http_token_file[CONFIG_PATH_MAX]; /* "": beside the socket */
+    char credentials_file[CONFIG_PATH_MAX];
+    char process_file[CONFIG_PATH_MAX];
 };
 
 /* Reads command and options into *out, which must be zero. On OPTIONS_USAGE problem holds one line. */

@@ -23,13 +23,6 @@ static struct failure last_failure;
 static struct log_repeat fetch_failing, sinks_failing;
 static char sinks_problem[SINKS_PROBLEM_MAX]; /* "" if all files are written */
 
-static void update_ready(void) {
-    if (!serving)
-        answers_set_ready(last_failure.message);
-    else
-        answers_set_ready(sinks_problem[0] != '\0' ? sinks_problem : NULL);
-}
-
 static void withdraw(void) {
     char expired[TIME_UTC_MAX], cause[FAILURE_MESSAGE_MAX];
     memcpy(cause, last_failure.message, sizeof cause);
@@ -40,8 +33,7 @@ static void withdraw(void) {
     buf_fmt(&m, "the last credentials expired at %s, and no newer ones could be had: ", expired);
     buf_printable(&m, cause, strlen(cause), sizeof cause - 128);
     serving = false;
-    answers_set_failure(&last_failure);
-    update_ready();
+    answers_publish(NULL, &last_failure, last_failure.message);
     LOG(LOG_ERROR, "credentials expired", LOG_TEXT("expired", expired),
         LOG_TEXT("reason", reason_name(last_failure.reason)));
 }
@@ -50,13 +42,13 @@ static void drive(const struct refresh_event *event);
 
 static void publish(const struct credentials *c) {
     struct buf problem = BUF(sinks_problem);
-    answers_set_credentials(c);
-    serving = true;
     if (sinks_write(config, c, &problem))
         log_mended(&sinks_failing, "files are written again");
     else
         log_failing(&sinks_failing, LOG_ERROR, "cannot write a credentials file", sinks_problem,
                     sinks_problem);
+    serving = true;
+    answers_publish(c, NULL, sinks_problem[0] != '\0' ? sinks_problem : NULL);
 }
 
 static void log_refresh(const struct fetch_outcome *outcome) {
@@ -74,7 +66,6 @@ static void on_success(const struct fetch_outcome *outcome) {
     memset(&last_failure, 0, sizeof last_failure);
     drive(&(struct refresh_event){.kind = REFRESH_FETCHED,
                                   .expires_wall_ms = outcome->credentials->expires_ms});
-    update_ready();
     log_refresh(outcome);
 }
 
@@ -82,10 +73,8 @@ static void on_failure(const struct failure *failure) {
     last_failure = *failure;
     log_failing(&fetch_failing, LOG_WARN, "refresh failed", reason_name(failure->reason), failure->message);
     drive(&(struct refresh_event){.kind = REFRESH_FAILED, .retry_after_ms = failure->retry_after_ms});
-    if (serving)
-        return;
-    answers_set_failure(&last_failure);
-    update_ready();
+    if (!serving)
+        answers_publish(NULL, &last_failure, last_failure.message);
 }
 
 /* In the round after the fetch: libcurl is still cleaning up when it reports. */

@@ -36,13 +36,14 @@ struct partial {
 
 struct connection {
     struct loop_watch watch; /* first: the loop hands back its address */
-    enum phase phase;
-    bool close_after;
+    uint8_t phase;           /* enum phase */
+    bool close_after;        /* the answer being written is the last one */
+    bool with_body;
+    uint32_t sent; /* bytes of the answer */
     const struct routes *routes;
     struct connection *before, *after; /* in the list of its phase; free ones use `after` alone */
     int64_t deadline_ms;
-    const struct answer *answer; /* being written; NULL if none is */
-    struct iovec out[2];         /* what is left of its head and body */
+    const struct answer *answer; /* being written, in PHASE_WRITING only */
     struct partial *partial;
 };
 
@@ -162,19 +163,22 @@ static void finish_answer(struct connection *c) {
     }
 }
 
-static void advance(struct iovec out[2], size_t n) {
-    for (int i = 0; i < 2; i++) {
-        size_t taken = n < out[i].iov_len ? n : out[i].iov_len;
-        out[i].iov_base = (char *)out[i].iov_base + taken;
-        out[i].iov_len -= taken;
-        n -= taken;
-    }
+/* What is left to be written: of the head, then of the body. Returns the number of bytes. */
+static size_t rest(const struct connection *c, struct iovec out[2]) {
+    const struct answer *a = c->answer;
+    const char *head = c->close_after ? a->close : a->keep;
+    size_t head_len = c->close_after ? a->close_len : a->keep_len, body_len = c->with_body ? a->body_len : 0;
+    size_t of_head = c->sent < head_len ? c->sent : head_len, of_body = c->sent - of_head;
+    out[0] = (struct iovec){(void *)(head + of_head), head_len - of_head};
+    out[1] = (struct iovec){(void *)(a->body + of_body), body_len - of_body};
+    return out[0].iov_len + out[1].iov_len;
 }
 
 /* Writes what is left of the answer. False if the connection was closed. */
 static bool flush(struct connection *c) {
-    while (c->out[0].iov_len + c->out[1].iov_len > 0) {
-        const struct msghdr message = {.msg_iov = c->out, .msg_iovlen = 2};
+    struct iovec out[2];
+    while (rest(c, out) > 0) {
+        const struct msghdr message = {.msg_iov = out, .msg_iovlen = 2};
         ssize_t n = sendmsg(c->watch.fd, &message, MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR)
             continue;
@@ -188,20 +192,20 @@ static bool flush(struct connection *c) {
             close_connection(c);
             return false;
         }
-        advance(c->out, (size_t)n);
+        c->sent += (uint32_t)n;
     }
-    c->answer = NULL;
     if (c->phase == PHASE_WRITING)
         loop_change(&c->watch, EPOLLIN);
     finish_answer(c);
     return true;
 }
 
-static void set_answer(struct connection *c, const struct answer *a, bool close, bool with_body) {
-    c->close_after = close;
+static bool answer_with(struct connection *c, const struct answer *a, bool close, bool with_body) {
     c->answer = a;
-    c->out[0] = (struct iovec){(void *)(close ? a->close : a->keep), close ? a->close_len : a->keep_len};
-    c->out[1] = (struct iovec){(void *)a->body, with_body ? a->body_len : 0};
+    c->sent = 0;
+    c->close_after = close;
+    c->with_body = with_body;
+    return flush(c);
 }
 
 static bool respond(struct connection *c, const struct request *r, enum request_status status) {
@@ -214,13 +218,11 @@ static bool respond(struct connection *c, const struct request *r, enum request_
         a = routes_pick(c->routes, r);
     }
     bool head = status == REQUEST_DONE && r->method == REQUEST_HEAD;
-    set_answer(c, a, close, !head);
-    return flush(c);
+    return answer_with(c, a, close, !head);
 }
 
 static void refuse_busy(struct connection *c) {
-    set_answer(c, answers_error(503), true, true);
-    (void)flush(c);
+    (void)answer_with(c, answers_error(503), true, true);
 }
 
 /* Keeps the state of an unfinished request, or bytes of the next one that cannot be answered yet. */
