@@ -29,9 +29,8 @@ enum reason { /* the value is the exit code */
 /* "AGENT_UNREACHABLE" and so on. Static storage. */
 const char *reason_name(enum reason reason);
 
-#define FAILURE_MESSAGE_MAX                                                                                  \
-    1024 /* message and remedy together stay within a termination log of 4096 bytes                          \
-          */
+/* Message and remedy together stay within a termination log of 4096 bytes. */
+#define FAILURE_MESSAGE_MAX 1024
 #define FAILURE_REMEDY_MAX 768
 
 struct failure {

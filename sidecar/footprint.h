@@ -2,9 +2,11 @@
 #ifndef POD_IDENTITY_FOOTPRINT_H
 #define POD_IDENTITY_FOOTPRINT_H
 
-/* Lets the kernel take back the pages of code that only start-up and fetching needed (libcurl, TLS, the
- * parsers): some 300 kB for each pod of a node. What is needed again is mapped again from the page cache, at
- * one page fault for 64 kB. */
+/* Once, at the start. */
+void footprint_open(void);
+
+/* Lets the kernel take back the pages of code that only start-up and fetching needed (libcurl, TLS, the parsers): some
+ * 250 kB for each pod of a node. What is needed again is mapped again from the page cache. */
 void footprint_trim(void);
 
 #endif

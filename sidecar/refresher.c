@@ -116,6 +116,7 @@ void refresher_open(const struct config *given, struct source *from) {
     /* Without entropy the jitter is the same in every pod: worse, and no reason not to serve. */
     if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed)
         seed = (uint64_t)clock_now().wall_ms;
+    footprint_open();
     sinks_open(config);
     refresh_init(&refresh, seed, clock_now());
     timer = (struct loop_timer){.deadline_ms = refresh.deadline_mono_ms, .expired = on_timer};
