@@ -100,9 +100,7 @@ static enum reason no_answer(const struct uri *uri, const struct http_response *
     if (result == HTTP_NO_NAME && uri->kind != URI_HOST_NAME)
         result = HTTP_NO_FAMILY; /* libcurl's way to say that a numeric address has no family here */
     struct buf m = begin(f, meaning[result].reason, uri);
-    char elapsed[TIME_DURATION_MAX];
-    time_format_duration(r->elapsed_ms, elapsed);
-    buf_fmt(&m, "%s after %s", meaning[result].what, elapsed);
+    buf_fmt(&m, "%s after %lld ms", meaning[result].what, (long long)r->elapsed_ms);
     if (r->detail[0] != '\0')
         buf_fmt(&m, " (%s)", r->detail);
     failure_remedy(

@@ -154,21 +154,19 @@ enum options_result options_read(const struct options *options, int argc, char *
 #define HELP_WIDTH 110
 
 static void put_wrapped(struct buf *out, const char *text, size_t column, size_t at) {
-    while (*text != '\0') {
+    for (bool first = true; *text != '\0'; first = false) {
         size_t len = strcspn(text, " ");
-        if (at + len > HELP_WIDTH && at > column) {
+        if (!first && at + 1 + len > HELP_WIDTH) {
             buf_char(out, '\n');
             for (at = 0; at < column; at++)
                 buf_char(out, ' ');
-        }
-        buf_put(out, text, len);
-        at += len;
-        text += len;
-        if (*text == ' ') {
-            text++;
+        } else if (!first) {
             buf_char(out, ' ');
             at++;
         }
+        buf_put(out, text, len);
+        at += len;
+        text += len + (text[len] == ' ' ? 1 : 0);
     }
     buf_char(out, '\n');
 }

@@ -226,7 +226,8 @@ enum options_result config_read(int argc, char **argv, struct config *out, struc
     if (result != OPTIONS_OK)
         return result;
     if (operand_count == 1 && !option_choice(operands[0], command_names, &command, problem)) {
-        buf_str(problem, " (commands)");
+        buf_str(problem, ": the command ");
+        buf_printable(problem, operands[0], strnlen(operands[0], 65), 64);
         return OPTIONS_USAGE;
     }
     out->command = (enum config_command)command;

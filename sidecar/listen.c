@@ -59,15 +59,18 @@ static bool clear_place(const struct sockaddr_un *address, struct buf *problem) 
         describe(problem, "make a socket");
         return false;
     }
-    bool alive = connect(probe, (const struct sockaddr *)address, sizeof *address) == 0 || errno == EAGAIN;
-    bool stale = !alive && errno == ECONNREFUSED;
-    if (alive) {
+    int error = connect(probe, (const struct sockaddr *)address, sizeof *address) == 0 ? 0 : errno;
+    bool stale = error == ECONNREFUSED;
+    if (error == EAGAIN) {
+        buf_str(problem, "another process listens on it, and does not answer: it is not taken from it");
+    } else if (error == 0) {
         struct ucred peer = {.pid = 0};
         socklen_t len = sizeof peer;
         (void)getsockopt(probe, SOL_SOCKET, SO_PEERCRED, &peer, &len);
         buf_fmt(problem, "another process answers on it (pid %d, uid %u): it is not taken from it",
                 (int)peer.pid, (unsigned)peer.uid);
     } else if (!stale) {
+        errno = error;
         describe(problem, "find out who listens on it");
     } else if (unlink(address->sun_path) != 0) {
         stale = false;
