@@ -175,6 +175,17 @@ static const struct options options = {
     .specs = specs,
 };
 
+static bool take_command(const char *word, size_t *command, struct buf *problem) {
+    char text[OPTIONS_PROBLEM_MAX / 2];
+    struct buf reason = BUF(text);
+    if (option_choice(word, command_names, command, &reason))
+        return true;
+    buf_str(problem, "unknown command ");
+    buf_printable(problem, word, strnlen(word, 65), 64);
+    buf_fmt(problem, ": %s", reason.data);
+    return false;
+}
+
 /* Not an option: a secret must not stand in argv. */
 static bool read_http_token(struct config *out, struct buf *problem) {
     const char *token = getenv("POD_IDENTITY_HTTP_TOKEN");
@@ -225,11 +236,8 @@ enum options_result config_read(int argc, char **argv, struct config *out, struc
         options_read(&options, argc, argv, out, operands, 1, &operand_count, problem);
     if (result != OPTIONS_OK)
         return result;
-    if (operand_count == 1 && !option_choice(operands[0], command_names, &command, problem)) {
-        buf_str(problem, ": the command ");
-        buf_printable(problem, operands[0], strnlen(operands[0], 65), 64);
+    if (operand_count == 1 && !take_command(operands[0], &command, problem))
         return OPTIONS_USAGE;
-    }
     out->command = (enum config_command)command;
     if (!read_http_token(out, problem) || !check_together(out, problem))
         return OPTIONS_USAGE;
