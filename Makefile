@@ -34,10 +34,12 @@ SETUP_CROSS_PACKAGES_arm64 = gcc-aarch64-linux-gnu linux-libc-dev-arm64-cross
 SETUP_TEST_PACKAGES = libc6-dev clang libclang-rt-dev clang-format cppcheck shellcheck libcmocka-dev python3 python3-venv \
 	iproute2 strace curl qemu-user-static $(SETUP_CROSS_PACKAGES_$(if $(filter amd64,$(NATIVE_ARCH)),arm64,amd64))
 
+SETUP_DEMO_PACKAGES = python3 curl
+
 B = build/$(ARCH)
 PROGRAMS = $(B)/pod-identity-init $(B)/pod-identity-sidecar $(B)/pod-identity-get
 
-.PHONY: all deps distfiles size check-binaries setup setup-test install clean distclean help FORCE
+.PHONY: all deps distfiles size check-binaries setup setup-test demo install clean distclean help FORCE
 all: $(PROGRAMS) $(B)/sbom.spdx.json
 
 help:
@@ -48,7 +50,7 @@ help:
 	@echo 'make setup           installs what the build needs (apt); make setup-test: what the tests need'
 	@echo 'make install         into $$DESTDIR$$PREFIX (default /usr/local)'
 	@echo 'make clean           removes our objects and programs; make distclean: build/'
-	@$(if $(wildcard tests/tests.mk),echo 'make demo test lint fuzz bench: see tests/tests.mk')
+	@echo 'make demo            installs, builds, and shows the main job; make test lint fuzz: see tests/tests.mk'
 
 # ---- dependencies ----
 # Rebuilt when what they are made of changes (the lock, the patches, the scripts, the compiler), not when a file is touched.
@@ -193,5 +195,11 @@ clean:
 distclean:
 	rm -rf build
 
-# test, demo, lint, fuzz, bench
+# Installs what it needs, builds, and shows the main job against the emulator of the agent.
+demo:
+	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(SETUP_DEMO_PACKAGES)
+	@$(MAKE) --no-print-directory -j"$$(nproc)" all
+	@sh tests/demo.sh $(B)
+
+# test, lint, fuzz, bench
 -include tests/tests.mk

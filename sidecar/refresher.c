@@ -6,17 +6,14 @@
 #include "common/fetch.h"
 #include "common/timefmt.h"
 #include "sidecar/answers.h"
-#include "sidecar/footprint.h"
 #include "sidecar/loop.h"
 #include "sidecar/sinks.h"
-
-#define TRIM_DELAY_MS 1
 
 static const struct config *config;
 static struct source *source;
 static struct refresh refresh;
 static struct fetch fetch;
-static struct loop_timer timer, trim_timer;
+static struct loop_timer timer;
 static bool serving; /* the pages hold credentials */
 static bool stopped;
 static struct failure last_failure;
@@ -77,15 +74,8 @@ static void on_failure(const struct failure *failure) {
         answers_publish(NULL, &last_failure, last_failure.message);
 }
 
-/* In the round after the fetch: libcurl is still cleaning up when it reports. */
-static void on_trim_timer(struct loop_timer *t) {
-    (void)t;
-    footprint_trim();
-}
-
 static void on_fetched(void *context, const struct fetch_outcome *outcome) {
     (void)context;
-    trim_timer.deadline_ms = loop_now().mono_ms + TRIM_DELAY_MS;
     if (outcome->reason == REASON_OK)
         on_success(outcome);
     else
@@ -116,13 +106,10 @@ void refresher_open(const struct config *given, struct source *from) {
     /* Without entropy the jitter is the same in every pod: worse, and no reason not to serve. */
     if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed)
         seed = (uint64_t)clock_now().wall_ms;
-    footprint_open();
     sinks_open(config);
     refresh_init(&refresh, seed, clock_now());
     timer = (struct loop_timer){.deadline_ms = refresh.deadline_mono_ms, .expired = on_timer};
     loop_add_timer(&timer);
-    trim_timer = (struct loop_timer){.deadline_ms = CLOCK_NEVER, .expired = on_trim_timer};
-    loop_add_timer(&trim_timer);
 }
 
 void refresher_event(enum refresh_event_kind kind) {

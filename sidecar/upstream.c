@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 
 #include "common/http.h"
+#include "sidecar/footprint.h"
 #include "sidecar/loop.h"
 
 #define SOCKETS_MAX                                                                                          \
@@ -11,6 +12,16 @@
 static struct loop_watch watches[SOCKETS_MAX];
 static struct loop_timer timer = {.deadline_ms = CLOCK_NEVER};
 
+/* libcurl goes on for a while after an answer (it closes connections in its own time): its code is given back
+ * when it has nothing left to watch or to wait for. */
+static void trim_when_idle(void) {
+    bool idle = timer.deadline_ms == CLOCK_NEVER;
+    for (int i = 0; i < SOCKETS_MAX; i++)
+        idle = idle && watches[i].ready == NULL;
+    if (idle)
+        footprint_trim();
+}
+
 static void on_socket(struct loop_watch *watch, uint32_t events) {
     int mask = 0;
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
@@ -18,6 +29,7 @@ static void on_socket(struct loop_watch *watch, uint32_t events) {
     if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0)
         mask |= HTTP_WRITE;
     http_socket(watch->fd, mask);
+    trim_when_idle();
 }
 
 static struct loop_watch *find(int fd) {
@@ -64,10 +76,12 @@ static void set_timer(void *context, int64_t delay_ms) {
 static void on_timer(struct loop_timer *t) {
     (void)t;
     http_timer();
+    trim_when_idle();
 }
 
 bool upstream_open(void) {
     const struct http_hooks hooks = {.watch = watch_socket, .timer = set_timer, .context = NULL};
+    footprint_open();
     timer.expired = on_timer;
     loop_add_timer(&timer);
     return http_open(&hooks) == ERR_OK;

@@ -91,7 +91,7 @@ fuzz: $(patsubst %,$(H)/fuzz/%,$(FUZZ))
 	@sh tests/fuzz/fuzz.sh $(SECONDS) $^
 
 # Keep what only rules with patterns make.
-.SECONDARY:
+.PRECIOUS: $(H)/obj/%.o $(H)/fuzz-obj/%.o
 -include $(patsubst %.o,%.d,$(filter-out %/cJSON.o,$(TESTED_OBJ) $(TESTED_OBJ:$(H)/obj/%=$(H)/fuzz-obj/%)) $(UNIT_SUPPORT) \
 	$(UNIT_TESTS:$(H)/unit/%=$(H)/obj/tests/unit/%.o) $(H)/obj/tests/fuzz/driver.o \
 	$(FUZZ_NAMES:%=$(H)/obj/tests/fuzz/%_fuzz.o) $(FUZZ_NAMES:%=$(H)/fuzz-obj/tests/fuzz/%_fuzz.o))
