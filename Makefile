@@ -5,6 +5,7 @@
 #   ARCH=amd64|arm64   what to build for (default: this machine's); crossed if it is not this machine's
 #   DISTFILES=FOLDER   take all sources from FOLDER, use no network (see `make distfiles`)
 #   WERROR=            do not make warnings errors
+#   V=1                show the commands
 #   DESTDIR, PREFIX    for `make install`
 #
 # For tests/tests.mk: a native set for programs that run under the machine's own C library and sanitizers. Depend on
@@ -119,6 +120,7 @@ $(B)/sbom.spdx.json: build/%/sbom.spdx.json: $(SRC_STAMP) $(DEPS)/describe.sh FO
 # ---- our programs ----
 
 WERROR ?= -Werror
+Q = $(if $(V),,@)
 CC_TARGET = $(B)/cc
 OUR_CPPFLAGS = -D_GNU_SOURCE -I. -I$(B) -idirafter $(B)/deps/kernel
 OUR_CFLAGS = -std=c11 -Os -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wconversion $(WERROR) \
@@ -135,12 +137,13 @@ $(B)/obj/common/version.o: OUR_CPPFLAGS += -include $(B)/version.h
 
 $(B)/obj/%.o: %.c $(DEPS_STAMP) Makefile | $(B)/version.h
 	@mkdir -p $(@D)
-	$(CC_TARGET) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	@echo '  CC    $(ARCH) $<'
+	$(Q)$(CC_TARGET) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 # A library, so that each program takes only what it uses.
 $(B)/common.a: $(COMMON_OBJ)
 	@rm -f $@
-	$(CROSS)ar rcsD $@ $^
+	$(Q)$(CROSS)ar rcsD $@ $^
 
 $(B)/debug/pod-identity-init: $(INIT_OBJ) $(B)/common.a
 $(B)/debug/pod-identity-sidecar: $(SIDECAR_OBJ) $(B)/common.a
@@ -151,10 +154,11 @@ $(B)/debug/pod-identity-init $(B)/debug/pod-identity-sidecar: LIBS = -lcurl $(B)
 # With symbols, for debuggers; what ships is the same file, stripped.
 $(B)/debug/%:
 	@mkdir -p $(@D)
-	$(CC_TARGET) $(OUR_LDFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+	@echo '  LINK  $@'
+	$(Q)$(CC_TARGET) $(OUR_LDFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
 
 $(PROGRAMS): $(B)/%: $(B)/debug/%
-	$(CROSS)strip -s -R .comment -R .note.gnu.property -o $@ $<
+	$(Q)$(CROSS)strip -s -R .comment -R .note.gnu.property -o $@ $<
 
 -include $(patsubst %.o,%.d,$(COMMON_OBJ) $(INIT_OBJ) $(SIDECAR_OBJ) $(GET_OBJ))
 

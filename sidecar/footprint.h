@@ -5,8 +5,8 @@
 /* Once, at the start. */
 void footprint_open(void);
 
-/* Lets the kernel take back the pages of code that only start-up and fetching needed (libcurl, TLS, the parsers): some
- * 250 kB for each pod of a node. What is needed again is mapped again from the page cache. */
+/* Lets the kernel take back the pages of code that only start-up and fetching needed (libcurl, TLS, the
+ * parsers): some 250 kB for each pod of a node. What is needed again is mapped again from the page cache. */
 void footprint_trim(void);
 
 #endif

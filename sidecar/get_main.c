@@ -59,6 +59,14 @@ static int complain(int status, const char *text) {
     return status;
 }
 
+/* Without a JSON parser: what a sidecar answers begins and ends so, and an SDK must not be handed anything
+ * else. */
+static bool looks_right(const struct unix_answer *a) {
+    static const char start[] = "{\"Version\":1,\"AccessKeyId\":\"", end[] = "\"}";
+    return a->body_len >= sizeof start + sizeof end && memcmp(a->body, start, sizeof start - 1) == 0 &&
+           memcmp(a->body + a->body_len - 2, end, 2) == 0 && memchr(a->body, '\0', a->body_len) == NULL;
+}
+
 static int get(const char *socket_path) {
     static struct unix_answer answer;
     char text[UNIX_CLIENT_PROBLEM_MAX];
@@ -68,6 +76,10 @@ static int get(const char *socket_path) {
         complain(status, problem.data);
     } else if (answer.status != 200) {
         unix_client_explain(&answer, &problem);
+        complain(status, problem.data);
+    } else if (!looks_right(&answer)) {
+        buf_fmt(&problem, "the answer from %s is no credential_process JSON: no sidecar listens there",
+                socket_path);
         complain(status, problem.data);
     } else if (!write_all(STDOUT_FILENO, answer.body, answer.body_len) ||
                !write_all(STDOUT_FILENO, "\n", 1)) {

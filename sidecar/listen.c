@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define BACKLOG 4096 /* musl's SOMAXCONN is 128; the kernel caps this one at net.core.somaxconn */
+
 static void describe(struct buf *problem, const char *what) {
     int error = errno;
     buf_fmt(problem, "cannot %s: %s (errno %d)", what, strerror(error), error);
@@ -94,7 +96,7 @@ static int bind_and_listen(const struct sockaddr_un *address, mode_t mode, gid_t
         step = "set its group";
     else if (chmod(address->sun_path, mode) != 0)
         step = "set its mode";
-    else if (listen(fd, SOMAXCONN) != 0)
+    else if (listen(fd, BACKLOG) != 0)
         step = "listen on it";
     if (step == NULL)
         return fd;
@@ -132,7 +134,7 @@ int listen_tcp(bool ipv6, const unsigned char address[16], uint16_t *port, struc
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (bind(fd, any, len) != 0)
         return failed(fd, problem, "bind to it");
-    if (listen(fd, SOMAXCONN) != 0)
+    if (listen(fd, BACKLOG) != 0)
         return failed(fd, problem, "listen on it");
     if (getsockname(fd, any, &len) != 0)
         return failed(fd, problem, "read back its address");

@@ -24,8 +24,11 @@ static void withdraw(void) {
     char expired[TIME_UTC_MAX], cause[FAILURE_MESSAGE_MAX];
     memcpy(cause, last_failure.message, sizeof cause);
     time_format_utc(refresh.expires_wall_ms / 1000, expired);
-    if (last_failure.reason == REASON_OK)
-        last_failure.reason = REASON_AGENT_UNREACHABLE;
+    if (last_failure.reason == REASON_OK) { /* the first fetch that could have failed is still under way */
+        struct buf pending = failure_begin(&last_failure, REASON_AGENT_UNREACHABLE);
+        buf_str(&pending, "the fetch under way has not been answered yet");
+        memcpy(cause, last_failure.message, sizeof cause);
+    }
     struct buf m = BUF(last_failure.message);
     buf_fmt(&m, "the last credentials expired at %s, and no newer ones could be had: ", expired);
     buf_printable(&m, cause, strlen(cause), sizeof cause - 128);

@@ -1,12 +1,15 @@
 #include "sidecar/unix_client.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "common/clock.h"
 
 static bool failed(struct buf *problem, const char *what, const char *path, const char *why) {
     buf_fmt(problem, "cannot %s %s: %s", what, path, why);
@@ -29,18 +32,43 @@ static const char *connect_advice(int error) {
     }
 }
 
-static int open_socket(const char *socket_path, struct buf *problem) {
+/* Waits until the socket can be read or written. False with EAGAIN when the time is over. */
+static bool wait_for(int fd, short events, int64_t deadline_ms) {
+    struct pollfd p = {.fd = fd, .events = events};
+    for (;;) {
+        int64_t left = clock_until(deadline_ms, clock_now().mono_ms, UNIX_CLIENT_TIMEOUT_MS);
+        int n = poll(&p, 1, (int)left);
+        if (n > 0)
+            return true;
+        if (n == 0)
+            errno = EAGAIN;
+        if (n == 0 || errno != EINTR)
+            return false;
+    }
+}
+
+/* EAGAIN on a Unix socket means that the backlog is full; there is no event for its end, so it is tried again
+ * soon. */
+static bool connect_until(int fd, const struct sockaddr_un *address, int64_t deadline_ms) {
+    const struct timespec pause = {.tv_nsec = 10000000};
+    for (;;) {
+        if (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0)
+            return true;
+        if (errno != EINTR && (errno != EAGAIN || clock_now().mono_ms >= deadline_ms))
+            return false;
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+static int open_socket(const char *socket_path, int64_t deadline_ms, struct buf *problem) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct timeval limit = {.tv_sec = UNIX_CLIENT_TIMEOUT_S};
     if (strlen(socket_path) >= sizeof address.sun_path) {
         (void)failed(problem, "use", socket_path, "the path of a Unix socket may have at most 107 bytes");
         return -1;
     }
     memcpy(address.sun_path, socket_path, strlen(socket_path) + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0 &&
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0 &&
-        connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && connect_until(fd, &address, deadline_ms))
         return fd;
     (void)failed(problem, "connect to", socket_path, connect_advice(errno));
     if (fd >= 0)
@@ -48,10 +76,12 @@ static int open_socket(const char *socket_path, struct buf *problem) {
     return -1;
 }
 
-static bool send_all(int fd, const char *bytes, size_t len) {
+static bool send_all(int fd, const char *bytes, size_t len, int64_t deadline_ms) {
     while (len > 0) {
+        if (!wait_for(fd, POLLOUT, deadline_ms))
+            return false;
         ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (n <= 0)
             return false;
@@ -62,11 +92,13 @@ static bool send_all(int fd, const char *bytes, size_t len) {
 }
 
 /* Reads to the end of the stream: the request asked the server to close. Negative on an error. */
-static ssize_t receive_all(int fd, char *out, size_t cap) {
+static ssize_t receive_all(int fd, char *out, size_t cap, int64_t deadline_ms) {
     size_t len = 0;
     while (len < cap) {
+        if (!wait_for(fd, POLLIN, deadline_ms))
+            return -1;
         ssize_t n = recv(fd, out + len, cap - len, 0);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (n < 0)
             return -1;
@@ -99,12 +131,13 @@ bool unix_client_get(const char *socket_path, const char *path, struct unix_answ
     char text[256];
     struct buf request = BUF(text);
     buf_fmt(&request, "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
-    int fd = open_socket(socket_path, problem);
+    int64_t deadline_ms = clock_now().mono_ms + UNIX_CLIENT_TIMEOUT_MS;
+    int fd = open_socket(socket_path, deadline_ms, problem);
     if (fd < 0)
         return false;
     ssize_t len = -1;
-    if (send_all(fd, request.data, request.len))
-        len = receive_all(fd, out->bytes, sizeof out->bytes - 1);
+    if (send_all(fd, request.data, request.len, deadline_ms))
+        len = receive_all(fd, out->bytes, sizeof out->bytes - 1, deadline_ms);
     int error = errno;
     close(fd);
     if (len < 0)

@@ -8,7 +8,8 @@
 #include "common/buf.h"
 
 #define UNIX_CLIENT_ANSWER_MAX 16384 /* above the 10,000 bytes of the largest answer and its head */
-#define UNIX_CLIENT_TIMEOUT_S 5      /* the sidecar answers from memory */
+#define UNIX_CLIENT_TIMEOUT_MS                                                                               \
+    5000 /* for all of it: the sidecar answers from memory, and an SDK waits for us */
 #define UNIX_CLIENT_PROBLEM_MAX 2560
 
 struct unix_answer {
