@@ -1,0 +1,53 @@
+"""What was built: sizes, hardening, versions."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from typing import Callable
+
+import pytest
+
+from harness.programs import ROOT, Binaries, Run, Runner
+
+KIB = {"pod-identity-init": 420, "pod-identity-sidecar": 420, "pod-identity-get": 64}
+LIBRARIES = ("musl 1.2.5", "BearSSL 0.6", "curl 8.14.1", "cJSON 1.7.18")
+
+
+@pytest.mark.parametrize("name", KIB)
+def test_size(binaries: Binaries, name: str) -> None:
+    size = (binaries.folder / name).stat().st_size
+    assert size <= KIB[name] * 1024, f"{name} has {size} bytes, {size - KIB[name] * 1024} too many"
+
+
+def test_hardening(binaries: Binaries) -> None:
+    """Static PIE, full RELRO, NX, stack protector, stripped, no path of the machine that built it."""
+    if shutil.which("readelf") is None:
+        pytest.skip("no readelf (binutils)")
+    programs = [str(binaries.folder / name) for name in KIB]
+    done = subprocess.run(["sh", str(ROOT / "common/deps/check-binary.sh"), *programs], capture_output=True, text=True,
+                          cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("static PIE, full RELRO, NX, stack protector, stripped") == len(programs)
+
+
+def folded(text: str) -> str:
+    """For comparing names and versions whatever stands between them."""
+    return re.sub(r"[^a-z0-9.]+", " ", text.lower())
+
+
+@pytest.mark.parametrize("words", [("init", "--version"), ("sidecar", "--version"), ("sidecar", "version"), ("get", "--version")])
+def test_version(runner: Runner, binaries: Binaries, words: tuple[str, str]) -> None:
+    """Version, revision and the four libraries, without anything being injected or served."""
+    run = runner.run([getattr(binaries, words[0]), words[1]], {})
+    assert (run.exit_code, run.stderr) == (0, "")
+    shown = folded(run.stdout)
+    assert f"pod identity {words[0]} " in shown
+    assert re.search(r"\b\d+\.\d+\.\d+\b", run.stdout.splitlines()[0])
+    for library in LIBRARIES:
+        assert folded(library) in shown, run.stdout
+
+
+def test_sidecar_command_version_is_the_option(run_sidecar: Callable[..., Run]) -> None:
+    assert run_sidecar("version", env={}).stdout == run_sidecar("--version", env={}).stdout

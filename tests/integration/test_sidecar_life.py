@@ -1,0 +1,220 @@
+"""pod-identity-sidecar: how it ends, and what others on the machine can see of it (rules 6 and 7)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, Sequence
+
+import pytest
+
+from harness import http
+from harness.emulator import Emulator
+from harness.places import Place
+from harness.programs import Binaries, Runner
+from harness.served import check_container, expires_at
+from harness.sidecar import Sidecar
+from harness.waiting import eventually
+
+Start = Callable[..., Sidecar]
+OTHER_UID = 12345
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be another user")
+
+
+# --- the end
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_ends_at_once(start_sidecar: Start, emulator: Emulator, number: int) -> None:
+    """With clients connected, and with a fetch under way."""
+    sidecar = start_sidecar()
+    emulator.fault("hang")
+    sidecar.send_signal(signal.SIGUSR1)
+    emulator.wait_for_requests(2, 5)
+    with sidecar.connect_unix() as idle, sidecar.connect_unix() as half:
+        half.sendall(b"GET /v1/cred")
+        started = time.monotonic()
+        assert sidecar.stop(number=number) == 0
+        assert time.monotonic() - started < 2
+        assert idle.recv(1) == b""
+    assert not sidecar.socket_path.exists() and not sidecar.token_path.exists()
+    assert [path.name for path in sidecar.folder.iterdir() if path.name not in ("stdout", "stderr")] == []
+    assert sidecar.stdout == ""
+
+
+def test_ends_before_the_first_answer(start_sidecar: Start, emulator: Emulator) -> None:
+    emulator.listen("deaf")
+    sidecar = start_sidecar(ready=False).wait_serving()
+    assert sidecar.stop() == 0
+    assert not sidecar.socket_path.exists()
+
+
+def test_lingers(start_sidecar: Start, emulator: Emulator) -> None:
+    """Apps that end slowly are answered on; nothing is fetched any more; connections are not kept."""
+    emulator.settings(lifetime_s=8.0)
+    sidecar = start_sidecar("--linger=5s")
+    bearer = sidecar.bearer
+    ends = expires_at(check_container(sidecar.get())["Expiration"])
+    sidecar.send_signal(signal.SIGTERM)
+    ended = time.monotonic()
+    eventually(lambda: "msg=ending" in sidecar.stderr, 5, "the signal has come")
+    emulator.forget_requests()
+    sidecar.send_signal(signal.SIGUSR1)
+    request = http.request_bytes("GET", "/v1/credentials", {"Connection": None})
+    while time.monotonic() - ended < 4.5:
+        answer = http.parse_answer(sidecar.raw(request))
+        assert answer.header("Connection") == "close"
+        assert expires_at(check_container(answer)["Expiration"]) == ends
+        check_container(sidecar.get_http(authorization=bearer))
+    assert sidecar.wait(5) == 0
+    assert 4.5 <= time.monotonic() - ended <= 6.5
+    assert emulator.count() == 0
+    assert not sidecar.socket_path.exists() and not sidecar.token_path.exists()
+
+
+def test_lingering_serves_nothing_expired(start_sidecar: Start, emulator: Emulator) -> None:
+    emulator.settings(lifetime_s=2.0)
+    sidecar = start_sidecar("--linger=20s", with_http=False)
+    ends = expires_at(check_container(sidecar.get())["Expiration"])
+    sidecar.send_signal(signal.SIGTERM)
+    eventually(lambda: sidecar.get().status == 503, 5, "expired")
+    assert time.time() >= ends - 0.1
+    assert sidecar.stop() == 0, "a second signal ends it at once"
+
+
+def test_a_full_log_does_not_stop_it(start_sidecar: Start, runner: Runner, binaries: Binaries, injected: dict[str, str], folder: Path) -> None:
+    """Standard error may be closed, full, or a pipe that nobody reads."""
+    for redirection in ("2>&-", "2>/dev/full"):
+        path = folder / "s.sock"
+        process = subprocess.Popen(runner.command(["/bin/sh", "-c", f"exec {binaries.sidecar} serve --unix-socket={path} {redirection}"]),
+                                   env=injected, stdout=subprocess.DEVNULL)
+        try:
+            done = [binaries.sidecar, "probe", f"--unix-socket={path}"]
+            eventually(lambda: runner.run(done, {}).exit_code == 0, 5, f"ready with {redirection}")
+        finally:
+            process.terminate()
+            assert process.wait(10) == 0
+
+
+# --- what others can see
+
+
+def limits_of(pid: int) -> dict[str, tuple[str, str]]:
+    lines = Path(f"/proc/{pid}/limits").read_text().splitlines()[1:]
+    return {line[:26].strip(): (line[26:47].strip(), line[47:68].strip()) for line in lines}
+
+
+def test_no_core_dump(start_sidecar: Start, emulator: Emulator) -> None:
+    sidecar = start_sidecar()
+    assert limits_of(sidecar.pid)["Max core file size"] == ("0", "0")
+    sidecar.stop(number=signal.SIGQUIT)
+    assert not list(sidecar.folder.glob("core*"))
+
+
+@needs_root
+def test_the_same_user_cannot_look_inside(start_sidecar: Start, runner: Runner, emulator: Emulator) -> None:
+    """Memory, environment and descriptors of a process that is not dumpable are closed to its own user."""
+    look = ("import os, sys\n"
+            "for name in ('mem', 'environ', 'maps', 'fd'):\n"
+            "    path = f'/proc/{sys.argv[1]}/{name}'\n"
+            "    try:\n"
+            "        os.listdir(path) if name == 'fd' else open(path, 'rb').read(0)\n"
+            "        print(name, 'open')\n"
+            "    except PermissionError:\n"
+            "        print(name, 'closed')\n")
+
+    def seen(pid: int) -> str:
+        run = runner.run([shutil.which("python3") or sys.executable, "-c", look, str(pid)], {}, uid=OTHER_UID)
+        assert run.exit_code == 0, run
+        return run.stdout
+    ordinary = subprocess.Popen(runner.command([shutil.which("sleep") or "sleep", "60"], uid=OTHER_UID))
+    try:
+        if "closed" in eventually(lambda: seen(ordinary.pid), 5):
+            pytest.skip("this machine closes even an ordinary process to its own user")
+    finally:
+        ordinary.kill()
+        ordinary.wait()
+    sidecar = start_sidecar(uid=OTHER_UID)
+    assert seen(sidecar.pid).count("closed") == 4
+    assert Path(f"/proc/{sidecar.pid}/mem").stat().st_uid == 0
+
+
+def test_secrets_are_not_in_the_command_line_or_log(start_sidecar: Start, emulator: Emulator) -> None:
+    """Of all that a debug log says, through refreshes and failures; the fixture `leaks` searches it."""
+    sidecar = start_sidecar("--log-level=debug")
+    sidecar.get_http(authorization="wrong-bearer-that-is-long-enough")
+    for fault in ({"kind": "truncate"}, {"kind": "patch", "set": {"Expiration": "x"}}, {"kind": "patch", "drop": ["Token"]}):
+        emulator.fault(**fault)
+        failed = sidecar.stderr.count("refresh failed")
+        sidecar.send_signal(signal.SIGUSR1)
+        eventually(lambda: sidecar.stderr.count("refresh failed") > failed, 5, "a failure")
+    assert "wrong-bearer" not in sidecar.stderr
+    assert Path(f"/proc/{sidecar.pid}/cmdline").read_bytes().count(b"\0") == len(sidecar.argv)
+
+
+def test_an_agent_that_echoes_the_token_gives_nothing_away(start_sidecar: Start, emulator: Emulator, token: Any, leaks: Any) -> None:
+    text = token.path.read_text()
+    emulator.fault("answer", status=400, body=f"Service account token cannot be parsed: {text}", times=None)
+    sidecar = start_sidecar(ready=False).wait_serving()
+    eventually(lambda: sidecar.get().json["code"] == "TOKEN_INVALID", 5, "refused")
+    leaks.add_output("503", sidecar.get().raw)
+    leaks.add_output("readyz", sidecar.get("/readyz").raw)
+    assert text[:40] not in sidecar.get().body.decode()
+
+
+# --- where it can run
+
+
+@needs_root
+@pytest.mark.parametrize("place", ["loopback", "netns"], indirect=True)
+def test_any_user(start_sidecar: Start, emulator: Emulator, folder: Path) -> None:
+    files = folder / "files"
+    files.mkdir()
+    os.chown(files, 987654, 987654)
+    sidecar = start_sidecar(f"--credentials-file={files}/c", f"--process-file={files}/p", uid=987654)
+    check_container(sidecar.get())
+    check_container(sidecar.get_http())
+    assert {path.stat().st_uid for path in (sidecar.socket_path, sidecar.token_path, files / "c", files / "p")} == {987654}
+    capabilities = Path(f"/proc/{sidecar.pid}/status").read_text()
+    assert "CapEff:\t0000000000000000" in capabilities and "NoNewPrivs:\t1" in capabilities
+    assert sidecar.stop() == 0
+
+
+class ReadOnlyRoot(Runner):
+    """Everything is read-only but one folder, as with readOnlyRootFilesystem and an emptyDir."""
+
+    def __init__(self, place: Place, leaks: Any, writable: Path) -> None:
+        super().__init__(place, leaks)
+        self.writable = writable
+
+    def command(self, argv: Sequence[str | Path], **user: Any) -> list[str]:
+        words = Runner.command(Runner(Place(), self.leaks), argv, **user)
+        script = (f"mount --make-rprivate / && mount --bind {self.writable} {self.writable} && "
+                  "mount -o remount,bind,ro / && exec \"$@\"")
+        return self.place.command([shutil.which("unshare") or "unshare", "-m", "/bin/sh", "-c", script, "sh", *words])
+
+
+@needs_root
+def test_read_only_root(runner: Runner, binaries: Binaries, folder: Path, injected: dict[str, str], leaks: Any) -> None:
+    writable = folder / "emptydir"
+    writable.mkdir()
+    os.chown(writable, OTHER_UID, OTHER_UID)
+    confined = ReadOnlyRoot(runner.place, leaks, writable)
+    environment = {**injected, "PATH": os.environ.get("PATH", "")}
+    trial = confined.run(["/bin/sh", "-c", f"touch {folder}/x || touch {writable}/ok"], environment)
+    if not (writable / "ok").exists() or (folder / "x").exists():
+        pytest.skip(f"no read-only root here: {trial.stderr.strip()}")
+    (writable / "ok").unlink()
+    sidecar = Sidecar(confined, binaries, writable, f"--process-file={writable}/p.json", env=environment, uid=OTHER_UID)
+    try:
+        sidecar.wait_ready()
+        check_container(sidecar.get_http())
+        assert (writable / "p.json").exists()
+        assert sidecar.stop() == 0
+    finally:
+        sidecar.close()
