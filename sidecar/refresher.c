@@ -48,7 +48,7 @@ static void publish(const struct credentials *c) {
         log_failing(&sinks_failing, LOG_ERROR, "cannot write a credentials file", sinks_problem,
                     sinks_problem);
     serving = true;
-    answers_publish(c, NULL, sinks_problem[0] != '\0' ? sinks_problem : NULL);
+    answers_publish(c, &last_failure, sinks_problem[0] != '\0' ? sinks_problem : NULL);
 }
 
 static void log_refresh(const struct fetch_outcome *outcome) {
