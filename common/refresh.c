@@ -30,7 +30,8 @@ static bool has_credentials(const struct refresh *r) {
 }
 
 bool refresh_usable(const struct refresh *r, struct moment now) {
-    return has_credentials(r) && now.wall_ms < r->expires_wall_ms && now.mono_ms < r->expires_mono_ms;
+    return has_credentials(r) && r->state != REFRESH_EXPIRED && now.wall_ms < r->expires_wall_ms &&
+           now.mono_ms < r->expires_mono_ms;
 }
 
 static int64_t time_left(const struct refresh *r, struct moment now) {

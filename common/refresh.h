@@ -62,7 +62,8 @@ void refresh_init(struct refresh *r, uint64_t seed, struct moment now);
 
 enum refresh_action refresh_step(struct refresh *r, const struct refresh_event *event, struct moment now);
 
-/* Whether the last fetched credentials may still be handed out. */
+/* Whether the last fetched credentials may still be handed out. Once an event found them expired they stay
+ * so, even if the clock is set back: their owner has withdrawn and wiped them. */
 bool refresh_usable(const struct refresh *r, struct moment now);
 
 const char *refresh_state_name(enum refresh_state state);
