@@ -71,8 +71,16 @@ static void check_invariants(void) {
         assert_true(r->deadline_mono_ms != CLOCK_NEVER); /* there is always a next attempt */
 }
 
+/* Events that call for haste: the fetch comes at once, or as soon as the floor allows. */
+static bool calls_for_haste(enum refresh_state state, enum refresh_event_kind kind) {
+    bool well = state == REFRESH_FRESH || state == REFRESH_DUE;
+    return kind == REFRESH_REQUESTED ||
+           (!well && (kind == REFRESH_TOKEN_ROTATED || kind == REFRESH_CLOCK_JUMPED));
+}
+
 static enum refresh_action sim_step(struct refresh_event event) {
-    sim.visited[sim.r.state][event.kind][sim.in_flight] = true;
+    enum refresh_state before = sim.r.state;
+    sim.visited[before][event.kind][sim.in_flight] = true;
     if (sim.in_flight && event.kind == REFRESH_FETCHED) {
         sim.had = true;
         sim.ended = false;
@@ -90,6 +98,8 @@ static enum refresh_action sim_step(struct refresh_event event) {
         sim.last_start = sim.now.mono_ms;
         sim.fetches++;
     }
+    if (calls_for_haste(before, event.kind) && !sim.in_flight)
+        assert_true(sim.r.deadline_mono_ms <= sim.last_start + REFRESH_FLOOR_MS);
     check_invariants();
     return action;
 }
