@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/io.h"
 
 /* ".NAME.pod-identity-XXXXXX": hidden, recognisable, and beside the target, because a rename cannot cross
  * volumes. */
@@ -33,22 +34,9 @@ static bool split(const char *path, struct place *out) {
     return !directory.overflow && !name.overflow && name.len > 0;
 }
 
-static bool write_all(int fd, const char *data, size_t len) {
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        data += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
 static bool fill(int fd, const void *data, size_t len, mode_t mode, gid_t group, const char **step) {
     *step = "write";
-    if (!write_all(fd, data, len))
+    if (!io_write_all(fd, data, len))
         return false;
     *step = "set the group of";
     if (group != ATOMIC_FILE_KEEP && fchown(fd, (uid_t)-1, group) != 0)

@@ -33,7 +33,10 @@ static enum err copy_expiration(const struct json *value, int64_t *out) {
     const char *text = json_text(value);
     if (text == NULL)
         return ERR_TYPE;
-    return *text == '\0' ? ERR_EMPTY : time_parse_rfc3339(text, strlen(text), out);
+    enum err e = *text == '\0' ? ERR_EMPTY : time_parse_rfc3339(text, strlen(text), out);
+    if (e == ERR_OK)
+        *out -= *out % 1000; /* a fraction more than is shown would be served as expired */
+    return e;
 }
 
 static enum err copy_account(const struct json *value, char out[CREDENTIALS_ACCOUNT_MAX]) {

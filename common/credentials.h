@@ -22,7 +22,7 @@ struct credentials {
     char secret_access_key[CREDENTIALS_SECRET_MAX];
     char session_token[CREDENTIALS_TOKEN_MAX];
     char account_id[CREDENTIALS_ACCOUNT_MAX]; /* "" if not known */
-    int64_t expires_ms;                       /* wall time, milliseconds since the epoch */
+    int64_t expires_ms; /* wall time, milliseconds since the epoch; whole seconds, as every rendering shows */
 };
 
 /* Reads a container-credentials answer: {"AccessKeyId","SecretAccessKey","Token","Expiration"[,"AccountId"]}.

@@ -5,10 +5,11 @@
  * together. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
+#include "common/io.h"
 #include "common/options.h"
+#include "common/process.h"
 #include "common/version.h"
 #include "common/wipe.h"
 #include "sidecar/unix_client.h"
@@ -40,22 +41,11 @@ static const struct options options = {
     .specs = specs,
 };
 
-static bool write_all(int fd, const char *bytes, size_t len) {
-    while (len > 0) {
-        ssize_t n = write(fd, bytes, len);
-        if (n <= 0)
-            return false;
-        bytes += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
 static int complain(int status, const char *text) {
     char line[UNIX_CLIENT_PROBLEM_MAX + 32];
     struct buf b = BUF(line);
     buf_fmt(&b, "pod-identity-get: %s\n", text);
-    (void)write_all(STDERR_FILENO, b.data, b.len);
+    (void)io_write_all(STDERR_FILENO, b.data, b.len);
     return status;
 }
 
@@ -81,8 +71,8 @@ static int get(const char *socket_path) {
         buf_fmt(&problem, "the answer from %s is no credential_process JSON: no sidecar listens there",
                 socket_path);
         complain(status, problem.data);
-    } else if (!write_all(STDOUT_FILENO, answer.body, answer.body_len) ||
-               !write_all(STDOUT_FILENO, "\n", 1)) {
+    } else if (!io_write_all(STDOUT_FILENO, answer.body, answer.body_len) ||
+               !io_write_all(STDOUT_FILENO, "\n", 1)) {
         complain(status, "cannot write to standard output");
     } else {
         status = 0;
@@ -96,16 +86,16 @@ int main(int argc, char **argv) {
     struct buf out = BUF(text);
     struct get_config config = {.socket = "/run/pod-identity/credentials.sock"};
     size_t operands;
-    prctl(PR_SET_DUMPABLE, 0);
+    process_harden();
     switch (options_read(&options, argc, argv, &config, NULL, 0, &operands, &out)) {
     case OPTIONS_USAGE:
         return complain(64, out.data);
     case OPTIONS_HELP:
         options_help(&options, &out);
-        return write_all(STDOUT_FILENO, out.data, out.len) ? 0 : 1;
+        return io_write_all(STDOUT_FILENO, out.data, out.len) ? 0 : 1;
     case OPTIONS_VERSION:
         version_text(options.program, &out);
-        return write_all(STDOUT_FILENO, out.data, out.len) ? 0 : 1;
+        return io_write_all(STDOUT_FILENO, out.data, out.len) ? 0 : 1;
     case OPTIONS_OK:
         break;
     }

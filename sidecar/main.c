@@ -1,31 +1,20 @@
 /* pod-identity-sidecar: commands and exit statuses. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
+#include "common/io.h"
+#include "common/process.h"
 #include "common/version.h"
 #include "common/wipe.h"
 #include "sidecar/serve.h"
 #include "sidecar/unix_client.h"
 
-static bool write_all(int fd, const char *bytes, size_t len) {
-    while (len > 0) {
-        ssize_t n = write(fd, bytes, len);
-        if (n <= 0)
-            return false;
-        bytes += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
 int complain(int status, const char *text) {
     char line[FAILURE_MESSAGE_MAX + FAILURE_REMEDY_MAX + UNIX_CLIENT_PROBLEM_MAX];
     struct buf b = BUF(line);
     buf_fmt(&b, "pod-identity-sidecar: %s\n", text);
-    (void)write_all(STDERR_FILENO, b.data, b.len);
+    (void)io_write_all(STDERR_FILENO, b.data, b.len);
     return status;
 }
 
@@ -54,7 +43,7 @@ int probe(const struct config *config) {
 }
 
 static int print(const struct buf *text) {
-    return write_all(STDOUT_FILENO, text->data, text->len) ? 0 : REASON_INTERNAL;
+    return io_write_all(STDOUT_FILENO, text->data, text->len) ? 0 : REASON_INTERNAL;
 }
 
 static int print_version(void) {
@@ -69,13 +58,6 @@ static int print_help(void) {
     struct buf out = BUF(text);
     config_help(&out);
     return print(&out);
-}
-
-/* Credentials live in this process: no core file, and no other process of the same user may look inside. */
-static void close_to_others(void) {
-    const struct rlimit none = {0, 0};
-    (void)setrlimit(RLIMIT_CORE, &none);
-    (void)prctl(PR_SET_DUMPABLE, 0);
 }
 
 static int run(const struct config *config) {
@@ -96,7 +78,7 @@ int main(int argc, char **argv) {
     static struct config config;
     char text[OPTIONS_PROBLEM_MAX];
     struct buf problem = BUF(text);
-    close_to_others();
+    process_harden();
     switch (config_read(argc, argv, &config, &problem)) {
     case OPTIONS_USAGE:
         return complain(REASON_USAGE, text);

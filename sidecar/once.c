@@ -1,6 +1,8 @@
+#include <signal.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/fetch.h"
 #include "common/refresh.h"
@@ -52,34 +54,54 @@ static void sleep_until(int64_t deadline_ms) {
     (void)nanosleep(&t, NULL);
 }
 
-static bool give_up(const struct attempt *a, int64_t end_ms) {
+static bool hopeless(const struct attempt *a) {
     int64_t now = clock_now().mono_ms;
-    bool denied = a->denied_since_ms != CLOCK_NEVER && now - a->denied_since_ms >= FETCH_DENIED_FOR_MS;
-    return a->failure.permanent || denied || now >= end_ms || a->refresh.deadline_mono_ms >= end_ms;
+    return a->failure.permanent ||
+           (a->denied_since_ms != CLOCK_NEVER && now - a->denied_since_ms >= FETCH_DENIED_FOR_MS);
 }
 
-static void try_until(struct attempt *a, struct source *source, int64_t end_ms) {
+static void fetch_once(struct attempt *a, struct source *source, int64_t end_ms) {
+    enum { LEAST_MS = 1000 }; /* the last attempt, at the end, gets so long all the same */
     static struct fetch fetch;
-    struct refresh_event tick = {.kind = REFRESH_TICK};
-    while (!a->fetched) {
-        if (refresh_step(&a->refresh, &tick, clock_now()) == REFRESH_FETCH) {
-            int64_t left = end_ms - clock_now().mono_ms;
-            fetch_start(&fetch, source, left < 1000 ? 0 : left, on_fetched, a);
-            fetch_wait(&fetch);
-            if (a->fetched)
-                return;
-            refresh_step(&a->refresh, &a->event, clock_now());
-        }
-        if (give_up(a, end_ms))
+    int64_t left = end_ms - clock_now().mono_ms;
+    if (a->config->wait_ms == 0)
+        left = 0;
+    else if (left < LEAST_MS)
+        left = LEAST_MS;
+    fetch_start(&fetch, source, left, on_fetched, a);
+    fetch_wait(&fetch);
+    if (!a->fetched)
+        refresh_step(&a->refresh, &a->event, clock_now());
+}
+
+/* The machine says when to try; the last attempt is made at the end of the wait, whatever the back-off. */
+static void try_until(struct attempt *a, struct source *source, int64_t end_ms) {
+    struct refresh_event event = {.kind = REFRESH_TICK};
+    for (bool last = a->config->wait_ms == 0; !a->fetched;
+         event.kind = last ? REFRESH_REQUESTED : REFRESH_TICK) {
+        bool tried = refresh_step(&a->refresh, &event, clock_now()) == REFRESH_FETCH;
+        if (tried)
+            fetch_once(a, source, end_ms);
+        if (a->fetched || hopeless(a) || (tried && last))
             return;
-        sleep_until(a->refresh.deadline_mono_ms);
+        last = last || a->refresh.deadline_mono_ms >= end_ms;
+        bool before_end = last && clock_now().mono_ms < end_ms;
+        sleep_until(before_end ? end_ms : a->refresh.deadline_mono_ms);
     }
+}
+
+/* As process 1 of a container nothing ends us that has no handler. A file that is half-written goes at the
+ * next start. */
+static void on_signal(int signal) {
+    _exit(128 + signal);
 }
 
 int once(const struct config *config) {
     static struct source source;
     static struct attempt a;
     uint64_t seed = 1;
+    (void)signal(SIGTERM, on_signal);
+    (void)signal(SIGINT, on_signal);
     if (source_open(&source, config->source, environment, &a.failure) != REASON_OK)
         return complain_failure(&a.failure);
     if (http_open(NULL) != ERR_OK)

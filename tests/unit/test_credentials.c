@@ -25,7 +25,7 @@ static void an_answer_is_read(void **state) {
     assert_string_equal(c.secret_access_key, "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
     assert_string_equal(c.session_token, "IQoJb3JpZ2luX2VjEXAMPLE==");
     assert_string_equal(c.account_id, "");
-    assert_int_equal(c.expires_ms, INT64_C(1795435200750));
+    assert_int_equal(c.expires_ms, INT64_C(1795435200000));
     assert_int_equal(parse("{" KEYS
                            ",\"Token\":\"t\",\"AccountId\":\"012345678901\",\"RoleArn\":\"x\",\"Extra\":{},"
                            "\"Expiration\":\"2026-11-23T12:00:00Z\"}"),
