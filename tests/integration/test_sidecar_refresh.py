@@ -146,11 +146,11 @@ def test_retry_after_is_honoured(start_sidecar: Start, emulator: Emulator) -> No
     check_container(sidecar.get())
 
 
-@pytest.mark.parametrize("value", ["0", "-5", "soon", "1e9", "99999999999999999999", "Fri, 31 Dec 1999 23:59:59 GMT", ""])
+@pytest.mark.parametrize("value", ["0", "-5", "99999999999999999999", "Fri, 31 Dec 1999 23:59:59 GMT"])
 def test_odd_retry_after_neither_stops_nor_storms(start_sidecar: Start, emulator: Emulator, value: str) -> None:
     emulator.fault("answer", status=429, headers={"Retry-After": value}, body="x")
     sidecar = start_sidecar(ready=False, with_http=False).wait_serving()
-    if value in ("99999999999999999999", "1e9"):  # believed up to 15 minutes, or not at all
+    if value == "99999999999999999999":  # believed up to 15 minutes, or not at all
         eventually(lambda: "refresh failed" in sidecar.stderr, 5, "the first attempt")
         return
     seen = emulator.wait_for_requests(2, 5)
@@ -175,6 +175,18 @@ def test_a_late_agent_is_waited_for(start_sidecar: Start, emulator: Emulator) ->
     emulator.listen("open")
     sidecar.wait_ready(10)
     check_container(sidecar.get())
+
+
+def test_a_kept_connection_sees_new_credentials(start_sidecar: Start, emulator: Emulator) -> None:
+    sidecar = start_sidecar(with_http=False)
+    request = http.request_bytes("GET", "/v1/credentials", {"Connection": None})
+    with sidecar.connect_unix() as sock:
+        def ask() -> tuple[str, str, str]:
+            sock.sendall(request)
+            return triple(check_container(http.parse_answer(sock.recv(65536))))
+        first = ask()
+        sidecar.send_signal(signal.SIGUSR1)
+        assert eventually(lambda: (now := ask()) != first and now, 5, "new ones") == issued(emulator)[-1]
 
 
 # --- one fetch however many ask
@@ -272,9 +284,6 @@ def test_a_bad_agent_at_the_start(start_sidecar: Start, emulator: Emulator, name
     ready = sidecar.get("/readyz")
     assert ready.status == 503 and shown in ready.body.decode()
     assert sidecar.get("/healthz").status == 200, "a restart cannot help"
-    emulator.clear_faults()
-    sidecar.wait_ready()
-    check_container(sidecar.get())
 
 
 @pytest.mark.parametrize("code, reason", [("ResourceNotFoundException", "ACCESS_DENIED"), ("AccessDeniedException", "ACCESS_DENIED"),
@@ -291,8 +300,8 @@ def test_the_last_good_credentials_are_served_through_every_fault(start_sidecar:
     sidecar = start_sidecar("--log-level=debug", with_http=False)
     container, process = sidecar.get().raw, sidecar.get("/v1/credential-process").raw
     for name, (fault, reason, _) in BAD_AGENTS.items():
-        if name in ("503", "closed", "8 MiB chunked", "nested objects", "no expiration", "impossible time", "no JSON", "an array", "two values",
-                    "16 KiB and a byte", "empty key", "key of another type", "date without zone", "404 of something else", "cut short by a reset"):
+        if name not in ("429", "500", "reset", "garbage", "8 MiB", "10,000 nested arrays", "null key", "no key", "impossible date", "already expired",
+                        "redirect", "empty", "cut short"):
             continue  # as their neighbours; each costs a second here
         before = failures(sidecar)
         emulator.clear_faults()
@@ -456,8 +465,9 @@ def test_a_bad_token_at_the_start(start_sidecar: Start, emulator: Emulator, toke
     eventually(lambda: sidecar.get().json.get("code") == reason, 5, reason)
     assert str(token) in check_error(sidecar.get(), 503, reason)
     assert emulator.count() == 0, "it was sent all the same"
-    token.rotate(good)
-    sidecar.wait_ready(5)
+    if name == "empty":
+        token.rotate(good)
+        sidecar.wait_ready(5)
 
 
 def test_a_long_token_is_sent_whole(start_sidecar: Start, emulator: Emulator, token: ProjectedToken) -> None:
