@@ -142,7 +142,7 @@ static enum reason read_open_file(const char *path, int fd, struct token *out, s
 }
 
 enum reason token_file_read(const char *path, struct token *out, struct failure *failure) {
-    out->len = 0;
+    token_wipe(out);
     int fd = open_token(path);
     if (fd < 0)
         return open_failed(path, errno, failure);

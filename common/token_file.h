@@ -17,9 +17,10 @@ struct token {
     size_t len;
 };
 
-/* Reads the file into *out, without one trailing newline (LF or CRLF). On a failure *out is wiped and
- * *failure says why (REASON_TOKEN_UNREADABLE, with uid, gid, owner and mode where permissions are the cause;
- * REASON_TOKEN_INVALID for a control character, which no HTTP header can carry). */
+/* Reads the file into *out (zero, or filled by an earlier call, which is wiped), without one trailing newline
+ * (LF or CRLF). On a failure *out is wiped and *failure says why (REASON_TOKEN_UNREADABLE, with uid, gid,
+ * owner and mode where permissions are the cause; REASON_TOKEN_INVALID for a control character, which no HTTP
+ * header can carry). */
 enum reason token_file_read(const char *path, struct token *out, struct failure *failure);
 
 /* Overwrites what token_file_read() put there. */
