@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 #define ATOMIC_FILE_PATH_MAX 4096
-#define ATOMIC_FILE_KEEP ((gid_t)-1)
+#define ATOMIC_FILE_KEEP ((gid_t)(-1))
 
 struct atomic_file_problem {
     const char *step; /* "create a temporary file beside it", "write", …: static text */

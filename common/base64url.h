@@ -7,7 +7,7 @@
 #include "common/err.h"
 
 /* Bytes that the encoding of n bytes takes, with the closing NUL. */
-#define BASE64URL_SIZE(n) (((n)*4 + 2) / 3 + 1)
+#define BASE64URL_SIZE(n) ((4 * (n) + 2) / 3 + 1)
 
 /* Strict: no padding, no blanks, no '+' or '/', and the unused bits of the last character are zero.
  * ERR_SYNTAX, or ERR_TOO_LONG if out_cap does not do. *out_len is set on success only. */
