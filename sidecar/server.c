@@ -55,7 +55,10 @@ struct listener {
 static struct connection connections[SERVER_CONNECTIONS_MAX];
 static struct connection *free_list;
 static size_t connections_used; /* those beyond were never touched, and take no memory */
-static struct { struct connection *head, *tail; } lists[PHASES];
+struct list {
+    struct connection *head, *tail;
+};
+static struct list lists[PHASES];
 static struct partial partials[SERVER_PARTIALS_MAX];
 static struct listener listeners[SERVER_LISTENERS_MAX];
 static int listener_count;
