@@ -12,7 +12,8 @@ void process_harden(void) {
     (void)setrlimit(RLIMIT_CORE, &none);
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0)
-            (void)open("/dev/null", O_RDWR);
+            (void)open("/dev/null",
+                       fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); /* of no use, so that use is an error */
     }
     (void)signal(SIGPIPE, SIG_IGN);
 }
