@@ -72,10 +72,10 @@ def test_once_waits_for_a_late_agent(once: Once, emulator: Emulator) -> None:
 @pytest.mark.parametrize("mode", ["closed", "deaf"])
 def test_once_unreachable_until_the_deadline(once: Once, emulator: Emulator, folder: Path, mode: str) -> None:
     emulator.listen(mode)
-    run = once(wait="3s")
+    run = once(wait="2s")
     check_failed(run, "AGENT_UNREACHABLE", folder)
     assert emulator.host in run.stderr
-    assert run.seconds < 3 + 3
+    assert run.seconds < 2 + 3
     if mode == "closed":
         assert run.seconds > 1, "it gave up at the first refusal"
 

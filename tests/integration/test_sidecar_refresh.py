@@ -300,8 +300,7 @@ def test_the_last_good_credentials_are_served_through_every_fault(start_sidecar:
     sidecar = start_sidecar("--log-level=debug", with_http=False)
     container, process = sidecar.get().raw, sidecar.get("/v1/credential-process").raw
     for name, (fault, reason, _) in BAD_AGENTS.items():
-        if name not in ("429", "500", "reset", "garbage", "8 MiB", "10,000 nested arrays", "null key", "no key", "impossible date", "already expired",
-                        "redirect", "empty", "cut short"):
+        if name not in ("429", "reset", "garbage", "8 MiB", "10,000 nested arrays", "null key", "impossible date", "already expired", "empty", "cut short"):
             continue  # as their neighbours; each costs a second here
         before = failures(sidecar)
         emulator.clear_faults()
@@ -326,7 +325,7 @@ def test_the_last_good_credentials_are_served_through_every_fault(start_sidecar:
 def test_after_real_expiry_503_that_names_the_cause(start_sidecar: Start, emulator: Emulator, name: str, fault: dict[str, Any],
                                                     reason: str, shown: str) -> None:
     """Until the last moment the credentials are served, and not a moment longer, by socket and loopback alike."""
-    emulator.settings(lifetime_s=4.0)
+    emulator.settings(lifetime_s=3.0)
     sidecar = start_sidecar()
     emulator.fault(**fault, times=None)
     ends = expires_at(check_container(sidecar.get())["Expiration"])
@@ -383,13 +382,13 @@ def test_never_an_expired_or_torn_answer_during_many_refreshes(start_sidecar: St
         running = [pool.submit(read_on, *reader) for reader in readers]
         try:
             with hammering(sidecar, 0.1):
-                emulator.wait_for_requests(8, 20)
+                emulator.wait_for_requests(6, 20)
         finally:
             over.set()
         counts = [future.result(10) for future in running]
     assert not wrong, wrong
     assert ids <= set(issued(emulator)), "parts of two answers in one"
-    assert len(ids) >= 7 and min(counts) > 100, (len(ids), counts)
+    assert len(ids) >= 5 and min(counts) > 100, (len(ids), counts)
 
 
 # --- the token
