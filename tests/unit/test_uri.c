@@ -30,7 +30,6 @@ static const struct {
     {"http://[::ffff:127.0.0.1]/", ERR_OK, URI_HOST_OTHER_ADDRESS, "::ffff:127.0.0.1", 80, "/", false},
     {"http://[::]/", ERR_OK, URI_HOST_OTHER_ADDRESS, "::", 80, "/", false},
     {"http://0.0.0.0/", ERR_OK, URI_HOST_OTHER_ADDRESS, "0.0.0.0", 80, "/", false},
-    {"http://localhost/", ERR_OK, URI_HOST_NAME, "localhost", 80, "/", false},
     {"http://169.254.170.23.example.com/", ERR_OK, URI_HOST_NAME, "169.254.170.23.example.com", 80, "/",
      false},
     {"http://127.0.0.1.nip.io/", ERR_OK, URI_HOST_NAME, "127.0.0.1.nip.io", 80, "/", false},
