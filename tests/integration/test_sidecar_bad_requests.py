@@ -276,7 +276,8 @@ def test_1100_idle_connections(sidecar: Sidecar) -> None:
                 assert time.monotonic() - started < QUICK_S
         open_ones = [idle(sock) for sock in socks]
         closed = open_ones.count(False)
-        assert open_ones == [False] * closed + [True] * (1100 - closed), "the oldest ones"
+        for of_one_listener in (open_ones[0::2], open_ones[1::2]):  # between the two the order of accepting is the kernel's
+            assert of_one_listener == sorted(of_one_listener), "the oldest ones"
         assert 1100 - closed >= 900 and sidecar.open_files() - before <= limit("server.h", "SERVER_CONNECTIONS_MAX")
         socks[-1].sendall(LAST)
         check_container(http.parse_answer(http.read_all(socks[-1])))
