@@ -198,7 +198,7 @@ def test_cut_off_anywhere(sidecar: Sidecar) -> None:
         sidecar.connect_unix().close()
         with sidecar.connect_unix() as sock:
             sock.sendall(GOOD[:cut])
-    eventually(lambda: sidecar.open_files() == before, 5, "all descriptors are closed")
+    eventually(lambda: sidecar.open_files() <= before, 5, "all descriptors are closed")
 
 
 def test_clients_that_reset(sidecar: Sidecar) -> None:
@@ -208,7 +208,7 @@ def test_clients_that_reset(sidecar: Sidecar) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
         sock.sendall(data)
         sock.close()
-    eventually(lambda: sidecar.open_files() == before, 5, "all descriptors are closed")
+    eventually(lambda: sidecar.open_files() <= before, 5, "all descriptors are closed")
 
 
 def test_slow_clients_delay_nobody(sidecar: Sidecar) -> None:
@@ -281,7 +281,7 @@ def test_1100_idle_connections(sidecar: Sidecar) -> None:
         assert 1100 - closed >= 900 and sidecar.open_files() - before <= limit("server.h", "SERVER_CONNECTIONS_MAX")
         socks[-1].sendall(LAST)
         check_container(http.parse_answer(http.read_all(socks[-1])))
-    eventually(lambda: sidecar.open_files() == before, 5, "all closed")
+    eventually(lambda: sidecar.open_files() <= before, 5, "all closed")
 
 
 def flood(sock: socket.socket) -> int:
