@@ -1,56 +1,90 @@
-/* The shared credentials file: after a replacement every line that is not the profile's own is still there in
- * order, and a second replacement changes nothing more. */
+/* Shared credentials files: the profile is there once afterwards, nothing of the others is lost, and doing it
+ * again changes nothing. */
 #include "tests/fuzz/fuzz.h"
 
 #include "common/ini.h"
 
-#define BODY "aws_access_key_id = A\n"
+#define BODY "key_of_ours = 1\n"
+#define IN_MAX 60000
 
-static size_t count(const char *text, size_t len, const char *what) {
-    size_t n = 0, what_len = strlen(what);
-    for (const char *at = text; (at = memmem(at, len - (size_t)(at - text), what, what_len)) != NULL;
-         at += what_len)
-        n += at == text || at[-1] == '\n';
-    return n;
+static char first[2 * IN_MAX], second[2 * IN_MAX];
+
+/* A section header of this name at the start of a line, as readers see it: an implementation of its own. */
+static bool names_section(const char *line, const char *end, const char *name) {
+    if (line == end || *line != '[')
+        return false;
+    line++;
+    while (line < end && strchr(" \t\r\n", *line) != NULL)
+        line++;
+    size_t len = strlen(name);
+    if ((size_t)(end - line) < len || memcmp(line, name, len) != 0)
+        return false;
+    for (line += len; line < end && strchr(" \t\r\n", *line) != NULL; line++)
+        continue;
+    return line < end && *line == ']';
 }
 
-/* Each line of `in` outside of [p], in its order, in `out`. */
-static void others_kept(const char *in, size_t len, const char *out, size_t out_len) {
-    const char *from = out, *end = in + len;
+static const char *line_end(const char *line, const char *end) {
+    const char *newline = memchr(line, '\n', (size_t)(end - line));
+    return newline != NULL ? newline + 1 : end;
+}
+
+/* Every line of other sections is in the result, in order; comments of ours may be as well. */
+static void check_nothing_lost(const char *in, size_t len, const char *out, size_t out_len,
+                               const char *profile) {
+    const char *end = in + len, *at = out, *out_end = out + out_len;
     bool ours = false;
-    for (const char *at = in; at < end;) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at));
-        size_t n = newline != NULL ? (size_t)(newline - at) + 1 : (size_t)(end - at);
-        if (at[0] == '[') {
-            const char *name = at + 1;
-            size_t left = n - 1;
-            while (left > 0 && strchr(" \t\r\n", *name) != NULL)
-                name++, left--;
-            ours = left > 1 && name[0] == 'p' && (name[1] == ']' || strchr(" \t\r\n", name[1]) != NULL);
-            if (ours && name[1] != ']')
-                return; /* blanks within the brackets: too subtle to tell here */
-        }
-        if (!ours) {
-            const char *found = memmem(from, (size_t)(out + out_len - from), at, n);
-            HOLDS(found != NULL);
-            from = found + n;
+    for (const char *line = in; line < end; line = line_end(line, end)) {
+        const char *next = line_end(line, end);
+        if (*line == '[')
+            ours = names_section(line, next, profile);
+        if (ours)
+            continue;
+        size_t n = (size_t)(next - line);
+        for (;; at = line_end(at, out_end)) {
+            HOLDS(at < out_end);
+            if ((size_t)(out_end - at) >= n && memcmp(at, line, n) == 0)
+                break;
         }
         at += n;
     }
 }
 
+static size_t count_sections(const char *text, size_t len, const char *profile) {
+    size_t count = 0;
+    for (const char *line = text, *end = text + len; line < end; line = line_end(line, end))
+        count += names_section(line, line_end(line, end), profile);
+    return count;
+}
+
+static void replace(const char *in, size_t len, const char *profile) {
+    struct buf out = BUF(first), again = BUF(second);
+    enum err e = ini_replace_profile(in, len, profile, BODY, &out);
+    if (len > 0 && memchr(in, '\0', len) != NULL) {
+        HOLDS(e == ERR_CONTROL);
+        return;
+    }
+    HOLDS(e == ERR_OK);
+    HOLDS(count_sections(out.data, out.len, profile) == 1);
+    char section[INI_PROFILE_MAX + sizeof BODY + 8];
+    snprintf(section, sizeof section, "[%s]\n" BODY, profile);
+    HOLDS(strstr(out.data, section) != NULL);
+    check_nothing_lost(in, len, out.data, out.len, profile);
+    HOLDS(ini_replace_profile(out.data, out.len, profile, BODY, &again) == ERR_OK);
+    HOLDS(again.len == out.len && memcmp(again.data, out.data, out.len) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static char once[70000], twice[70000];
-    struct buf a = BUF(once), b = BUF(twice);
-    if (size > 65536)
+    if (size > IN_MAX)
         return 0;
-    enum err e = ini_replace_profile((const char *)data, size, "p", BODY, &a);
-    HOLDS((e == ERR_CONTROL) == (size > 0 && memchr(data, '\0', size) != NULL));
-    if (e != ERR_OK)
-        return 0;
-    HOLDS(count(a.data, a.len, "[p]\n" BODY) == 1);
-    others_kept((const char *)data, size, a.data, a.len);
-    HOLDS(ini_replace_profile(a.data, a.len, "p", BODY, &b) == ERR_OK);
-    HOLDS(a.len == b.len && memcmp(a.data, b.data, a.len) == 0);
+    const char *in = (const char *)data;
+    replace(in, size, "default");
+    replace(in, size, "p");
+    /* A name out of the input itself. */
+    char name[INI_PROFILE_MAX] = "";
+    size_t len = size < 8 ? size : 8;
+    memcpy(name, in, len);
+    if (ini_profile_valid(name))
+        replace(in + len, size - len, name);
     return 0;
 }

@@ -6,12 +6,31 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/atomic_file.h"
 
 static struct atomic_file_problem problem;
+
+/* In the C library's place: counts, and fails on request, as a bad disk does. */
+static struct {
+    int files, folders;
+    bool fail;
+} syncs;
+
+int fsync(int fd) {
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return -1;
+    *(S_ISDIR(st.st_mode) ? &syncs.folders : &syncs.files) += 1;
+    if (syncs.fail) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_fsync, fd);
+}
 
 static bool publish(const char *path, const char *text) {
     return atomic_file_write(path, text, strlen(text), 0640, ATOMIC_FILE_KEEP, &problem);
@@ -62,6 +81,22 @@ static void a_file_is_made_and_replaced(void **state) {
     assert_true(publish(path, ""));
     assert_string_equal(read_file(path, NULL), "");
     assert_int_equal(entries_of(scratch_path("plain")), 1);
+}
+
+static void what_is_published_is_on_the_disk(void **state) {
+    (void)state;
+    fresh_folder("synced");
+    memset(&syncs, 0, sizeof syncs);
+    assert_true(publish(scratch_path("synced/file"), "old"));
+    assert_int_equal(syncs.files, 1);
+    assert_int_equal(syncs.folders, 1);
+    syncs.fail = true;
+    bool ok = publish(scratch_path("synced/file"), "new");
+    syncs.fail = false;
+    assert_false(ok);
+    failed_at("sync", EIO);
+    assert_string_equal(read_file(scratch_path("synced/file"), NULL), "old");
+    assert_int_equal(entries_of(scratch_path("synced")), 1);
 }
 
 static void the_umask_does_not_matter(void **state) {
@@ -239,6 +274,7 @@ static void a_killed_writer_tears_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_is_made_and_replaced),
+        cmocka_unit_test(what_is_published_is_on_the_disk),
         cmocka_unit_test(the_umask_does_not_matter),
         cmocka_unit_test(a_link_is_replaced_and_its_target_left_alone),
         cmocka_unit_test(unusable_targets_leave_nothing_behind),
