@@ -25,4 +25,14 @@ void agent_request(const struct uri *uri, const struct token *token, struct http
 enum reason agent_result(const struct uri *uri, const struct http_response *response, struct moment now,
                          struct credentials *out, struct failure *failure);
 
+/* The probe that needs no token and costs EKS Auth nothing: GET / on the same host and port, which a living
+ * agent answers with 404. The storage must live until the request was started. */
+#define AGENT_PROBE_TIMEOUT_MS 1000
+struct agent_probe {
+    char url[URI_HOST_MAX + 32];
+};
+void agent_probe_request(const struct uri *uri, struct agent_probe *probe, struct http_request *out);
+/* Appends what came of it, "answered 404" or "was refused", and tells whether an agent is alive there. */
+bool agent_probe_result(const struct http_response *response, struct buf *message);
+
 #endif

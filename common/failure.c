@@ -40,6 +40,10 @@ struct buf failure_begin(struct failure *f, enum reason reason) {
     return buf_over(f->message, sizeof f->message);
 }
 
+struct buf failure_more(struct failure *f) {
+    return (struct buf){.data = f->message, .len = strlen(f->message), .cap = sizeof f->message};
+}
+
 void failure_remedy(struct failure *f, const char *format, ...) {
     va_list args;
     va_start(args, format);

@@ -35,14 +35,18 @@ const char *reason_name(enum reason reason);
 
 struct failure {
     enum reason reason;
-    bool permanent;                    /* waiting cannot help: only a change by a person, or a new pod */
-    int64_t retry_after_ms;            /* what the server asked for, or 0 */
+    const char *cause;      /* finer than the reason, for programs: "refused", "AccessDeniedException"; static
+                               text, or NULL */
+    bool permanent;         /* waiting cannot help: only a change by a person, or a new pod */
+    int64_t retry_after_ms; /* what the server asked for, or 0 */
     char message[FAILURE_MESSAGE_MAX]; /* what was tried, with which value, and what came back; one line */
     char remedy[FAILURE_REMEDY_MAX];   /* what to do; one line */
 };
 
 /* Starts a failure: clears it, and returns a builder over its message. */
 struct buf failure_begin(struct failure *f, enum reason reason);
+/* A builder that goes on where the message ends. */
+struct buf failure_more(struct failure *f);
 /* Sets the remedy from a format. */
 void failure_remedy(struct failure *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -1,10 +1,16 @@
 #include "common/fetch.h"
 
+static bool is_answer(enum http_result result) {
+    return result == HTTP_ANSWERED || result == HTTP_CUT_SHORT || result == HTTP_NOT_HTTP ||
+           result == HTTP_TOO_LARGE;
+}
+
 static void report(struct fetch *f, enum reason reason, const struct http_response *response) {
     struct fetch_outcome outcome = {
         .reason = reason,
         .credentials = &f->credentials,
         .failure = &f->failure,
+        .answered = response != NULL && is_answer(response->result),
         .elapsed_ms = response != NULL ? response->elapsed_ms : 0,
         .date_s = response != NULL ? response->date_s : 0,
     };
@@ -27,6 +33,8 @@ void fetch_start(struct fetch *fetch, struct source *source, int64_t timeout_ms,
     if (reason == REASON_OK) {
         if (timeout_ms > 0 && timeout_ms < request.total_timeout_ms)
             request.total_timeout_ms = timeout_ms;
+        if (fetch->connect_timeout_ms > 0)
+            request.connect_timeout_ms = fetch->connect_timeout_ms;
         if (http_start(&fetch->transfer, &request, on_response, fetch) == ERR_OK) {
             source_forget(source);
             return;

@@ -14,13 +14,15 @@ struct fetch_outcome {
     enum reason reason;                    /* REASON_OK: credentials are valid */
     const struct credentials *credentials; /* copied by whoever keeps them; wiped after the callback */
     const struct failure *failure;
+    bool answered; /* something came back from the server, whatever it was */
     int64_t elapsed_ms;
     int64_t date_s; /* the server's clock, 0 if unknown */
 };
 typedef void fetch_done(void *context, const struct fetch_outcome *outcome);
 
-/* Zero it once. Fields are private. */
+/* Zero it once. */
 struct fetch {
+    int64_t connect_timeout_ms; /* may be set before a start; 0: the source's own. All else is private. */
     struct source *source;
     struct http_transfer transfer;
     struct credentials credentials;

@@ -106,9 +106,10 @@ static enum http_result classify_connect(long os_error) {
         return HTTP_REFUSED;
     case ENETUNREACH:
     case EHOSTUNREACH:
-    case EACCES: /* a local firewall rule that rejects */
-    case EPERM:
         return HTTP_NO_ROUTE;
+    case EACCES: /* a route of kind "prohibit", or a local firewall rule */
+    case EPERM:
+        return HTTP_PROHIBITED;
     case EAFNOSUPPORT:
     case EADDRNOTAVAIL:
         return HTTP_NO_FAMILY;

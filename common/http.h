@@ -25,6 +25,7 @@ enum http_result {
     HTTP_CONNECT_TIMEOUT, /* no answer to the attempt to connect */
     HTTP_ANSWER_TIMEOUT,  /* connected, and no whole answer in time */
     HTTP_NO_ROUTE,        /* network or host unreachable */
+    HTTP_PROHIBITED,      /* a local rule or route rejects it */
     HTTP_NO_FAMILY,       /* this machine has no address of that family */
     HTTP_NO_NAME,         /* the host name could not be resolved */
     HTTP_NO_ANSWER,       /* connected, and closed or reset before a byte of an answer came */

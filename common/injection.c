@@ -3,12 +3,27 @@
 #include <string.h>
 
 #define VALUE_SHOWN 200 /* of a variable, in a message */
+#define RESTART_IN_VAIN                                                                                      \
+    "the webhook acts only when a pod is created, so restarting this container cannot help: "
 #define RECREATE_REMEDY                                                                                      \
-    "the webhook acts only when a pod is created, so restarting this container cannot help: check the "      \
-    "association "                                                                                           \
-    "(aws eks list-pod-identity-associations --cluster-name CLUSTER) and the pod's serviceAccountName, "     \
-    "then delete "                                                                                           \
-    "the pod so that it is created anew"
+    RESTART_IN_VAIN                                                                                          \
+    "check the association (aws eks list-pod-identity-associations --cluster-name CLUSTER) and the pod's "   \
+    "serviceAccountName, then delete the pod so that it is created anew"
+#define IRSA_REMEDY                                                                                          \
+    RESTART_IN_VAIN                                                                                          \
+    "make an association for this service account (aws eks create-pod-identity-association), which the "     \
+    "webhook prefers to the annotation eks.amazonaws.com/role-arn, then delete the pod so that it is "       \
+    "created anew"
+#define OWN_TOKEN_REMEDY                                                                                     \
+    "restarting cannot help: mount a projected serviceAccountToken volume (audience " INJECTION_AUDIENCE     \
+    ", path eks-pod-identity-token) at "                                                                     \
+    "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount in this container, or leave out "                \
+    "--self-injected=require and let the webhook inject; both need a new pod"
+
+const char *const injection_self_names[] = {[INJECTION_SELF_AUTO] = "auto",
+                                            [INJECTION_SELF_NEVER] = "never",
+                                            [INJECTION_SELF_REQUIRE] = "require",
+                                            NULL};
 
 static bool set(const char *value) {
     return value != NULL && *value != '\0';
@@ -30,11 +45,11 @@ static enum reason not_injected(bool web_identity, struct failure *f) {
     if (web_identity)
         buf_str(&m, "IRSA was injected (" INJECTION_ROLE_ARN " and " INJECTION_WEB_TOKEN_FILE
                     " are set), EKS Pod Identity was "
-                    "not (" INJECTION_URI " is not set)");
+                    "not (" INJECTION_URI " is not set): AWS SDKs take the role of IRSA");
     else
         buf_str(&m, "neither EKS Pod Identity (" INJECTION_URI ") nor IRSA (" INJECTION_WEB_TOKEN_FILE
                     ") was injected: the webhook missed this pod, or its service account has no association");
-    failure_remedy(f, "%s", RECREATE_REMEDY);
+    failure_remedy(f, "%s", web_identity ? IRSA_REMEDY : RECREATE_REMEDY);
     return f->reason;
 }
 
@@ -56,10 +71,9 @@ static enum reason bad_uri(const char *value, const char *why, struct failure *f
     put_variable(&m, INJECTION_URI, value);
     buf_str(&m, " cannot be used: ");
     buf_str(&m, why);
-    failure_remedy(
-        f,
-        "remove the variable from the container's env and let the webhook inject it "
-        "(http://169.254.170.23/v1/credentials, or http://[fd00:ec2::23]/v1/credentials on IPv6 clusters)");
+    failure_remedy(f, "remove the variable from the container's env and let the webhook inject it "
+                      "(" INJECTION_STANDARD_URI ", or http://[" URI_EKS_V6
+                      "]/v1/credentials on IPv6 clusters)");
     return f->reason;
 }
 
@@ -89,7 +103,7 @@ static enum reason check_path(const char *path, struct injection *out, struct fa
     put_variable(&m, INJECTION_TOKEN_FILE, path);
     buf_str(&m, len < INJECTION_PATH_MAX ? " is no absolute path" : " is longer than 4095 bytes");
     failure_remedy(f, "remove the variable from the container's env and let the webhook inject it "
-                      "(/var/run/secrets/pods.eks.amazonaws.com/serviceaccount/eks-pod-identity-token)");
+                      "(" INJECTION_STANDARD_TOKEN_FILE ")");
     return f->reason;
 }
 
@@ -97,22 +111,43 @@ enum reason injection_read(injection_getenv *lookup, struct injection *out, stru
     const char *uri = lookup(INJECTION_URI), *path = lookup(INJECTION_TOKEN_FILE);
     memset(out, 0, sizeof *out);
     out->web_identity = set(lookup(INJECTION_ROLE_ARN)) && set(lookup(INJECTION_WEB_TOKEN_FILE));
+    out->wrong = INJECTION_PART_PAIR;
     if (!set(uri) && !set(path))
         return not_injected(out->web_identity, failure);
     if (!set(path))
         return half_a_pair(INJECTION_URI, INJECTION_TOKEN_FILE, failure);
     if (!set(uri))
         return half_a_pair(INJECTION_TOKEN_FILE, INJECTION_URI, failure);
+    out->wrong = INJECTION_PART_URI;
     enum err e = uri_parse(uri, &out->uri);
     if (e != ERR_OK)
         return bad_uri(uri, uri_complaint(e), failure);
     if (!uri_allowed_by_sdks(&out->uri))
         return bad_uri(
             uri,
-            "over plain http, AWS SDKs send the token only to 169.254.170.23, [fd00:ec2::23], 169.254.170.2 "
-            "and loopback addresses, given as numbers",
+            "over plain http, AWS SDKs send the token only to 169.254.170.23, [fd00:ec2::23], 169.254.170.2, "
+            "loopback addresses and localhost",
             failure);
+    out->wrong = INJECTION_PART_PATH;
     enum reason reason = check_path(path, out, failure);
     out->pod_identity = reason == REASON_OK;
+    if (reason == REASON_OK)
+        out->wrong = INJECTION_PART_NONE;
     return reason;
+}
+
+void injection_adopt(struct injection *injection) {
+    static const char path[] = INJECTION_STANDARD_TOKEN_FILE;
+    injection->pod_identity = injection->self_injected = true;
+    injection->wrong = INJECTION_PART_NONE;
+    (void)uri_parse(INJECTION_STANDARD_URI, &injection->uri);
+    memcpy(injection->token_path, path, sizeof path);
+}
+
+enum reason injection_own_token_missing(struct failure *failure) {
+    struct buf m = failure_begin(failure, REASON_NOT_INJECTED);
+    failure->permanent = true;
+    buf_str(&m, "--self-injected=require, and there is no token at " INJECTION_STANDARD_TOKEN_FILE);
+    failure_remedy(failure, "%s", OWN_TOKEN_REMEDY);
+    return failure->reason;
 }

@@ -80,6 +80,7 @@ static enum err read_claims(const struct json *root, struct jwt_claims *out, con
         {"claim kubernetes.io.serviceaccount.name",
          copy_text(json_get(json_get(k8s, "serviceaccount"), "name"), out->service_account)},
         {"claim kubernetes.io.pod.name", copy_text(json_get(json_get(k8s, "pod"), "name"), out->pod)},
+        {"claim kubernetes.io.node.name", copy_text(json_get(json_get(k8s, "node"), "name"), out->node)},
     };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (parts[i].result != ERR_OK) {

@@ -1,28 +1,29 @@
 #include "common/source.h"
 
-#include <string.h>
-
-static const char *const names[] = {[SOURCE_AUTO] = "auto", [SOURCE_POD_IDENTITY] = "pod-identity"};
+const char *const source_names[] = {[SOURCE_AUTO] = "auto", [SOURCE_POD_IDENTITY] = "pod-identity", NULL};
 
 const char *source_name(enum source_kind kind) {
-    return names[kind];
+    return source_names[kind];
 }
 
-bool source_parse(const char *name, enum source_kind *out) {
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(name, names[i]) == 0) {
-            *out = (enum source_kind)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-enum reason source_open(struct source *source, enum source_kind wanted, injection_getenv *lookup,
+/* With one source built, what was injected and what was asked for are the same. */
+enum reason source_open(struct source *source, const struct source_options *options, injection_getenv *lookup,
                         struct failure *failure) {
-    (void)wanted; /* with one source built, what was injected and what was asked for are the same */
+    struct injection *injection = &source->injection;
     source->kind = SOURCE_POD_IDENTITY;
-    return injection_read(lookup, &source->injection, failure);
+    enum reason reason = injection_read(lookup, injection, failure);
+    if (options->self_injected == INJECTION_SELF_NEVER)
+        return reason;
+    bool there = token_file_there(INJECTION_STANDARD_TOKEN_FILE);
+    if (!there && options->self_injected == INJECTION_SELF_REQUIRE) {
+        injection->wrong = INJECTION_PART_PAIR;
+        return injection_own_token_missing(failure);
+    }
+    if (there && reason == REASON_NOT_INJECTED) {
+        injection_adopt(injection);
+        reason = REASON_OK;
+    }
+    return reason;
 }
 
 enum reason source_request(struct source *source, struct http_request *out, struct failure *failure) {

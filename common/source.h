@@ -10,10 +10,17 @@ enum source_kind {
     SOURCE_POD_IDENTITY /* the EKS Pod Identity Agent */
 };
 
-/* "auto", "pod-identity". */
+/* "auto", "pod-identity", NULL: by the numbers above, and the one list of them. */
+extern const char *const source_names[];
+#define SOURCE_HELP                                                                                          \
+    "where credentials come from: auto (what was injected, never the node's role), pod-identity"
 const char *source_name(enum source_kind kind);
-/* false for any other text. */
-bool source_parse(const char *name, enum source_kind *out);
+
+/* What the user asked for; all zero is the default. */
+struct source_options {
+    enum source_kind kind;
+    enum injection_self self_injected;
+};
 
 struct source {
     enum source_kind kind; /* never SOURCE_AUTO after source_open() */
@@ -22,9 +29,10 @@ struct source {
     struct http_header headers[2];
 };
 
-/* Finds out from the environment where to ask. REASON_NOT_INJECTED or REASON_INJECTION_INVALID with *failure
- * if there is nothing usable; these are permanent. Nothing is opened or sent. */
-enum reason source_open(struct source *source, enum source_kind wanted, injection_getenv *lookup,
+/* Finds out from the environment where to ask, and, where nothing was injected, from a token that the pod
+ * mounts itself. REASON_NOT_INJECTED or REASON_INJECTION_INVALID with *failure if there is nothing usable;
+ * these are permanent. Nothing is opened or sent. */
+enum reason source_open(struct source *source, const struct source_options *options, injection_getenv *lookup,
                         struct failure *failure);
 
 /* Reads the token afresh and makes the request. The token stays in *source until source_forget(). */

@@ -7,22 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/token_path.h"
 #include "common/wipe.h"
 
 #define OPEN_ATTEMPTS 5 /* each follows the links anew; a rename by the kubelet takes microseconds */
-#define GROUPS_SHOWN 32
-#define PATH_SHOWN 400
-#define FS_GROUP_REMEDY                                                                                      \
-    "set securityContext.fsGroup in the pod spec to a group of this container, so that the kubelet makes "   \
-    "the token "                                                                                             \
-    "readable (0640), or run all containers of the pod as the same user"
-
-/* Foreign text, and up to 4095 bytes: a message of FAILURE_MESSAGE_MAX would not hold it, and must stay one
- * line. */
-static void put_path(struct buf *m, const char *path) {
-    buf_printable(m, path, strlen(path), PATH_SHOWN);
-}
-
 static int open_token(const char *path) {
     int fd = -1;
     for (int i = 0; i < OPEN_ATTEMPTS; i++) {
@@ -34,49 +22,10 @@ static int open_token(const char *path) {
     return fd;
 }
 
-static void put_process_ids(struct buf *m) {
-    gid_t groups[GROUPS_SHOWN];
-    int count = getgroups(GROUPS_SHOWN, groups);
-    buf_fmt(m, "this process has uid %u, gid %u, groups", (unsigned)geteuid(), (unsigned)getegid());
-    for (int i = 0; i < count; i++)
-        buf_fmt(m, "%s%u", i == 0 ? " " : ",", (unsigned)groups[i]);
-    if (count == 0)
-        buf_str(m, " none");
-    else if (count < 0)
-        buf_str(m, " more than 32");
-}
-
-static enum reason open_failed(const char *path, int error, struct failure *f) {
-    struct buf m = failure_begin(f, REASON_TOKEN_UNREADABLE);
-    struct stat st;
-    buf_str(&m, "cannot open token file ");
-    put_path(&m, path);
-    buf_fmt(&m, ": %s (errno %d)", strerror(error), error);
-    if (error == EACCES || error == EPERM) {
-        buf_str(&m, "; ");
-        put_process_ids(&m);
-        if (stat(path, &st) == 0)
-            buf_fmt(&m, "; the file belongs to uid %u, gid %u, mode %04o", (unsigned)st.st_uid,
-                    (unsigned)st.st_gid, (unsigned)(st.st_mode & 07777));
-        else
-            buf_str(&m, "; a folder on the way to it cannot be searched");
-        failure_remedy(f, FS_GROUP_REMEDY);
-    } else if (error == ENOENT && lstat(path, &st) == 0) {
-        buf_str(&m, "; the path is a symbolic link whose target is missing (the projected volume is empty)");
-        failure_remedy(
-            f, "see the pod's events for the projected volume (kubectl describe pod), then recreate the pod");
-    } else {
-        failure_remedy(
-            f, "check that the pod has a projected serviceAccountToken volume and that this container mounts "
-               "it at that path (kubectl get pod -o yaml); a mutated pod has both, so recreate the pod");
-    }
-    return f->reason;
-}
-
 static enum reason unreadable(const char *path, const char *what, struct failure *f) {
     struct buf m = failure_begin(f, REASON_TOKEN_UNREADABLE);
     buf_str(&m, "token file ");
-    put_path(&m, path);
+    token_path_put(&m, path);
     buf_fmt(&m, " %s", what);
     failure_remedy(
         f, "mount the projected serviceAccountToken volume there; nothing else may write to that path");
@@ -110,7 +59,7 @@ static enum reason check_text(const char *path, struct token *out, struct failur
             continue;
         struct buf m = failure_begin(f, REASON_TOKEN_INVALID);
         buf_str(&m, "token file ");
-        put_path(&m, path);
+        token_path_put(&m, path);
         buf_fmt(&m, " holds byte 0x%02x at offset %zu: a token is one line of visible ASCII", c, i);
         failure_remedy(
             f, "mount the projected serviceAccountToken volume there, and let nothing else write the file");
@@ -122,7 +71,7 @@ static enum reason check_text(const char *path, struct token *out, struct failur
 static enum reason read_open_file(const char *path, int fd, struct token *out, struct failure *f) {
     struct stat st;
     if (fstat(fd, &st) != 0)
-        return open_failed(path, errno, f);
+        return token_path_explain(path, errno, f);
     if (S_ISDIR(st.st_mode))
         return unreadable(path, "is a directory, not a file", f);
     if (!S_ISREG(st.st_mode))
@@ -131,7 +80,7 @@ static enum reason read_open_file(const char *path, int fd, struct token *out, s
         struct buf m = failure_begin(f, REASON_TOKEN_UNREADABLE);
         int error = errno;
         buf_str(&m, "cannot read token file ");
-        put_path(&m, path);
+        token_path_put(&m, path);
         buf_fmt(&m, ": %s (errno %d)", strerror(error), error);
         failure_remedy(f, "see the node's log for errors of that volume, then recreate the pod");
         return f->reason;
@@ -145,12 +94,17 @@ enum reason token_file_read(const char *path, struct token *out, struct failure 
     token_wipe(out);
     int fd = open_token(path);
     if (fd < 0)
-        return open_failed(path, errno, failure);
+        return token_path_explain(path, errno, failure);
     enum reason reason = read_open_file(path, fd, out, failure);
     close(fd);
     if (reason != REASON_OK)
         token_wipe(out);
     return reason;
+}
+
+bool token_file_there(const char *path) {
+    struct stat st;
+    return lstat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
 void token_wipe(struct token *token) {

@@ -6,6 +6,7 @@
 #ifndef POD_IDENTITY_TOKEN_FILE_H
 #define POD_IDENTITY_TOKEN_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/failure.h"
@@ -22,6 +23,9 @@ struct token {
  * owner and mode where permissions are the cause; REASON_TOKEN_INVALID for a control character, which no HTTP
  * header can carry). */
 enum reason token_file_read(const char *path, struct token *out, struct failure *failure);
+
+/* Whether there is anything at that path, readable or not. */
+bool token_file_there(const char *path);
 
 /* Overwrites what token_file_read() put there. */
 void token_wipe(struct token *token);

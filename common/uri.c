@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "common/buf.h"
+
 static bool all_visible(const char *text) {
     for (; *text != '\0'; text++) {
         if ((unsigned char)*text <= ' ' || (unsigned char)*text >= 0x7F)
@@ -89,7 +91,7 @@ static enum err classify(struct uri *u) {
     } else if (inet_pton(AF_INET, u->host, a) == 1) {
         u->kind = classify_v4(a);
     } else if (name_like(u->host)) {
-        u->kind = URI_HOST_NAME;
+        u->kind = strcmp(u->host, "localhost") == 0 ? URI_HOST_LOCALHOST : URI_HOST_NAME;
     } else {
         return ERR_SYNTAX;
     }
@@ -127,13 +129,27 @@ enum err uri_parse(const char *text, struct uri *out) {
     return classify(out);
 }
 
+void uri_copy(const struct uri *from, struct uri *to) {
+    *to = *from;
+    to->path = to->text + (from->path - from->text);
+}
+
 bool uri_allowed_by_sdks(const struct uri *uri) {
     return uri->https || uri_is_local(uri);
 }
 
 bool uri_is_local(const struct uri *uri) {
-    return uri->kind == URI_HOST_LOOPBACK || uri->kind == URI_HOST_ECS || uri->kind == URI_HOST_EKS_V4 ||
-           uri->kind == URI_HOST_EKS_V6;
+    return uri->kind != URI_HOST_NAME && uri->kind != URI_HOST_OTHER_ADDRESS;
+}
+
+bool uri_other_family(const struct uri *uri, struct uri *out) {
+    char storage[URI_TEXT_MAX + 1];
+    struct buf text = BUF(storage);
+    if (uri->kind != URI_HOST_EKS_V4 && uri->kind != URI_HOST_EKS_V6)
+        return false;
+    buf_fmt(&text, "http%s://%s:%u%s", uri->https ? "s" : "",
+            uri->kind == URI_HOST_EKS_V4 ? "[" URI_EKS_V6 "]" : URI_EKS_V4, (unsigned)uri->port, uri->path);
+    return !text.overflow && uri_parse(text.data, out) == ERR_OK;
 }
 
 enum err uri_parse_loopback(const char *text, bool *ipv6, unsigned char address[16], uint16_t *port) {

@@ -14,9 +14,13 @@
 #define URI_TEXT_MAX 2048 /* what web servers and browsers agree on as a safe upper bound */
 #define URI_HOST_MAX 254  /* a DNS name and its NUL */
 
+#define URI_EKS_V4 "169.254.170.23" /* where the agent listens */
+#define URI_EKS_V6 "fd00:ec2::23"
+
 enum uri_host {
     URI_HOST_NAME,         /* a DNS name; never resolved here */
     URI_HOST_LOOPBACK,     /* 127.0.0.0/8, ::1 */
+    URI_HOST_LOCALHOST,    /* the name "localhost", which stands for loopback by definition (RFC 6761) */
     URI_HOST_ECS,          /* 169.254.170.2 */
     URI_HOST_EKS_V4,       /* 169.254.170.23 */
     URI_HOST_EKS_V6,       /* fd00:ec2::23 */
@@ -37,12 +41,19 @@ struct uri {
  * ERR_EMPTY, ERR_TOO_LONG, ERR_CONTROL, ERR_RANGE (the port), ERR_MISSING (the host), ERR_SYNTAX. */
 enum err uri_parse(const char *text, struct uri *out);
 
-/* Whether AWS SDKs send the token there: https to any host, http to loopback and the three link-local
- * addresses. */
+/* A copy whose path points into its own text. */
+void uri_copy(const struct uri *from, struct uri *to);
+
+/* Whether some AWS SDK sends the token there: https to any host, http to loopback, "localhost" and the three
+ * link-local addresses. */
 bool uri_allowed_by_sdks(const struct uri *uri);
 
-/* Link-local or loopback by number: never sent through a proxy. */
+/* Link-local or loopback by number, or "localhost": never sent through a proxy. */
 bool uri_is_local(const struct uri *uri);
+
+/* The same path and port at the agent's address of the other IP version. False if the host is none of the
+ * agent's two. */
+bool uri_other_family(const struct uri *uri, struct uri *out);
 
 /* A numeric listening address, "127.0.0.1:8080" or "[::1]:8080"; port 0 is allowed (any free one). Any
  * address that is not loopback, or a name, is ERR_RANGE; otherwise as above. */

@@ -9,27 +9,39 @@
 #define QUOTED_MAX 253 /* the longest name in Kubernetes */
 
 static const struct check {
-    const char *id;
+    char id[24]; /* an array: a pointer would cost a relocation */
+    const char *title;
     check_function *function;
     bool network; /* takes time: not begun if the verdict is clear already */
 } checks[] = {
     /* First: other containers may need the helper although this pod's identity is not in order yet. */
-    {"install.get", check_install, false},
-    {"injection.pair", check_injection_pair, false},
-    {"injection.uri", check_injection_uri, false},
-    {"injection.token-path", check_injection_token_path, false},
-    {"shadow.web-identity", check_shadow_web_identity, false},
-    {"shadow.static-keys", check_shadow_static_keys, false},
-    {"shadow.relative-uri", check_shadow_relative_uri, false},
-    {"token.readable", check_token_readable, false},
-    {"token.format", check_token_format, false},
-    {"token.audience", check_token_audience, false},
-    {"token.times", check_token_times, false},
-    {"token.identity", check_token_identity, false},
-    {"agent.reachable", check_agent_reachable, true},
-    {"agent.credentials", check_agent_credentials, true},
-    {"credentials.lifetime", check_credentials_lifetime, true},
-    {"credentials.account", check_credentials_account, true},
+    {"install.get", "pod-identity-get is copied for other containers (--install)", check_install, false},
+    {"injection.labels", "what the pod's labels say about the webhook (--pod-labels)", check_injection_labels,
+     false},
+    {"injection.pair", "both variables of EKS Pod Identity are there", check_injection_pair, false},
+    {"injection.uri", "the address is one to which AWS SDKs send the token", check_injection_uri, false},
+    {"injection.token-path", "the token's path is absolute", check_injection_token_path, false},
+    {"shadow.static-keys", "no access keys in the environment", check_shadow_static_keys, false},
+    {"shadow.profile", "no profile is chosen (AWS_PROFILE)", check_shadow_profile, false},
+    {"shadow.credentials-file", "no shared credentials file", check_shadow_credentials_file, false},
+    {"shadow.web-identity", "no web identity (IRSA) beside EKS Pod Identity", check_shadow_web_identity,
+     false},
+    {"shadow.relative-uri", "no address of ECS", check_shadow_relative_uri, false},
+    {"shadow.proxy", "no proxy takes requests to the agent", check_shadow_proxy, false},
+    {"shadow.metadata", "SDKs do not fall back to the node's role", check_shadow_metadata, false},
+    {"shadow.region", "SDKs know their region", check_shadow_region, false},
+    {"token.readable", "this user can read the mounted token", check_token_readable, false},
+    {"token.format", "it is a JSON web token", check_token_format, false},
+    {"token.audience", "it is for EKS Pod Identity", check_token_audience, false},
+    {"token.issuer", "a cluster issued it, for a service account", check_token_issuer, false},
+    {"token.times", "it is valid now, and the kubelet renews it", check_token_times, false},
+    {"token.identity", "it is for the expected namespace and service account", check_token_identity, false},
+    {"agent.reachable", "the agent of this node answers", check_agent_reachable, true},
+    {"agent.credentials", "it hands out credentials", check_agent_credentials, true},
+    {"agent.clock", "its clock and ours agree", check_agent_clock, true},
+    {"credentials.lifetime", "the credentials live long enough (--min-ttl)", check_credentials_lifetime,
+     true},
+    {"credentials.account", "they are for the expected account", check_credentials_account, true},
 };
 
 _Static_assert(sizeof checks / sizeof checks[0] <= REPORT_CHECKS_MAX, "the report holds all checks");
@@ -59,6 +71,11 @@ void checks_run(struct run *run, struct report *report) {
     report->waited_ms = run->fetched.waited_ms;
 }
 
+void checks_list(struct buf *out) {
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
+        buf_fmt(out, "%-24s %s\n", checks[i].id, checks[i].title);
+}
+
 enum check_status check_passed(struct failure *finding, const char *format, ...) {
     va_list args;
     failure_begin(finding, REASON_OK);
@@ -77,6 +94,17 @@ void check_quote(struct buf *message, const char *text) {
     buf_char(message, '"');
     buf_printable(message, text, strlen(text), QUOTED_MAX);
     buf_char(message, '"');
+}
+
+bool check_is_set(const struct run *run, const char *name) {
+    const char *value = run->lookup(name);
+    return value != NULL && *value != '\0';
+}
+
+const char *check_cluster_id(const struct jwt_claims *claims) {
+    static const char before[] = "/id/";
+    const char *id = strstr(claims->issuer, before);
+    return id != NULL && id[sizeof before - 1] != '\0' ? id + sizeof before - 1 : NULL;
 }
 
 enum check_status check_install(struct run *run, struct failure *finding) {

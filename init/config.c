@@ -12,10 +12,32 @@ static bool take_wait(void *config, const char *value, struct buf *problem) {
 }
 
 static bool take_source(void *config, const char *value, struct buf *problem) {
-    if (source_parse(value, &((struct config *)config)->source))
-        return true;
-    buf_str(problem, "not one of auto, pod-identity");
-    return false;
+    size_t index;
+    if (!option_choice(value, source_names, &index, problem))
+        return false;
+    ((struct config *)config)->source.kind = (enum source_kind)index;
+    return true;
+}
+
+static bool take_self_injected(void *config, const char *value, struct buf *problem) {
+    size_t index;
+    if (!option_choice(value, injection_self_names, &index, problem))
+        return false;
+    ((struct config *)config)->source.self_injected = (enum injection_self)index;
+    return true;
+}
+
+static bool take_pod_labels(void *config, const char *value, struct buf *problem) {
+    struct config *c = config;
+    return option_text(value, c->pod_labels, sizeof c->pod_labels, problem);
+}
+
+static bool take_try_other_family(void *config, const char *value, struct buf *problem) {
+    return option_flag(value, &((struct config *)config)->try_other_family, problem);
+}
+
+static bool take_list_checks(void *config, const char *value, struct buf *problem) {
+    return option_flag(value, &((struct config *)config)->list_checks, problem);
 }
 
 static bool take_verify(void *config, const char *value, struct buf *problem) {
@@ -76,8 +98,18 @@ static bool take_install(void *config, const char *value, struct buf *problem) {
 
 static const struct option_spec specs[] = {
     {"wait", "DURATION", "60s", "how long to wait for credentials; 0: one attempt", take_wait, false},
-    {"source", "SOURCE", "auto", "where credentials come from: auto (what was injected), pod-identity",
-     take_source, false},
+    {"source", "SOURCE", "auto", SOURCE_HELP, take_source, false},
+    {"self-injected", "WHEN", "auto", INJECTION_SELF_HELP, take_self_injected, false},
+    {"pod-labels", "FILE", NULL,
+     "the pod's labels, as a downward API volume shows metadata.labels: tells a skipped container from a pod "
+     "that the "
+     "webhook missed",
+     take_pod_labels, false},
+    {"try-other-family", NULL, NULL,
+     "if the agent's IPv4 address does not answer, ask its IPv6 address whether an agent is alive there, or "
+     "the other "
+     "way round; without an injected address, use the one that answers",
+     take_try_other_family, false},
     {"verify", "DEPTH", "credentials",
      "how far to go: injection (environment and token, no network), credentials (also fetch them)",
      take_verify, false},
@@ -94,34 +126,51 @@ static const struct option_spec specs[] = {
     {"strict", NULL, NULL, "warnings fail", take_strict, false},
     {"install", "DIRECTORY", NULL, "copy pod-identity-get into this directory first, atomically",
      take_install, false},
+    {"list-checks", NULL, NULL, "print the names of all checks, with what they look at, and exit",
+     take_list_checks, false},
     {.name = NULL},
 };
 
 const struct options config_options = {
     .program = "pod-identity-init",
-    .synopsis = "[OPTION]...",
+    .synopsis = "[explain REASON] [OPTION]...",
     .about =
         "Checks the AWS identity that was injected into this pod: environment, token, the way to the "
         "node's agent, and credentials themselves, which it waits for. Ends with 0 when they can be had, "
         "and otherwise with one reason and one remedy, on standard output and in the termination log.",
-    .epilogue = "Exits: 0 ok, 10 NOT_INJECTED, 11 INJECTION_INVALID, 12 TOKEN_UNREADABLE, 13 TOKEN_INVALID,\n"
-                "20 AGENT_UNREACHABLE, 21 ACCESS_DENIED, 22 THROTTLED, 23 BAD_RESPONSE,\n"
-                "30 UNEXPECTED_IDENTITY, 64 usage error, 70 internal error.\n",
+    .epilogue =
+        "'explain REASON' prints what a reason means: its cause, how to confirm it, how to mend it.\n\n"
+        "Exits: 0 ok, 10 NOT_INJECTED, 11 INJECTION_INVALID, 12 TOKEN_UNREADABLE, 13 TOKEN_INVALID,\n"
+        "20 AGENT_UNREACHABLE, 21 ACCESS_DENIED, 22 THROTTLED, 23 BAD_RESPONSE,\n"
+        "30 UNEXPECTED_IDENTITY, 64 usage error, 70 internal error.\n",
     .specs = specs,
 };
+
+static bool take_command(const char *const operands[2], struct config *out, struct buf *problem) {
+    if (strcmp(operands[0], "explain") != 0) {
+        buf_str(problem, "unexpected word ");
+        buf_printable(problem, operands[0], strnlen(operands[0], 65), 64);
+        buf_str(problem, "; the one command is explain REASON");
+        return false;
+    }
+    out->explain = operands[1] != NULL ? operands[1] : "";
+    return true;
+}
 
 enum options_result config_read(int argc, char **argv, struct config *out, struct buf *problem) {
     *out = (struct config){
         .wait_ms = DEFAULT_WAIT_MS,
         .min_ttl_ms = DEFAULT_MIN_TTL_MS,
-        .source = SOURCE_AUTO,
         .verify = VERIFY_CREDENTIALS,
         .format = FORMAT_TEXT,
         .termination_log = DEFAULT_TERMINATION_LOG,
     };
+    const char *operands[2] = {NULL, NULL};
     size_t operand_count;
     enum options_result result =
-        options_read(&config_options, argc, argv, out, NULL, 0, &operand_count, problem);
+        options_read(&config_options, argc, argv, out, operands, 2, &operand_count, problem);
+    if (result == OPTIONS_OK && operand_count > 0 && !take_command(operands, out, problem))
+        return OPTIONS_USAGE;
     if (result == OPTIONS_OK && out->expect_account[0] != '\0' && out->verify == VERIFY_INJECTION) {
         buf_str(problem, "--expect-account needs credentials: it cannot go with --verify=injection");
         return OPTIONS_USAGE;

@@ -16,7 +16,7 @@ enum format { FORMAT_TEXT, FORMAT_JSON };
 struct config {
     int64_t wait_ms; /* 0: one attempt */
     int64_t min_ttl_ms;
-    enum source_kind source;
+    struct source_options source;
     enum verify verify;
     enum format format;
     char expect_namespace[JWT_TEXT_MAX];          /* "": any */
@@ -25,7 +25,11 @@ struct config {
     char termination_log[OPTIONS_VALUE_MAX];
     bool termination_log_named; /* by the user: then a failure to write it is worth a word */
     bool strict;
-    char install[OPTIONS_VALUE_MAX]; /* a directory; "": nothing is installed */
+    bool try_other_family;
+    bool list_checks;
+    const char *explain;                /* the reason to explain; NULL: check the pod */
+    char pod_labels[OPTIONS_VALUE_MAX]; /* a file; "": none */
+    char install[OPTIONS_VALUE_MAX];    /* a directory; "": nothing is installed */
 };
 
 extern const struct options config_options;

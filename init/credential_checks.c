@@ -6,6 +6,7 @@
 #include "common/http.h"
 #include "common/timefmt.h"
 #include "init/checks.h"
+#include "init/diagnosis.h"
 
 #define NO_NETWORK "not asked for (--verify=injection)"
 
@@ -21,18 +22,20 @@ static void put_span(struct buf *m, int64_t ms) {
         buf_fmt(m, "%lldms", (long long)ms);
 }
 
-/* The failure of the last attempt, with how many there were. */
 static enum check_status failed(const struct run *run, struct failure *finding) {
-    const struct wait_result *r = &run->fetched;
-    *finding = r->failure;
+    *finding = run->fetched.failure;
+    return CHECK_FAIL;
+}
+
+/* How many attempts there were, and what else is known. */
+static void extend(struct run *run) {
+    struct wait_result *r = &run->fetched;
     if (run->config->wait_ms > 0) {
-        struct buf m = buf_over(finding->message, sizeof finding->message);
-        m.len = strlen(r->failure.message);
-        memcpy(finding->message, r->failure.message, m.len + 1);
+        struct buf m = failure_more(&r->failure);
         buf_fmt(&m, ", after %u attempt%s in ", r->attempts, r->attempts == 1 ? "" : "s");
         put_span(&m, r->waited_ms);
     }
-    return CHECK_FAIL;
+    diagnosis_extend(run);
 }
 
 static enum check_status no_client(struct failure *finding) {
@@ -43,18 +46,26 @@ static enum check_status no_client(struct failure *finding) {
 }
 
 enum check_status check_agent_reachable(struct run *run, struct failure *finding) {
+    static struct uri alternate;
     struct wait_result *r = &run->fetched;
     if (!wanted(run))
         return check_skipped(finding, NO_NETWORK);
+    bool in_turn = run->config->try_other_family && run->source.injection.self_injected &&
+                   uri_other_family(&run->source.injection.uri, &alternate);
     if (http_open(NULL) != ERR_OK)
         return no_client(finding);
     const struct wait_request request = {
         .source = &run->source,
+        .alternate = in_turn ? &alternate : NULL,
         .wait_ms = run->config->wait_ms,
         .min_ttl_ms = run->config->min_ttl_ms,
         .not_before_s = run->claims.has_not_before ? run->claims.not_before_s : 0,
     };
     wait_for_credentials(&request, r);
+    if (r->failure.reason != REASON_OK)
+        extend(run);
+    else if (run->config->try_other_family)
+        (void)diagnosis_other_family(run);
     http_close();
     if (!r->answered)
         return failed(run, finding);
@@ -65,7 +76,34 @@ enum check_status check_agent_reachable(struct run *run, struct failure *finding
         buf_fmt(&m, ", at attempt %u after ", r->attempts);
         put_span(&m, r->waited_ms);
     }
+    if (run->other_family[0] != '\0')
+        buf_fmt(&m, "; %s", run->other_family);
     return CHECK_PASS;
+}
+
+enum check_status check_agent_clock(struct run *run, struct failure *finding) {
+    int64_t skew_s;
+    if (!wanted(run))
+        return check_skipped(finding, NO_NETWORK);
+    if (!diagnosis_skew(&run->fetched, &skew_s))
+        return check_skipped(finding, "the agent did not say what time it is (Date)");
+    int64_t size_s = skew_s < 0 ? -skew_s : skew_s;
+    if (size_s <= DIAGNOSIS_SKEW_TOLERATED_S)
+        return check_passed(finding, "the agent's clock and ours agree within %lld s",
+                            (long long)(size_s + 1));
+    char here[TIME_UTC_MAX], there[TIME_UTC_MAX];
+    time_format_utc(run->fetched.date_wall_ms / 1000, here);
+    time_format_utc(run->fetched.date_s, there);
+    struct buf m = failure_begin(finding, REASON_BAD_RESPONSE);
+    buf_fmt(&m,
+            "this container's clock is %lld s %s the agent's: it says %s, the agent %s; AWS refuses "
+            "signatures that are more "
+            "than 5 minutes off",
+            (long long)size_s, skew_s > 0 ? "behind" : "ahead of", here, there);
+    failure_remedy(
+        finding, "compare both with the real time (chronyc tracking on the node); a sandboxed or virtualised "
+                 "container has a clock of its own, which its runtime must set");
+    return CHECK_WARN;
 }
 
 enum check_status check_agent_credentials(struct run *run, struct failure *finding) {

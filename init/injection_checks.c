@@ -1,39 +1,196 @@
-/* What was injected into this container, and what would be taken before it by the AWS SDKs. Nothing is
- * opened. */
+/* What was injected into this container, and why something was not. */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "init/checks.h"
 
-static bool set(struct run *run, const char *name) {
-    const char *value = run->lookup(name);
-    return value != NULL && *value != '\0';
+#define LABEL_INJECTED "eks.amazonaws.com/pod-identity" /* the webhook sets it to "enabled" on each pod */
+#define LABEL_SKIP "eks.amazonaws.com/skip-pod-identity-webhook" /* with any value */
+#define ANNOTATION_SKIP "eks.amazonaws.com/skip-containers"
+#define PATH_SHOWN 200
+
+/* ---- labels ---- */
+
+static enum check_status bad_labels(const struct run *run, struct failure *finding, const char *what) {
+    struct buf m = failure_begin(finding, REASON_INJECTION_INVALID);
+    buf_str(&m, "--pod-labels: the file ");
+    buf_printable(&m, run->config->pod_labels, strlen(run->config->pod_labels), PATH_SHOWN);
+    buf_fmt(&m, " %s", what);
+    failure_remedy(
+        finding, "mount a downward API volume with the item fieldRef.fieldPath=metadata.labels in this "
+                 "container, and name its file; without it the cause of a missing injection is only guessed");
+    return CHECK_WARN;
 }
 
-/* ---- injection ---- */
+/* The whole file; false with errno if it cannot be read, with EFBIG if it is too large. */
+static bool read_labels(const char *path, char out[LABELS_FILE_MAX + 1], size_t *len) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    *len = 0;
+    if (fd < 0)
+        return false;
+    ssize_t n;
+    do {
+        n = read(fd, out + *len, LABELS_FILE_MAX + 1 - *len);
+        *len += n > 0 ? (size_t)n : 0;
+    } while (n > 0 || (n < 0 && errno == EINTR));
+    int error = n < 0 ? errno : *len > LABELS_FILE_MAX ? EFBIG : 0;
+    close(fd);
+    errno = error;
+    return error == 0;
+}
+
+static enum err find_labels(struct run *run, const char *text, size_t len, size_t *line) {
+    char value[LABELS_VALUE_MAX];
+    enum err e = labels_find(text, len, LABEL_INJECTED, value, line);
+    run->labels.injected = e == ERR_OK && strcmp(value, "enabled") == 0;
+    if (e != ERR_OK && e != ERR_MISSING)
+        return e;
+    e = labels_find(text, len, LABEL_SKIP, value, line);
+    run->labels.skipped = e == ERR_OK;
+    return e == ERR_MISSING ? ERR_OK : e;
+}
+
+enum check_status check_injection_labels(struct run *run, struct failure *finding) {
+    static char text[LABELS_FILE_MAX + 1];
+    char what_text[128];
+    struct buf what = BUF(what_text);
+    size_t len, line;
+    if (run->config->pod_labels[0] == '\0')
+        return check_skipped(finding, "not known (--pod-labels)");
+    if (!read_labels(run->config->pod_labels, text, &len)) {
+        buf_fmt(&what, "cannot be read: %s (errno %d)", strerror(errno), errno);
+        return bad_labels(run, finding, what.data);
+    }
+    enum err e = find_labels(run, text, len, &line);
+    if (e != ERR_OK) {
+        buf_fmt(&what, "holds no labels: line %zu: %s", line, err_text(e));
+        return bad_labels(run, finding, what.data);
+    }
+    run->labels.read = true;
+    if (run->labels.injected)
+        return check_passed(finding, "the webhook has been at this pod (" LABEL_INJECTED "=enabled)");
+    return check_passed(finding, run->labels.skipped
+                                     ? "the pod asks not to be injected (" LABEL_SKIP ")"
+                                     : "the webhook has not been at this pod (no " LABEL_INJECTED
+                                       "=enabled)");
+}
+
+/* ---- the pair ---- */
+
+/* With the labels, a missing injection has a cause. */
+static void explain_by_labels(const struct run *run, struct failure *finding) {
+    if (!run->labels.read || finding->reason != REASON_NOT_INJECTED || run->source.injection.web_identity)
+        return;
+    bool permanent = finding->permanent;
+    struct buf m = failure_begin(finding, REASON_NOT_INJECTED);
+    finding->permanent = permanent;
+    if (run->labels.injected) {
+        buf_str(&m,
+                "this container was skipped while its pod was injected: the pod has the label " LABEL_INJECTED
+                "=enabled, and neither " INJECTION_URI " nor " INJECTION_TOKEN_FILE " is set here");
+        failure_remedy(
+            finding,
+            "restarting this container cannot help: take its name out of the pod's "
+            "annotation " ANNOTATION_SKIP
+            ", or, if another webhook adds this container, let that one run before the Pod "
+            "Identity webhook, or give the container a projected token of its own (--self-injected); then "
+            "delete the pod so that it is created anew. Containers of kubectl debug are never injected");
+    } else if (run->labels.skipped) {
+        buf_str(&m, "the pod asks not to be injected: it has the label " LABEL_SKIP);
+        failure_remedy(
+            finding,
+            "restarting this container cannot help: remove that label from the pod template, so that "
+            "the pod is created anew without it");
+    } else {
+        buf_str(&m, "the webhook missed this whole pod: it has no label " LABEL_INJECTED
+                    "=enabled, and neither EKS Pod Identity nor IRSA was injected");
+        failure_remedy(
+            finding,
+            "the webhook acts only when a pod is created, and its failure is ignored, so restarting this "
+            "container cannot help: check that an association exists for the pod's service account (aws eks "
+            "list-pod-identity-associations --cluster-name CLUSTER), then delete the pod so that it is "
+            "created "
+            "anew");
+    }
+}
+
+static enum check_status own_token(const struct run *run, struct failure *finding) {
+    if (run->config->source.self_injected == INJECTION_SELF_REQUIRE)
+        return check_passed(finding,
+                            "not injected, as asked for: this pod's own token at the standard path, and the "
+                            "agent's default address, are used (--self-injected=require)");
+    struct buf m = failure_begin(finding, REASON_NOT_INJECTED);
+    buf_str(&m, "nothing was injected; this pod's own token at the standard path, and the agent's default "
+                "address, are "
+                "used, but AWS SDKs do not look there by themselves");
+    failure_remedy(finding,
+                   "if that is meant, say --self-injected=require, and give the SDKs the credentials of "
+                   "pod-identity-sidecar, or set " INJECTION_URI " and " INJECTION_TOKEN_FILE " by hand");
+    return CHECK_WARN;
+}
 
 enum check_status check_injection_pair(struct run *run, struct failure *finding) {
-    enum reason reason = source_open(&run->source, run->config->source, run->lookup, &run->opening);
+    const struct injection *injection = &run->source.injection;
+    enum reason reason = source_open(&run->source, &run->config->source, run->lookup, &run->opening);
     if (reason == REASON_OK)
         run->opening.reason = REASON_OK;
-    else if (!set(run, INJECTION_URI) || !set(run, INJECTION_TOKEN_FILE)) {
+    if (injection->wrong == INJECTION_PART_PAIR) {
         *finding = run->opening;
+        explain_by_labels(run, finding);
         return CHECK_FAIL;
     }
-    return check_passed(finding, "%s and %s are set", INJECTION_URI, INJECTION_TOKEN_FILE);
+    if (injection->self_injected)
+        return own_token(run, finding);
+    return check_passed(finding, "%s and %s are set%s", INJECTION_URI, INJECTION_TOKEN_FILE,
+                        run->labels.read && !run->labels.injected ? ", not by the webhook" : "");
 }
 
-/* A URI that was understood and allowed is in order even if the path beside it is not. */
-enum check_status check_injection_uri(struct run *run, struct failure *finding) {
+/* ---- the address ---- */
+
+static bool starts_with(const char *text, const char *start) {
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* The SDKs that refuse what others accept; NULL if all of them take it. Source: the host lists of each SDK.
+ */
+static const char *who_refuses(const struct run *run, const char **instead) {
     const struct uri *uri = &run->source.injection.uri;
-    struct uri again;
-    if (run->opening.reason != REASON_OK &&
-        (uri_parse(run->lookup(INJECTION_URI), &again) != ERR_OK || !uri_allowed_by_sdks(&again))) {
+    const char *mode = run->lookup("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE");
+    *instead = "let the address be http://127.0.0.1:PORT/..., which all of them accept";
+    if (uri->https)
+        return "botocore before 1.42.5 refuses https here, and fluent-bit speaks plain text to it";
+    if (uri->kind == URI_HOST_LOCALHOST)
+        return "fluent-bit refuses the name localhost";
+    if (uri->kind == URI_HOST_LOOPBACK && !uri->ipv6 && !starts_with(uri->host, "127.0.0."))
+        return "Kotlin and C++ take 127.0.0.1 only";
+    if (uri->kind == URI_HOST_LOOPBACK && !uri->ipv6 && strcmp(uri->host, "127.0.0.1") != 0)
+        return "Kotlin takes 127.0.0.1 only";
+    *instead = "set AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE=IPv6 for applications in Java";
+    if (uri->kind == URI_HOST_EKS_V6 && (mode == NULL || strcasecmp(mode, "IPv6") != 0))
+        return "Java v2 refuses the agent's IPv6 address unless AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE is "
+               "IPv6";
+    return NULL;
+}
+
+enum check_status check_injection_uri(struct run *run, struct failure *finding) {
+    const struct injection *injection = &run->source.injection;
+    const char *instead;
+    if (injection->wrong == INJECTION_PART_URI) {
         *finding = run->opening;
         return CHECK_FAIL;
     }
-    struct buf m = failure_begin(finding, REASON_OK);
-    check_quote(&m, uri->text);
-    buf_str(&m, " is an address that AWS SDKs accept");
+    const char *refused = who_refuses(run, &instead);
+    struct buf m = failure_begin(finding, refused != NULL ? REASON_INJECTION_INVALID : REASON_OK);
+    check_quote(&m, injection->uri.text);
+    if (refused != NULL) {
+        buf_fmt(&m, " is accepted by some AWS SDKs only: %s", refused);
+        failure_remedy(finding, "%s", instead);
+        return CHECK_WARN;
+    }
+    buf_str(&m, injection->self_injected ? " is the agent's default address"
+                                         : " is an address that AWS SDKs accept");
     return CHECK_PASS;
 }
 
@@ -44,37 +201,6 @@ enum check_status check_injection_token_path(struct run *run, struct failure *fi
     }
     struct buf m = failure_begin(finding, REASON_OK);
     check_quote(&m, run->source.injection.token_path);
-    buf_str(&m, " is an absolute path");
+    buf_str(&m, run->source.injection.self_injected ? " is the standard path" : " is an absolute path");
     return CHECK_PASS;
-}
-
-/* ---- shadows: what SDKs take before Pod Identity. This program goes on, the app would not ----
- * Source: the default chains of botocore, Go, JS and minio-go. */
-
-static enum check_status shadowed(struct failure *finding, const char *variables, const char *by) {
-    struct buf m = failure_begin(finding, REASON_INJECTION_INVALID);
-    buf_fmt(&m, "%s set: AWS SDKs take %s before EKS Pod Identity", variables, by);
-    failure_remedy(finding, "remove %s from the env of the containers that shall use EKS Pod Identity",
-                   strncmp(variables, "both", 4) == 0 ? "both" : "it");
-    return CHECK_WARN;
-}
-
-enum check_status check_shadow_web_identity(struct run *run, struct failure *finding) {
-    if (set(run, INJECTION_ROLE_ARN) && set(run, INJECTION_WEB_TOKEN_FILE))
-        return shadowed(finding, "both " INJECTION_ROLE_ARN " and " INJECTION_WEB_TOKEN_FILE " are",
-                        "that role (IRSA, web identity)");
-    return check_passed(finding, "no web identity (IRSA) beside it");
-}
-
-enum check_status check_shadow_static_keys(struct run *run, struct failure *finding) {
-    if (set(run, "AWS_ACCESS_KEY_ID") && set(run, "AWS_SECRET_ACCESS_KEY"))
-        return shadowed(finding, "both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are", "those keys");
-    return check_passed(finding, "no static keys in the environment");
-}
-
-enum check_status check_shadow_relative_uri(struct run *run, struct failure *finding) {
-    if (set(run, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"))
-        return shadowed(finding, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is",
-                        "the ECS endpoint 169.254.170.2");
-    return check_passed(finding, "no AWS_CONTAINER_CREDENTIALS_RELATIVE_URI beside it");
 }

@@ -4,27 +4,16 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
+#include "common/io.h"
 #include "common/log.h"
+#include "common/process.h"
 #include "common/version.h"
 #include "init/checks.h"
 #include "init/config.h"
+#include "init/explain.h"
 #include "init/report.h"
-
-/* No core dump and no debugger sees a token or key, and no opened file takes the place of a standard stream.
- */
-static void harden(void) {
-    const struct rlimit none = {0, 0};
-    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    (void)setrlimit(RLIMIT_CORE, &none);
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-        if (fcntl(fd, F_GETFD) < 0)
-            (void)open("/dev/null", O_RDWR);
-    }
-}
 
 static void end_on_signal(int number) {
     static const char text[] = "pod-identity-init: ended by a signal while it was checking\n";
@@ -36,31 +25,17 @@ static void end_on_signal(int number) {
 /* As process 1 of a container, signals without a handler are ignored: then the pod would take its whole grace
  * to end. */
 static void catch_signals(void) {
-    struct sigaction end = {.sa_handler = end_on_signal}, ignore = {.sa_handler = SIG_IGN};
+    struct sigaction end = {.sa_handler = end_on_signal};
     sigset_t none;
     sigemptyset(&end.sa_mask);
-    sigemptyset(&ignore.sa_mask);
     sigemptyset(&none);
     (void)sigaction(SIGTERM, &end, NULL);
     (void)sigaction(SIGINT, &end, NULL);
-    (void)sigaction(SIGPIPE, &ignore, NULL); /* a reader that has gone does not change the exit code */
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 static const char *lookup(const char *name) {
     return getenv(name);
-}
-
-static bool write_all(int fd, const struct buf *text) {
-    for (size_t at = 0; at < text->len;) {
-        ssize_t n = write(fd, text->data + at, text->len - at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        at += (size_t)n;
-    }
-    return true;
 }
 
 /* The kubelet mounts the file, so it is there, and a rename onto it is impossible. Elsewhere a default that
@@ -70,7 +45,7 @@ static void write_termination_log(const struct config *config, const struct buf 
     int create = config->termination_log_named && text->len > 0 ? O_CREAT : 0;
     int fd =
         open(config->termination_log, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | create, 0644);
-    bool ok = fd >= 0 && write_all(fd, text);
+    bool ok = fd >= 0 && io_write_all(fd, text->data, text->len);
     if (!ok && config->termination_log_named && text->len > 0)
         LOG(LOG_WARN, "cannot write the termination log", LOG_TEXT("path", config->termination_log),
             LOG_TEXT("error", strerror(errno)));
@@ -83,7 +58,7 @@ static int usage(const struct config *config, const char *problem) {
     static struct failure failure;
     struct buf line = BUF(line_text), text = BUF(termination);
     buf_fmt(&line, "pod-identity-init: %s\n", problem);
-    (void)write_all(STDERR_FILENO, &line);
+    (void)io_write_all(STDERR_FILENO, line.data, line.len);
     struct buf message = failure_begin(&failure, REASON_USAGE);
     buf_printable(&message, problem, strlen(problem), OPTIONS_PROBLEM_MAX);
     failure_remedy(&failure,
@@ -100,7 +75,7 @@ static int check_all(const struct config *config) {
     struct buf text = BUF(termination);
     run.config = config;
     run.lookup = lookup;
-    run.source.kind = config->source;
+    run.source.kind = config->source.kind;
     checks_run(&run, &report);
     const char *no_color = getenv("NO_COLOR");
     bool colour = isatty(STDOUT_FILENO) == 1 && (no_color == NULL || *no_color == '\0');
@@ -119,7 +94,7 @@ static int print(void (*fill)(struct buf *out)) {
     static char storage[OPTIONS_HELP_MAX];
     struct buf out = BUF(storage);
     fill(&out);
-    return write_all(STDOUT_FILENO, &out) ? REASON_OK : REASON_INTERNAL;
+    return io_write_all(STDOUT_FILENO, out.data, out.len) ? REASON_OK : REASON_INTERNAL;
 }
 
 static void fill_help(struct buf *out) {
@@ -130,11 +105,20 @@ static void fill_version(struct buf *out) {
     version_text(config_options.program, out);
 }
 
+static int explain_reason(const struct config *config) {
+    static char storage[EXPLAIN_TEXT_MAX];
+    char problem_text[OPTIONS_PROBLEM_MAX];
+    struct buf out = BUF(storage), problem = BUF(problem_text);
+    if (!explain(config->explain, &out, &problem))
+        return usage(config, problem.data);
+    return io_write_all(STDOUT_FILENO, out.data, out.len) ? REASON_OK : REASON_INTERNAL;
+}
+
 int main(int argc, char **argv) {
     static struct config config;
     char problem_text[OPTIONS_PROBLEM_MAX];
     struct buf problem = BUF(problem_text);
-    harden();
+    process_harden();
     catch_signals();
     switch (config_read(argc, argv, &config, &problem)) {
     case OPTIONS_HELP:
@@ -146,5 +130,7 @@ int main(int argc, char **argv) {
     case OPTIONS_OK:
         break;
     }
-    return check_all(&config);
+    if (config.explain != NULL)
+        return explain_reason(&config);
+    return config.list_checks ? print(checks_list) : check_all(&config);
 }

@@ -1,5 +1,7 @@
 /* The mounted token, as far as it can be judged without its issuer: early words for what AWS would refuse. */
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/timefmt.h"
@@ -26,6 +28,10 @@ enum check_status check_token_readable(struct run *run, struct failure *finding)
     struct buf m = failure_begin(finding, REASON_OK);
     buf_fmt(&m, "read %zu bytes from ", run->source.token.len);
     check_quote(&m, path);
+    struct stat st;
+    if (stat(path, &st) == 0)
+        buf_fmt(&m, " (uid %u, gid %u, mode %04o) as uid %u", (unsigned)st.st_uid, (unsigned)st.st_gid,
+                (unsigned)(st.st_mode & 07777), (unsigned)geteuid());
     return CHECK_PASS;
 }
 
@@ -59,6 +65,30 @@ enum check_status check_token_audience(struct run *run, struct failure *finding)
     buf_str(&m, ", and EKS Pod Identity needs " INJECTION_AUDIENCE);
     failure_remedy(finding, "%s", MOUNT_REMEDY);
     return CHECK_FAIL;
+}
+
+/* The issuer of EKS is "https://oidc.eks.REGION.amazonaws.com/id/" and 32 hex digits. Another one is not
+ * refused here: partitions have their own, and only AWS can tell. */
+enum check_status check_token_issuer(struct run *run, struct failure *finding) {
+    static const char prefix[] = "system:serviceaccount:";
+    const struct jwt_claims *c = &run->claims;
+    bool issuer = strncmp(c->issuer, "https://", 8) == 0;
+    struct buf m = failure_begin(finding, REASON_OK);
+    if (issuer && strncmp(c->subject, prefix, sizeof prefix - 1) == 0) {
+        buf_str(&m, "issued by ");
+        check_quote(&m, c->issuer);
+        buf_str(&m, check_cluster_id(c) != NULL ? ", whose last part is the OIDC id of the cluster, for "
+                                                : ", for ");
+        check_quote(&m, c->subject);
+        return CHECK_PASS;
+    }
+    finding->reason = REASON_TOKEN_INVALID;
+    buf_fmt(&m, "the token's %s is ", issuer ? "subject (sub)" : "issuer (iss)");
+    check_quote(&m, issuer ? c->subject : c->issuer);
+    buf_str(&m, issuer ? ", and that of a service account is system:serviceaccount:NAMESPACE:NAME"
+                       : ", and that of a cluster is an https:// address");
+    failure_remedy(finding, "%s", MOUNT_REMEDY);
+    return CHECK_WARN;
 }
 
 /* ---- times ---- */

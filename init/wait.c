@@ -23,15 +23,17 @@ enum outcome {
     OUTCOME_TRANSIENT /* anything else */
 };
 
-static enum outcome judge(const struct failure *f) {
+static enum outcome judge(const struct wait_attempt *a) {
+    const struct failure *f = a->failure;
     if (f->permanent)
         return OUTCOME_FINAL;
     switch (f->reason) {
     case REASON_AGENT_UNREACHABLE:
         return OUTCOME_SILENCE;
     case REASON_ACCESS_DENIED:
-    case REASON_TOKEN_INVALID:
         return OUTCOME_DENIAL;
+    case REASON_TOKEN_INVALID: /* if it is our own verdict: as if it could not be read */
+        return a->answered ? OUTCOME_DENIAL : OUTCOME_TRANSIENT;
     case REASON_TOKEN_UNREADABLE: /* the kubelet may be about to replace it */
     case REASON_THROTTLED:
     case REASON_BAD_RESPONSE:
@@ -50,19 +52,21 @@ static int64_t jittered(int64_t ms, uint32_t random) {
     return ms - ms * (int64_t)(random % 1000) / 5000;
 }
 
-static int64_t next_delay(struct wait_policy *p, const struct failure *f, enum outcome outcome,
+static int64_t next_delay(struct wait_policy *p, const struct wait_attempt *a, enum outcome outcome,
                           uint32_t random) {
     if (outcome == OUTCOME_SILENCE) {
+        int64_t left = a->began_ms + jittered(WAIT_POLL_MS, random) - a->ended_ms;
         p->backoff_ms = 0;
-        return jittered(WAIT_POLL_MS, random);
+        return left > 0 ? left : 0;
     }
     p->backoff_ms = p->backoff_ms == 0 ? WAIT_BACKOFF_MS : least(2 * p->backoff_ms, WAIT_BACKOFF_MAX_MS);
     int64_t delay = jittered(p->backoff_ms, random);
-    return delay > f->retry_after_ms ? delay : f->retry_after_ms;
+    return delay > a->failure->retry_after_ms ? delay : a->failure->retry_after_ms;
 }
 
-int64_t wait_next(struct wait_policy *p, const struct failure *f, int64_t now_ms, uint32_t random) {
-    enum outcome outcome = judge(f);
+int64_t wait_next(struct wait_policy *p, const struct wait_attempt *a, uint32_t random) {
+    enum outcome outcome = judge(a);
+    int64_t now_ms = a->ended_ms;
     if (outcome == OUTCOME_FINAL || now_ms >= p->deadline_ms)
         return WAIT_OVER;
     int64_t latest_ms = p->deadline_ms;
@@ -77,12 +81,12 @@ int64_t wait_next(struct wait_policy *p, const struct failure *f, int64_t now_ms
             now_ms < p->token_valid_ms ? p->token_valid_ms : p->denied_since_ms + WAIT_DENIED_FOR_MS;
         latest_ms = least(latest_ms, turn_ms); /* there, and not somewhat later, the answer decides */
     }
-    return least(next_delay(p, f, outcome, random), latest_ms - now_ms);
+    return least(next_delay(p, a, outcome, random), latest_ms - now_ms);
 }
 
 /* ---- the attempts ---- */
 
-struct attempt {
+struct on_wire {
     const struct wait_request *request;
     struct wait_result *result;
 };
@@ -93,19 +97,21 @@ static void too_short(const struct credentials *c, int64_t left_ms, int64_t min_
     time_format_rough(left_ms, left);
     time_format_duration(min_ttl_ms, wanted);
     struct buf m = failure_begin(f, REASON_BAD_RESPONSE);
+    f->cause = "min-ttl";
     buf_fmt(&m, "the agent's credentials expire at %s, in %s, and --min-ttl asks for %s", at, left, wanted);
     failure_remedy(f, "%s", AGENT_REMEDY);
 }
 
 static void on_done(void *context, const struct fetch_outcome *outcome) {
-    const struct attempt *a = context;
+    const struct on_wire *a = context;
     struct wait_result *r = a->result;
     r->answer_ms = outcome->elapsed_ms;
     r->has_credentials = outcome->reason == REASON_OK;
-    /* A token that became unusable meanwhile is found before anything is sent; that the agent refused it is
-     * far more likely, as the checks before this one have just read and understood it. */
-    r->answered = outcome->reason != REASON_AGENT_UNREACHABLE && outcome->reason != REASON_TOKEN_UNREADABLE &&
-                  outcome->reason != REASON_INTERNAL;
+    r->answered = outcome->answered;
+    if (outcome->date_s != 0) {
+        r->date_s = outcome->date_s;
+        r->date_wall_ms = clock_now().wall_ms;
+    }
     if (outcome->reason != REASON_OK) {
         r->failure = *outcome->failure;
         return;
@@ -123,9 +129,10 @@ static void on_done(void *context, const struct fetch_outcome *outcome) {
 
 static void try_once(const struct wait_request *request, int64_t deadline_ms, struct wait_result *out) {
     static struct fetch fetch; /* large, and zeroed */
-    struct attempt attempt = {.request = request, .result = out};
+    struct on_wire attempt = {.request = request, .result = out};
     int64_t timeout_ms = 0; /* the source's own */
     if (request->wait_ms > 0) {
+        fetch.connect_timeout_ms = WAIT_CONNECT_MS;
         timeout_ms = deadline_ms - clock_now().mono_ms;
         if (timeout_ms < WAIT_ATTEMPT_MIN_MS)
             timeout_ms = WAIT_ATTEMPT_MIN_MS;
@@ -151,12 +158,26 @@ static uint32_t random_number(void) {
     return n;
 }
 
-static void tell_progress(const struct failure *f, enum reason *told, int64_t left_ms) {
-    if (f->reason == *told)
+/* What was said last. */
+struct told {
+    enum reason reason; /* REASON_OK: nothing yet */
+    const char *cause;
+};
+
+static void tell_progress(const struct failure *f, struct told *told, int64_t left_ms) {
+    const char *cause = f->cause != NULL ? f->cause : "";
+    if (f->reason == told->reason && strcmp(cause, told->cause) == 0)
         return;
-    *told = f->reason;
-    LOG(LOG_INFO, "waiting", LOG_TEXT("reason", reason_name(f->reason)), LOG_TEXT("detail", f->message),
-        LOG_NUMBER("left_ms", left_ms));
+    *told = (struct told){f->reason, cause};
+    LOG(LOG_INFO, "waiting", LOG_TEXT("reason", reason_name(f->reason)), LOG_TEXT("cause", cause),
+        LOG_TEXT("detail", f->message), LOG_NUMBER("left_ms", left_ms));
+}
+
+static void swap_address(struct source *source, struct uri *other) {
+    static struct uri kept;
+    uri_copy(&source->injection.uri, &kept);
+    uri_copy(other, &source->injection.uri);
+    uri_copy(&kept, other);
 }
 
 void wait_for_credentials(const struct wait_request *request, struct wait_result *out) {
@@ -168,21 +189,28 @@ void wait_for_credentials(const struct wait_request *request, struct wait_result
     };
     if (request->not_before_s > start.wall_ms / 1000)
         policy.token_valid_ms += request->not_before_s * 1000 - start.wall_ms;
-    enum reason told = REASON_OK;
+    static struct uri other;
+    struct told told = {REASON_OK, ""};
     memset(out, 0, sizeof *out);
+    if (request->alternate != NULL)
+        uri_copy(request->alternate, &other);
     for (;;) {
+        int64_t began_ms = clock_now().mono_ms;
         try_once(request, policy.deadline_ms, out);
         int64_t now_ms = clock_now().mono_ms;
         out->waited_ms = now_ms - start.mono_ms;
         if (out->failure.reason == REASON_OK)
             break;
-        int64_t delay_ms = wait_next(&policy, &out->failure, now_ms, random_number());
+        const struct wait_attempt attempt = {&out->failure, out->answered, began_ms, now_ms};
+        int64_t delay_ms = wait_next(&policy, &attempt, random_number());
         if (delay_ms == WAIT_OVER)
             break;
         tell_progress(&out->failure, &told, policy.deadline_ms - now_ms);
+        if (request->alternate != NULL && !out->answered)
+            swap_address(request->source, &other);
         sleep_until(now_ms + delay_ms);
     }
-    if (told != REASON_OK && out->failure.reason == REASON_OK)
+    if (told.reason != REASON_OK && out->failure.reason == REASON_OK)
         LOG(LOG_INFO, "credentials received", LOG_NUMBER("attempts", out->attempts),
             LOG_NUMBER("waited_ms", out->waited_ms));
 }

@@ -11,7 +11,12 @@
 #include "common/failure.h"
 #include "common/source.h"
 
-#define WAIT_POLL_MS 200 /* while nobody answers: the agent's coming up is seen within 250 ms */
+#define WAIT_POLL_MS                                                                                         \
+    200 /* from one attempt to the next while nobody answers: so the agent's coming up is seen within 250 ms \
+         */
+/* Of an attempt while waiting: where packets are dropped, a new attempt notices a new agent sooner than the
+ * kernel's repetition of an old one, after a second. On the same node a connection takes well under 1 ms. */
+#define WAIT_CONNECT_MS 200
 #define WAIT_BACKOFF_MS                                                                                      \
     1000 /* after an answer that is an error: a full node of pods asks the same agent…                     \
           */
@@ -30,14 +35,23 @@ struct wait_policy {
     int64_t backoff_ms;      /* of the last answered attempt; 0 if it was not answered */
 };
 
-/* After a failed attempt: milliseconds until the next one, or WAIT_OVER. random makes the jitter. */
-int64_t wait_next(struct wait_policy *policy, const struct failure *failure, int64_t now_ms, uint32_t random);
+/* How an attempt failed. */
+struct wait_attempt {
+    const struct failure *failure;
+    bool answered;              /* by the server: without, the verdict is our own */
+    int64_t began_ms, ended_ms; /* monotonic */
+};
+
+/* Milliseconds from the attempt's end until the next one, or WAIT_OVER. random makes the jitter. */
+int64_t wait_next(struct wait_policy *policy, const struct wait_attempt *attempt, uint32_t random);
 
 struct wait_request {
-    struct source *source; /* opened */
-    int64_t wait_ms;       /* 0: one attempt */
-    int64_t min_ttl_ms;    /* credentials with less than that left are a failure */
-    int64_t not_before_s;  /* of the token, wall time; 0 if it does not say */
+    struct source *source;       /* opened */
+    const struct uri *alternate; /* asked in turn with the source's address while nobody answers; NULL: none.
+                                    The source keeps the one that was asked last */
+    int64_t wait_ms;             /* 0: one attempt */
+    int64_t min_ttl_ms;          /* credentials with less than that left are a failure */
+    int64_t not_before_s;        /* of the token, wall time; 0 if it does not say */
 };
 
 struct wait_result {
@@ -48,6 +62,8 @@ struct wait_result {
     unsigned attempts;
     int64_t waited_ms, answer_ms; /* all in all; the last answer alone */
     int64_t expires_ms;           /* wall time */
+    int64_t date_s,
+        date_wall_ms; /* the server's clock in its last answer (0: it did not say), and ours then */
     char account_id[CREDENTIALS_ACCOUNT_MAX];
     char short_key_id[CREDENTIALS_SHORT_ID_MAX];
 };

@@ -9,10 +9,19 @@
 static const char *const command_names[] = {"serve", "once", "probe", "version", NULL};
 
 static bool take_source(void *config, const char *value, struct buf *problem) {
-    if (source_parse(value, &((struct config *)config)->source))
-        return true;
-    buf_str(problem, "not one of auto, pod-identity");
-    return false;
+    size_t index;
+    if (!option_choice(value, source_names, &index, problem))
+        return false;
+    ((struct config *)config)->source.kind = (enum source_kind)index;
+    return true;
+}
+
+static bool take_self_injected(void *config, const char *value, struct buf *problem) {
+    size_t index;
+    if (!option_choice(value, injection_self_names, &index, problem))
+        return false;
+    ((struct config *)config)->source.self_injected = (enum injection_self)index;
+    return true;
 }
 
 static bool is_off(const char *value) {
@@ -131,9 +140,8 @@ static bool take_log_format(void *config, const char *value, struct buf *problem
 }
 
 static const struct option_spec specs[] = {
-    {"source", "SOURCE", "auto",
-     "where credentials come from: pod-identity, or auto: what was injected, never the node's role",
-     take_source, false},
+    {"source", "SOURCE", "auto", SOURCE_HELP, take_source, false},
+    {"self-injected", "WHEN", "auto", INJECTION_SELF_HELP, take_self_injected, false},
     {"unix-socket", "PATH", DEFAULT_SOCKET, "serve on this Unix socket; off: none", take_unix_socket, false},
     {"socket-mode", "MODE", "0660", "mode of the socket: who may write to it may read credentials",
      take_socket_mode, false},
@@ -223,7 +231,7 @@ enum options_result config_read(int argc, char **argv, struct config *out, struc
     size_t operand_count, command = COMMAND_SERVE;
     /* Field by field, over storage that is zero: an assignment of the whole would make all of its 13 kB
      * resident. */
-    out->source = SOURCE_AUTO;
+    out->source = (struct source_options){.kind = SOURCE_AUTO, .self_injected = INJECTION_SELF_AUTO};
     memcpy(out->unix_socket, DEFAULT_SOCKET, sizeof DEFAULT_SOCKET);
     memcpy(out->profile, DEFAULT_PROFILE, sizeof DEFAULT_PROFILE);
     out->socket_mode = 0660;

@@ -27,7 +27,7 @@ struct config_address {
 /* The long paths last, so that what is not set takes no memory. */
 struct config {
     enum config_command command;
-    enum source_kind source;
+    struct source_options source;
     mode_t socket_mode, file_mode;
     gid_t socket_group; /* (gid_t)-1: leave it */
     int64_t linger_ms;

@@ -102,7 +102,7 @@ int once(const struct config *config) {
     uint64_t seed = 1;
     (void)signal(SIGTERM, on_signal);
     (void)signal(SIGINT, on_signal);
-    if (source_open(&source, config->source, environment, &a.failure) != REASON_OK)
+    if (source_open(&source, &config->source, environment, &a.failure) != REASON_OK)
         return complain_failure(&a.failure);
     if (http_open(NULL) != ERR_OK)
         return complain(REASON_INTERNAL, "cannot set up the HTTP client: out of memory");

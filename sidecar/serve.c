@@ -117,6 +117,7 @@ static int open_listeners(void) {
     }
     LOG(LOG_INFO, "serving", LOG_TEXT("unix_socket", config->unix_socket),
         LOG_TEXT("http", http_routes.host_port), LOG_TEXT("source", source_name(source.kind)),
+        LOG_TEXT("injected_by", source.injection.self_injected ? "pod" : "webhook"),
         LOG_TEXT("upstream", source.injection.uri.text));
     return 0;
 }
@@ -148,7 +149,7 @@ static void end(void) {
 int serve(const struct config *given) {
     struct failure failure;
     config = given;
-    if (source_open(&source, config->source, environment, &failure) != REASON_OK)
+    if (source_open(&source, &config->source, environment, &failure) != REASON_OK)
         return complain_failure(&failure);
     int status = open_events();
     if (status == 0)

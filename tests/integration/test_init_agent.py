@@ -206,7 +206,9 @@ def test_bad_answers(run_init: Callable[..., Run], emulator: Emulator, name: str
     run = run_init()
     assert_failed(run, "BAD_RESPONSE")
     assert run.seconds < 5
-    assert emulator.count() == 1, "a redirect was followed, or one attempt was more than one"
+    seen = emulator.requests(with_secrets=True)
+    assert [one["path"] for one in seen].count("/v1/credentials") == 1, "a redirect was followed, or one attempt was more than one"
+    assert all(one["path"] == "/" and "authorization" not in dict(one["headers"]) for one in seen[1:]), "the probe bears a token"
 
 
 CREDENTIALS = '{"AccessKeyId":"ASIAEXAMPLE","SecretAccessKey":"xxxxxxxx","Token":"yyyyyyyy","Expiration":"2099-01-01T00:00:00Z"}'

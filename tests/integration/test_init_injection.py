@@ -97,6 +97,9 @@ def test_usable_uri(run_init: Callable[..., Run], injected: dict[str, str], uri:
 # --- what shadows it
 
 
+COMPLETE = {"AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "eu-central-1", "AWS_EC2_METADATA_DISABLED": "true"}
+"""What makes an injected environment one that nothing is said about."""
+
 SHADOWS = [
     {"AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/irsa", "AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"},
     {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "a-secret-that-is-not-shown"},
@@ -107,18 +110,18 @@ SHADOWS = [
 @pytest.mark.parametrize("shadow", SHADOWS, ids=lambda shadow: next(iter(shadow)))
 def test_shadows_are_warnings(run_init: Callable[..., Run], emulator: Emulator, injected: dict[str, str], leaks: Leaks, shadow: dict[str, str]) -> None:
     leaks.add_secret("secret_access_key", "a-secret-that-is-not-shown")
-    run = run_init("--source=pod-identity", env={**injected, **shadow})
+    run = run_init("--source=pod-identity", env={**injected, **COMPLETE, **shadow})
     assert_ok(run)
     (warning,) = run.checks("warn")
     for name in shadow:
         assert name in warning["message"]
-    strict = run_init("--source=pod-identity", "--strict", env={**injected, **shadow})
+    strict = run_init("--source=pod-identity", "--strict", env={**injected, **COMPLETE, **shadow})
     assert strict.exit_code == 11
     assert strict.report["result"] == "failed" and strict.report["reason"] == "INJECTION_INVALID"
     assert strict.termination_log and "INJECTION_INVALID" in strict.termination_log
 
 
-def test_strict_without_warnings(run_init: Callable[..., Run], emulator: Emulator) -> None:
-    run = run_init("--strict")
+def test_strict_without_warnings(run_init: Callable[..., Run], injected: dict[str, str], emulator: Emulator) -> None:
+    run = run_init("--strict", env={**injected, **COMPLETE})
     assert_ok(run)
     assert run.checks("warn") == []

@@ -223,13 +223,14 @@ def test_expected_account(run_init: Callable[..., Run], emulator: Emulator) -> N
     assert_failed(run_init("--expect-account=444455556666"), "UNEXPECTED_IDENTITY", "444455556666", "111122223333")
 
 
-def test_expected_account_that_the_agent_does_not_tell(run_init: Callable[..., Run], emulator: Emulator) -> None:
+def test_expected_account_that_the_agent_does_not_tell(run_init: Callable[..., Run], injected: dict[str, str], emulator: Emulator) -> None:
     """Not known is not confirmed: never a silent pass, and a failure with --strict."""
     emulator.fault("patch", drop=["AccountId"], times=None)
     report = run_init("--expect-account=111122223333").report
     check = next(check for check in report["checks"] if check["id"] == "credentials.account")
     assert check["status"] in ("warn", "fail") and "111122223333" in check["message"]
-    strict = run_init("--expect-account=111122223333", "--strict")
+    complete = {**injected, "AWS_REGION": "eu-central-1", "AWS_EC2_METADATA_DISABLED": "true"}
+    strict = run_init("--expect-account=111122223333", "--strict", env=complete)
     assert strict.exit_code == 30
 
 

@@ -1,0 +1,167 @@
+#include "init/diagnosis.h"
+
+#include <string.h>
+
+#include "common/http.h"
+
+#define NODE_COMMAND                                                                                         \
+    "kubectl -n kube-system get pods -o wide -l app.kubernetes.io/name=eks-pod-identity-agent "              \
+    "--field-selector "                                                                                      \
+    "spec.nodeName="
+
+bool diagnosis_skew(const struct wait_result *r, int64_t *skew_s) {
+    *skew_s = r->date_s - r->date_wall_ms / 1000;
+    return r->date_s != 0;
+}
+
+/* ---- asking without a token ---- */
+
+struct probe {
+    struct buf *message;
+    bool alive;
+};
+
+static void on_probed(void *context, const struct http_response *response) {
+    struct probe *p = context;
+    p->alive = agent_probe_result(response, p->message);
+}
+
+/* Appends "GET URL answered 404" or the like. */
+static bool probe(const struct uri *uri, struct buf *message) {
+    static struct http_transfer transfer; /* large, and zeroed */
+    struct agent_probe storage;
+    struct http_request request;
+    struct probe p = {message, false};
+    agent_probe_request(uri, &storage, &request);
+    buf_fmt(message, "GET %s ", storage.url);
+    if (http_start(&transfer, &request, on_probed, &p) == ERR_OK)
+        http_wait(&transfer);
+    return p.alive;
+}
+
+bool diagnosis_other_family(struct run *run) {
+    static struct uri other;
+    struct buf m = BUF(run->other_family);
+    if (!uri_other_family(&run->source.injection.uri, &other)) {
+        buf_str(&m, "the address has no counterpart of the other IP version");
+        return false;
+    }
+    buf_str(&m, "the other address: ");
+    bool alive = probe(&other, &m);
+    buf_str(&m, alive ? ", an agent is alive there" : ", no agent is alive there");
+    return alive;
+}
+
+/* ---- what fits to which failure ---- */
+
+static bool is_cause(const struct failure *f, const char *const *causes) {
+    for (; f->cause != NULL && *causes != NULL; causes++) {
+        if (strcmp(f->cause, *causes) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Something answers, or takes connections, and it is not clear whether that is the agent. */
+static bool is_unclear(const struct failure *f) {
+    static const char *const causes[] = {"answer-timeout", "closed",         "cut-short",  "not-http",
+                                         "too-large",      "no-credentials", "redirect",   "path",
+                                         "status",         "status-401",     "status-403", NULL};
+    return is_cause(f, causes);
+}
+
+static void add_probe(const struct uri *uri, struct failure *f) {
+    struct buf m = failure_more(f);
+    buf_str(&m, "; the probe without a token: ");
+    buf_str(&m, probe(uri, &m) ? ", so an agent is alive there, and the exchange itself fails"
+                               : ", so no living agent is there");
+}
+
+static void add_other_family(struct run *run, struct failure *f) {
+    static struct uri other;
+    if (!run->config->try_other_family)
+        return;
+    bool alive = diagnosis_other_family(run);
+    struct buf m = failure_more(f);
+    buf_fmt(&m, "; %s", run->other_family);
+    if (alive && uri_other_family(&run->source.injection.uri, &other))
+        failure_remedy(f,
+                       "the agent lives at the other IP version: set " INJECTION_URI
+                       "=%s in the env of the pod's containers (the webhook then leaves out the pair, so "
+                       "set " INJECTION_TOKEN_FILE
+                       " too), and make the agent listen on both (add-on eks-pod-identity-agent)",
+                       other.text);
+}
+
+static void add_owner(const struct jwt_claims *c, struct failure *f) {
+    const char *id = check_cluster_id(c);
+    struct buf m = failure_more(f);
+    buf_str(&m, "; the token is for service account ");
+    check_quote(&m, c->service_account);
+    buf_str(&m, " in namespace ");
+    check_quote(&m, c->namespace);
+    if (id != NULL) {
+        buf_str(&m, " of the cluster with OIDC id ");
+        check_quote(&m, id);
+    }
+}
+
+/* Names come from the token: only what Kubernetes allows in a name goes into a command to type. */
+static bool typeable(const char *name) {
+    size_t len = strlen(name);
+    return len > 0 && len <= 253 &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") == len;
+}
+
+static void advise_association(const struct jwt_claims *c, struct failure *f) {
+    const char *id = check_cluster_id(c);
+    if (!typeable(c->namespace) || !typeable(c->service_account))
+        return;
+    failure_remedy(
+        f,
+        "make the association, which a new try of this container then finds within seconds: aws eks "
+        "create-pod-identity-association --cluster-name CLUSTER --namespace %s --service-account %s "
+        "--role-arn "
+        "ROLE (list-pod-identity-associations shows what there is); CLUSTER is the one whose OIDC issuer "
+        "ends "
+        "in %s (aws eks describe-cluster --name CLUSTER --query cluster.identity.oidc.issuer)",
+        c->namespace, c->service_account, id != NULL && typeable(id) ? id : "the id of the token's issuer");
+}
+
+static void add_skew(const struct wait_result *r, struct failure *f) {
+    int64_t skew_s;
+    if (!diagnosis_skew(r, &skew_s) ||
+        (skew_s <= DIAGNOSIS_SKEW_TOLERATED_S && skew_s >= -DIAGNOSIS_SKEW_TOLERATED_S))
+        return;
+    struct buf m = failure_more(f);
+    buf_fmt(&m, "; this container's clock is %lld s %s the agent's",
+            (long long)(skew_s < 0 ? -skew_s : skew_s), skew_s > 0 ? "behind" : "ahead of");
+}
+
+void diagnosis_extend(struct run *run) {
+    struct failure *f = &run->fetched.failure;
+    const struct jwt_claims *c = &run->claims;
+    static const char *const refused[] = {"refused", NULL}, *const absent[] = {"ResourceNotFoundException",
+                                                                               NULL};
+    if (is_unclear(f))
+        add_probe(&run->source.injection.uri, f);
+    if (f->reason == REASON_ACCESS_DENIED && run->fetched.answered)
+        add_owner(c, f);
+    if (is_cause(f, absent))
+        advise_association(c, f);
+    if (is_cause(f, refused) && typeable(c->node)) {
+        struct buf m = failure_more(f);
+        buf_fmt(&m, "; the node is %s", c->node);
+        failure_remedy(
+            f,
+            "nothing listens there: the agent's DaemonSet (add-on eks-pod-identity-agent) is not running on "
+            "this "
+            "node, or not yet: " NODE_COMMAND
+            "%s; look at that pod's events and at the node's taints. On nodes "
+            "without IPv6 the agent must be told to bind IPv4 only (agent.additionalArgs -b 169.254.170.23)",
+            c->node);
+    }
+    if (f->reason == REASON_AGENT_UNREACHABLE)
+        add_other_family(run, f);
+    add_skew(&run->fetched, f);
+}

@@ -1,0 +1,15 @@
+/* The long help of a reason. */
+#ifndef POD_IDENTITY_INIT_EXPLAIN_H
+#define POD_IDENTITY_INIT_EXPLAIN_H
+
+#include <stdbool.h>
+
+#include "common/buf.h"
+
+#define EXPLAIN_TEXT_MAX 8192
+
+/* Appends cause, ways to confirm it, and what mends it. The reason is given by its name, in any case, or by
+ * its exit code. False if there is none of that name; then all names are appended to problem. */
+bool explain(const char *reason, struct buf *out, struct buf *problem);
+
+#endif

@@ -1,0 +1,178 @@
+/* What AWS SDKs would take before EKS Pod Identity, or instead of it. This program goes on, the application
+ * would not: so each is a warning. Nothing is opened.
+ *
+ * Source: the default chains of the SDKs: boto/botocore credentials.py, aws/aws-sdk-go-v2 config,
+ * aws/aws-sdk-js-v3 credential-provider-node, minio/minio-go pkg/credentials. */
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "common/no_proxy.h"
+#include "init/checks.h"
+
+#define REMOVE_REMEDY "remove %s from the env of the containers that shall use EKS Pod Identity"
+#define HOME_FILE_MAX 4096
+
+static struct buf warn(struct failure *finding) {
+    return failure_begin(finding, REASON_INJECTION_INVALID);
+}
+
+enum check_status check_shadow_static_keys(struct run *run, struct failure *finding) {
+    bool id = check_is_set(run, "AWS_ACCESS_KEY_ID"), secret = check_is_set(run, "AWS_SECRET_ACCESS_KEY");
+    if (!id && !secret)
+        return check_passed(finding, "no static keys in the environment");
+    struct buf m = warn(finding);
+    if (id && secret)
+        buf_str(&m, "both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are set: all AWS SDKs take those keys "
+                    "before EKS Pod "
+                    "Identity");
+    else
+        buf_fmt(&m, "%s is set without its other half: botocore fails on that, other AWS SDKs pass it by",
+                id ? "AWS_ACCESS_KEY_ID" : "AWS_SECRET_ACCESS_KEY");
+    failure_remedy(finding, REMOVE_REMEDY, id && secret ? "both" : "it");
+    return CHECK_WARN;
+}
+
+enum check_status check_shadow_profile(struct run *run, struct failure *finding) {
+    static const char *const names[] = {"AWS_PROFILE", "AWS_DEFAULT_PROFILE"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (!check_is_set(run, names[i]))
+            continue;
+        struct buf m = warn(finding);
+        buf_fmt(&m, "%s=", names[i]);
+        check_quote(&m, run->lookup(names[i]));
+        buf_str(&m, " is set: AWS SDKs take the credentials of that profile before EKS Pod Identity, and "
+                    "botocore fails if "
+                    "there is no such profile");
+        failure_remedy(finding, REMOVE_REMEDY, names[i]);
+        return CHECK_WARN;
+    }
+    return check_passed(finding, "no profile is chosen");
+}
+
+enum check_status check_shadow_credentials_file(struct run *run, struct failure *finding) {
+    static char home_file[HOME_FILE_MAX];
+    struct buf path = BUF(home_file);
+    const char *name = "AWS_SHARED_CREDENTIALS_FILE", *home = run->lookup("HOME");
+    bool named = check_is_set(run, name);
+    if (!named && home != NULL && *home == '/') {
+        buf_str(&path, home);
+        buf_str(&path, "/.aws/credentials");
+    }
+    const char *file = named ? run->lookup(name) : path.overflow ? "" : path.data;
+    bool there = *file != '\0' && access(file, F_OK) == 0;
+    if (!named && !there)
+        return check_passed(finding, "no shared credentials file");
+    struct buf m = warn(finding);
+    buf_str(&m, named ? "AWS_SHARED_CREDENTIALS_FILE=" : "there is a file ");
+    check_quote(&m, file);
+    if (named)
+        buf_str(&m, there ? " is set" : " is set (that file does not exist at the moment)");
+    buf_str(&m, ": AWS SDKs take its profile \"default\", or that of AWS_PROFILE, before EKS Pod Identity");
+    failure_remedy(finding,
+                   named ? REMOVE_REMEDY
+                         : "remove the file %s from the image or volume, or let HOME be elsewhere",
+                   named ? name : "~/.aws/credentials");
+    return CHECK_WARN;
+}
+
+enum check_status check_shadow_web_identity(struct run *run, struct failure *finding) {
+    bool role = check_is_set(run, INJECTION_ROLE_ARN), token = check_is_set(run, INJECTION_WEB_TOKEN_FILE);
+    if (!token)
+        return check_passed(finding, "no web identity (IRSA) beside it");
+    struct buf m = warn(finding);
+    if (!role) {
+        buf_str(&m, INJECTION_WEB_TOKEN_FILE " is set without " INJECTION_ROLE_ARN
+                                             ": botocore fails on that, other AWS SDKs pass it by");
+        failure_remedy(finding, REMOVE_REMEDY, "it");
+        return CHECK_WARN;
+    }
+    buf_str(&m, "both " INJECTION_ROLE_ARN "=");
+    check_quote(&m, run->lookup(INJECTION_ROLE_ARN));
+    buf_str(&m, " and " INJECTION_WEB_TOKEN_FILE
+                " are set: botocore (Python, AWS CLI), Go v2, JavaScript v3 and minio-go take "
+                "that role (IRSA, web identity) before EKS Pod Identity");
+    failure_remedy(
+        finding,
+        "remove the annotation eks.amazonaws.com/role-arn from the service account and both variables from "
+        "the pod spec, if EKS Pod Identity is meant, then recreate the pod");
+    return CHECK_WARN;
+}
+
+enum check_status check_shadow_relative_uri(struct run *run, struct failure *finding) {
+    if (!check_is_set(run, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"))
+        return check_passed(finding, "no AWS_CONTAINER_CREDENTIALS_RELATIVE_URI beside it");
+    struct buf m = warn(finding);
+    buf_str(&m, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is set: all AWS SDKs take it before " INJECTION_URI
+                ", and ask the endpoint of ECS, 169.254.170.2, which EKS does not have");
+    failure_remedy(finding, REMOVE_REMEDY, "it");
+    return CHECK_WARN;
+}
+
+/* Lower case is what most programs look at first; for http curl looks at nothing else. */
+static const char *proxy_variable(const struct run *run, bool https) {
+    static const char *const http[] = {"http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", NULL};
+    static const char *const secure[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", NULL};
+    for (const char *const *name = https ? secure : http; *name != NULL; name++) {
+        if (check_is_set(run, *name))
+            return *name;
+    }
+    return NULL;
+}
+
+enum check_status check_shadow_proxy(struct run *run, struct failure *finding) {
+    const struct uri *uri = &run->source.injection.uri;
+    const char *name = proxy_variable(run, uri->https);
+    if (name == NULL)
+        return check_passed(finding, "no proxy is set");
+    /* Go, the one SDK that asks the proxy, leaves out loopback by itself. */
+    if (!uri_is_local(uri) || uri->kind == URI_HOST_LOOPBACK || uri->kind == URI_HOST_LOCALHOST)
+        return check_passed(finding, "%s is set, and does not concern this address", name);
+    if (no_proxy_covers(run->lookup("no_proxy"), uri) || no_proxy_covers(run->lookup("NO_PROXY"), uri))
+        return check_passed(finding, "%s is set, and NO_PROXY leaves out %s", name, uri->host);
+    struct buf m = warn(finding);
+    buf_fmt(&m,
+            "%s is set, and NO_PROXY does not cover %s: the AWS SDKs for Go (v1, v2) and minio-go send the "
+            "request, with "
+            "its token, to the proxy; botocore, Java, JavaScript, .NET, PHP and Ruby do not, nor does this "
+            "program",
+            name, uri->host);
+    failure_remedy(finding, "add %s to NO_PROXY and no_proxy in the env of all containers that have a proxy",
+                   uri->kind == URI_HOST_ECS ? uri->host : URI_EKS_V4 " and " URI_EKS_V6);
+    return CHECK_WARN;
+}
+
+enum check_status check_shadow_metadata(struct run *run, struct failure *finding) {
+    const char *value = run->lookup("AWS_EC2_METADATA_DISABLED");
+    if (value != NULL && strcasecmp(value, "true") == 0)
+        return check_passed(finding,
+                            "SDKs do not ask the node's metadata service (AWS_EC2_METADATA_DISABLED)");
+    struct buf m = warn(finding);
+    buf_str(&m, "AWS_EC2_METADATA_DISABLED is not \"true\": where EKS Pod Identity fails, AWS SDKs go on to "
+                "the node's "
+                "metadata service, and act as the node's role without a word");
+    failure_remedy(
+        finding,
+        "set AWS_EC2_METADATA_DISABLED=true in the env of all containers of this pod, so that a failure "
+        "shows, or limit the hops to the metadata service to 1 on the nodes");
+    return CHECK_WARN;
+}
+
+enum check_status check_shadow_region(struct run *run, struct failure *finding) {
+    static const char *const names[] = {"AWS_REGION", "AWS_DEFAULT_REGION"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (!check_is_set(run, names[i]))
+            continue;
+        struct buf m = failure_begin(finding, REASON_OK);
+        buf_fmt(&m, "%s=", names[i]);
+        check_quote(&m, run->lookup(names[i]));
+        return CHECK_PASS;
+    }
+    struct buf m = warn(finding);
+    buf_str(&m, "neither AWS_REGION nor AWS_DEFAULT_REGION is set: AWS SDKs have credentials, and no region "
+                "to use them in, "
+                "unless the application says it");
+    failure_remedy(
+        finding, "set both AWS_REGION and AWS_DEFAULT_REGION (botocore) in the env of this pod's containers");
+    return CHECK_WARN;
+}
