@@ -177,8 +177,8 @@ enum reason agent_result(const struct uri *uri, const struct http_response *r, s
 
 void agent_probe_request(const struct uri *uri, struct agent_probe *probe, struct http_request *out) {
     struct buf url = BUF(probe->url);
-    buf_fmt(&url, "http%s://%s%s%s:%u/", uri->https ? "s" : "", uri->ipv6 ? "[" : "", uri->host,
-            uri->ipv6 ? "]" : "", (unsigned)uri->port);
+    uri_put_origin(uri, &url);
+    buf_char(&url, '/');
     *out = (struct http_request){
         .method = "GET",
         .url = probe->url,

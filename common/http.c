@@ -109,6 +109,7 @@ static enum http_result classify_connect(long os_error) {
         return HTTP_NO_ROUTE;
     case EACCES: /* a route of kind "prohibit", or a local firewall rule */
     case EPERM:
+    case EINVAL: /* a route of kind "blackhole" */
         return HTTP_PROHIBITED;
     case EAFNOSUPPORT:
     case EADDRNOTAVAIL:

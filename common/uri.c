@@ -3,8 +3,6 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "common/buf.h"
-
 static bool all_visible(const char *text) {
     for (; *text != '\0'; text++) {
         if ((unsigned char)*text <= ' ' || (unsigned char)*text >= 0x7F)
@@ -142,13 +140,24 @@ bool uri_is_local(const struct uri *uri) {
     return uri->kind != URI_HOST_NAME && uri->kind != URI_HOST_OTHER_ADDRESS;
 }
 
+static void put_origin(bool https, const char *host, uint16_t port, struct buf *out) {
+    bool ipv6 = strchr(host, ':') != NULL;
+    buf_fmt(out, "http%s://%s%s%s", https ? "s" : "", ipv6 ? "[" : "", host, ipv6 ? "]" : "");
+    if (port != (https ? 443 : 80))
+        buf_fmt(out, ":%u", (unsigned)port);
+}
+
+void uri_put_origin(const struct uri *uri, struct buf *out) {
+    put_origin(uri->https, uri->host, uri->port, out);
+}
+
 bool uri_other_family(const struct uri *uri, struct uri *out) {
     char storage[URI_TEXT_MAX + 1];
     struct buf text = BUF(storage);
     if (uri->kind != URI_HOST_EKS_V4 && uri->kind != URI_HOST_EKS_V6)
         return false;
-    buf_fmt(&text, "http%s://%s:%u%s", uri->https ? "s" : "",
-            uri->kind == URI_HOST_EKS_V4 ? "[" URI_EKS_V6 "]" : URI_EKS_V4, (unsigned)uri->port, uri->path);
+    put_origin(uri->https, uri->kind == URI_HOST_EKS_V4 ? URI_EKS_V6 : URI_EKS_V4, uri->port, &text);
+    buf_str(&text, uri->path);
     return !text.overflow && uri_parse(text.data, out) == ERR_OK;
 }
 

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/buf.h"
 #include "common/err.h"
 
 #define URI_TEXT_MAX 2048 /* what web servers and browsers agree on as a safe upper bound */
@@ -50,6 +51,9 @@ bool uri_allowed_by_sdks(const struct uri *uri);
 
 /* Link-local or loopback by number, or "localhost": never sent through a proxy. */
 bool uri_is_local(const struct uri *uri);
+
+/* "http://host", with the port if it is not the scheme's own. */
+void uri_put_origin(const struct uri *uri, struct buf *out);
 
 /* The same path and port at the agent's address of the other IP version. False if the host is none of the
  * agent's two. */
