@@ -74,19 +74,27 @@ static void fetch_once(struct attempt *a, struct source *source, int64_t end_ms)
         refresh_step(&a->refresh, &a->event, clock_now());
 }
 
-/* The machine says when to try; the last attempt is made at the end of the wait, whatever the back-off. */
+/* When an attempt is wanted whatever the back-off: at the end of the wait, and when a denial has lasted long
+ * enough. */
+static int64_t attempt_at(const struct attempt *a, int64_t end_ms) {
+    int64_t believed =
+        a->denied_since_ms == CLOCK_NEVER ? CLOCK_NEVER : a->denied_since_ms + FETCH_DENIED_FOR_MS;
+    return believed < end_ms ? believed : end_ms;
+}
+
 static void try_until(struct attempt *a, struct source *source, int64_t end_ms) {
-    struct refresh_event event = {.kind = REFRESH_TICK};
-    for (bool last = a->config->wait_ms == 0; !a->fetched;
-         event.kind = last ? REFRESH_REQUESTED : REFRESH_TICK) {
+    bool hurry = false, last = a->config->wait_ms == 0;
+    while (!a->fetched) {
+        struct refresh_event event = {.kind = hurry ? REFRESH_REQUESTED : REFRESH_TICK};
         bool tried = refresh_step(&a->refresh, &event, clock_now()) == REFRESH_FETCH;
         if (tried)
             fetch_once(a, source, end_ms);
         if (a->fetched || hopeless(a) || (tried && last))
             return;
-        last = last || a->refresh.deadline_mono_ms >= end_ms;
-        bool before_end = last && clock_now().mono_ms < end_ms;
-        sleep_until(before_end ? end_ms : a->refresh.deadline_mono_ms);
+        int64_t limit = attempt_at(a, end_ms), next = a->refresh.deadline_mono_ms;
+        hurry = next >= limit;
+        last = hurry && limit == end_ms;
+        sleep_until(hurry && clock_now().mono_ms < limit ? limit : next);
     }
 }
 

@@ -137,9 +137,11 @@ static int open_events(void) {
 
 static void end(void) {
     refresher_stop();
-    server_close();
+    /* Before the listener closes: as long as it answers, nobody else takes the path, and unlinking later
+     * could hit theirs. */
     if (config->unix_socket[0] != '\0')
         unlink(config->unix_socket);
+    server_close();
     bearer_close(&bearer);
     answers_wipe();
     http_close();
