@@ -1,8 +1,8 @@
 #include "init/report.h"
 
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "common/io.h"
 
 static const char *const status_names[] = {
     [CHECK_PASS] = "pass", [CHECK_WARN] = "warn", [CHECK_FAIL] = "fail", [CHECK_SKIP] = "skip"};
@@ -23,17 +23,8 @@ enum reason report_reason(const struct report *report) {
 /* Sends what was built, and empties the builder. A report is written check by check, so that its storage need
  * not hold the largest one that could be. */
 static bool flush(struct buf *b, int fd) {
-    const char *at = b->data;
-    size_t left = b->len;
-    while (left > 0) {
-        ssize_t n = write(fd, at, left);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        at += n;
-        left -= (size_t)n;
-    }
+    if (!io_write_all(fd, b->data, b->len))
+        return false;
     buf_reset(b);
     return true;
 }
