@@ -200,7 +200,7 @@ static void forbidden(const char *path, struct walk *w, struct buf *m, struct fa
     if (stat(path, &st) != 0)
         return;
     put_verdict(m, &st, "read");
-    if ((st.st_mode & S_IRGRP) != 0 && !in_group(st.st_gid))
+    if ((st.st_mode & S_IRGRP) != 0 && st.st_gid != 0 && !in_group(st.st_gid))
         group = st.st_gid;
     failure_remedy(
         f,

@@ -248,3 +248,65 @@ def test_token_is_read_afresh_for_each_attempt(run_init: Callable[..., Run], emu
         assert_ok(running.result(60))
     sent = [dict(one["headers"])["Authorization"] for one in emulator.requests(with_secrets=True)]
     assert sent[0] == first and sent[-1] == second
+
+
+# --- the links of a projected volume, and permissions explained
+
+
+def test_volume_not_mounted(run_init: Callable[..., Run], injected: dict[str, str], folder: Path) -> None:
+    path = folder / "pods.eks.amazonaws.com" / "serviceaccount" / "token"
+    assert_failed(run_init(env=at(injected, path)), "TOKEN_UNREADABLE", "pods.eks.amazonaws.com does not exist",
+                  "the token's volume is not mounted in this container", "restarting cannot help")
+
+
+def test_folder_without_the_file(run_init: Callable[..., Run], injected: dict[str, str], folder: Path) -> None:
+    assert_failed(run_init(env=at(injected, folder / "token")), "TOKEN_UNREADABLE", "holds no file of that name")
+
+
+def test_levels_of_a_broken_volume(run_init: Callable[..., Run], injected: dict[str, str], token: ProjectedToken) -> None:
+    real, data = token.real(), token.folder / "..data"
+    real.rename(real.with_name("other"))
+    assert_failed(run_init(), "TOKEN_UNREADABLE", "..data points to ..2", "the volume holds no file of that name", str(real))
+    real.with_name("other").rename(real)
+    assert_ok(run_init())
+    real.parent.rename(token.folder / "gone")
+    assert_failed(run_init(), "TOKEN_UNREADABLE", "the version that the kubelet published is gone", str(real.parent))
+    data.unlink()
+    assert_failed(run_init(), "TOKEN_UNREADABLE", "has published nothing", str(data))
+
+
+def test_paths_of_the_greatest_length(run_init: Callable[..., Run], injected: dict[str, str], folder: Path) -> None:
+    """Links that lead to paths which cannot be, and components that are too long."""
+    long_name = "/" + "x" * 4000
+    os.symlink(long_name, folder / "long")
+    for path in (folder / "long", str(folder) + long_name[:4000], "/" * 4000 + "x", "/x/" + "../" * 1300 + "x"):
+        assert_failed(run_init(env=at(injected, path)), "TOKEN_UNREADABLE")
+
+
+@needs_root
+@pytest.mark.parametrize(("mode", "owner", "user", "role", "group"), [
+    (0o600, (4321, 8765), {"uid": 12345, "gid": 23456}, "others", "fsGroup: 23456"),
+    (0o640, (0, 8765), {"uid": 12345, "gid": 23456}, "others", "fsGroup: 8765"),
+    (0o604, (0, 8765), {"uid": 12345, "gid": 23456, "groups": [8765]}, "group", "fsGroup: 23456"),
+    (0o044, (12345, 0), {"uid": 12345, "gid": 23456}, "owner", "fsGroup: 23456"),
+])
+def test_permission_is_explained(run_init: Callable[..., Run], injected: dict[str, str], token: ProjectedToken, mode: int,
+                                 owner: tuple[int, int], user: dict[str, Any], role: str, group: str) -> None:
+    real = token.real()
+    os.chown(real, *owner)
+    real.chmod(mode)
+    assert_failed(run_init(**user), "TOKEN_UNREADABLE", "uid 12345, gid 23456", f"belongs to uid {owner[0]}, gid {owner[1]}, mode {mode:04o}",
+                  f"counts as {role}, which may not read it", group)
+    real.chmod(0o444)
+    assert_ok(run_init(**user))
+
+
+@needs_root
+def test_folder_that_cannot_be_searched(run_init: Callable[..., Run], injected: dict[str, str], token: ProjectedToken) -> None:
+    token.folder.chmod(0o700)
+    assert_failed(run_init(uid=12345), "TOKEN_UNREADABLE", f"the folder {token.folder} belongs to uid 0", "mode 0700", "may not search it")
+
+
+def test_numbers_of_a_readable_token(run_init: Callable[..., Run], token: ProjectedToken) -> None:
+    readable = next(check for check in run_init("--verify=injection").report["checks"] if check["id"] == "token.readable")
+    assert f"uid {os.getuid()}, gid " in readable["message"] and "mode 0644" in readable["message"]

@@ -1,0 +1,148 @@
+"""pod-identity-init: explain, --list-checks, and real reports against the schema that init/README.md documents."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from harness.emulator import Emulator
+from harness.programs import ROOT, Run
+from harness.reports import EXITS
+from harness.token_files import ProjectedToken
+
+README = ROOT / "init" / "README.md"
+NOWHERE = {"termination_log": None, "wait": None, "text": True, "env": {}}
+TYPES = {"object": dict, "array": list, "string": str, "integer": int}
+KEYWORDS = {"$schema", "type", "required", "additionalProperties", "properties", "const", "enum", "minimum", "items", "minItems", "pattern",
+            "minLength", "maxLength"}
+
+
+def violations(value: Any, schema: dict[str, Any], at: str = "$") -> list[str]:
+    """What of a JSON Schema a value breaks; only the keywords that our schema has."""
+    assert set(schema) <= KEYWORDS, f"the checker does not know {set(schema) - KEYWORDS}"
+    wrong = []
+    kind = schema.get("type")
+    if kind and (not isinstance(value, TYPES[kind]) or isinstance(value, bool)):
+        return [f"{at}: no {kind}"]
+    if "const" in schema and value != schema["const"]:
+        wrong.append(f"{at}: not {schema['const']!r}")
+    if "enum" in schema and value not in schema["enum"]:
+        wrong.append(f"{at}: {value!r} is none of {schema['enum']}")
+    if isinstance(value, int) and value < schema.get("minimum", value):
+        wrong.append(f"{at}: too small")
+    if isinstance(value, str):
+        if not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)):
+            wrong.append(f"{at}: {len(value)} characters")
+        if "pattern" in schema and not re.search(schema["pattern"], value):
+            wrong.append(f"{at}: {value!r} does not match")
+    if isinstance(value, dict):
+        wrong += [f"{at}: no {name}" for name in schema.get("required", []) if name not in value]
+        if schema.get("additionalProperties") is False:
+            wrong += [f"{at}: unknown {name}" for name in value if name not in schema["properties"]]
+        for name, part in schema.get("properties", {}).items():
+            wrong += violations(value[name], part, f"{at}.{name}") if name in value else []
+    if isinstance(value, list):
+        wrong += [f"{at}: empty"] if len(value) < schema.get("minItems", 0) else []
+        for index, item in enumerate(value):
+            wrong += violations(item, schema.get("items", {}), f"{at}[{index}]")
+    return wrong
+
+
+@pytest.fixture(scope="session")
+def schema() -> dict[str, Any]:
+    """The schema as documented."""
+    (text,) = re.findall(r"```json\n(.*?)```", README.read_text(), re.S)
+    return json.loads(text)
+
+
+def test_the_checker_checks(schema: dict[str, Any]) -> None:
+    good: dict[str, Any] = {"version": 1, "result": "ok", "reason": "OK", "exitCode": 0, "source": "pod-identity", "waitedMs": 0,
+                            "checks": [{"id": "a.b", "status": "pass", "message": "m", "remedy": ""}]}
+    assert violations(good, schema) == []
+    for name, bad in {"version": 2, "result": "x", "exitCode": 1, "waitedMs": -1, "checks": [], "source": None, "extra": 1}.items():
+        assert violations({**good, name: bad}, schema), name
+    assert violations({**good, "waitedMs": True}, schema) and violations({**good, "checks": [{"id": "A b"}]}, schema)
+    del good["reason"]
+    assert violations(good, schema)
+
+
+def test_reports_fit_the_schema(run_init: Callable[..., Run], emulator: Emulator, injected: dict[str, str], token: ProjectedToken,
+                                schema: dict[str, Any]) -> None:
+    """One of each exit that has a report."""
+    runs = {"OK": run_init(), "NOT_INJECTED": run_init(env={})}
+    runs["INJECTION_INVALID"] = run_init(env={**injected, "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://10.0.0.1/\"\\\u00e9"})
+    runs["TOKEN_UNREADABLE"] = run_init(env={**injected, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "/nonexistent/\u00e9\n\"" + "x" * 3000})
+    runs["UNEXPECTED_IDENTITY"] = run_init("--expect-namespace=other")
+    runs["INTERNAL"] = run_init("--install=/nonexistent")
+    for code, reason in {"ResourceNotFoundException": "ACCESS_DENIED", "ThrottlingException": "THROTTLED"}.items():
+        emulator.eks_auth_error(code)
+        runs[reason] = run_init()
+        emulator.clear_faults()
+    emulator.fault("answer", body="\x1b" * 1000, status=418, times=None)
+    runs["BAD_RESPONSE"] = run_init()
+    emulator.clear_faults()
+    emulator.listen("closed")
+    runs["AGENT_UNREACHABLE"] = run_init()
+    token.rotate("x" * 1000)
+    runs["TOKEN_INVALID"] = run_init()
+    assert set(runs) == set(EXITS) - {"USAGE"}
+    for reason, run in runs.items():
+        assert run.reason == reason
+        assert violations(run.report, schema) == []
+        for check in run.report["checks"]:
+            assert bool(check["remedy"]) == (check["status"] in ("warn", "fail")), check
+        if run.exit_code:
+            failure = run.failure
+            assert run.termination_log == f"{reason}: {failure['message']}. Remedy: {failure['remedy']}\n" or reason in ("INJECTION_INVALID",)
+
+
+def test_text_is_aligned(run_init: Callable[..., Run], emulator: Emulator) -> None:
+    lines = run_init(text=True).stdout.splitlines()
+    checks = [line for line in lines if re.match(r"(pass|warn|fail|skip)  ", line)]
+    columns = {re.match(r"\w+  \S+ +", line).end() for line in checks}  # type: ignore[union-attr]
+    assert len(columns) == 1, columns
+    assert all(line.startswith("      remedy: ") for line in lines if line not in checks and not line.startswith("result: "))
+
+
+@pytest.mark.parametrize("reason", EXITS)
+def test_explain(run_init: Callable[..., Run], reason: str) -> None:
+    run = run_init("explain", reason, **NOWHERE)
+    assert run.exit_code == 0 and run.stderr == ""
+    assert run.stdout.startswith(f"{reason} (exit code {EXITS[reason]})\n")
+    parts = re.split(r"\n(Cause|Confirm|Mend)\n", run.stdout)
+    assert parts[1::2] == ["Cause", "Confirm", "Mend"] and all(len(part.strip()) > 10 for part in parts[2::2])
+    assert max(map(len, run.stdout.splitlines())) <= 124
+    assert run_init("explain", reason.lower(), **NOWHERE).stdout == run.stdout
+    assert run_init("explain", str(EXITS[reason]), **NOWHERE).stdout == run.stdout
+
+
+@pytest.mark.parametrize("words", [["explain"], ["explain", ""], ["explain", "NO_SUCH"], ["explain", "99"], ["explain", "\x1b[31m" + "x" * 5000]])
+def test_explain_what_is_none(run_init: Callable[..., Run], words: list[str]) -> None:
+    run = run_init(*words, **NOWHERE)
+    assert run.exit_code == 64 and run.stdout == "" and "\x1b" not in run.stderr
+    for reason in EXITS:
+        assert reason in run.stderr
+
+
+@pytest.mark.parametrize("words", [["explain", "OK", "more"], ["check"], ["OK", "explain"]])
+def test_no_such_command(run_init: Callable[..., Run], words: list[str]) -> None:
+    assert run_init(*words, **NOWHERE).exit_code == 64
+
+
+def test_list_checks(run_init: Callable[..., Run], emulator: Emulator) -> None:
+    run = run_init("--list-checks", **NOWHERE)
+    assert run.exit_code == 0
+    names = [line.split()[0] for line in run.stdout.splitlines()]
+    assert names == [check["id"] for check in run_init().report["checks"]]
+    assert all(len(line.split()) > 2 for line in run.stdout.splitlines())
+    assert emulator.count() == 1
+
+
+def test_documented_exits() -> None:
+    text = Path(README).read_text()
+    for reason, code in EXITS.items():
+        assert f"| {code} | `{reason}` |" in text
