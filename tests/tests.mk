@@ -3,7 +3,7 @@
 # Each of them leaves its counts, "passed failed skipped", in build/test/NAME.counts, for tests/run.sh to add up.
 # Temporary state is under build/ only.
 
-.PHONY: test unit fuzz fuzz-replay lint integration check-reproducible
+.PHONY: test unit fuzz fuzz-replay lint integration check-reproducible bench bench-init
 
 TEST_STAGES = build unit fuzz-replay lint integration check-reproducible size check-binaries
 
@@ -106,3 +106,16 @@ integration: $(PROGRAMS)
 
 check-reproducible: $(SRC_STAMP)
 	@DISTFILES='$(abspath $(or $(DISTFILES),build/distfiles))' sh tests/reproducible.sh build/test '$(MAKE)' $(ARCH)
+
+# ---- benchmarks ----
+# Each prints one JSON document, and leaves it in build/bench. No verdicts: numbers of one machine at one time.
+
+bench: bench-init
+
+$(B)/bench/%: tests/bench/%.c $(DEPS_STAMP)
+	@mkdir -p $(@D)
+	$(CC_TARGET) -D_GNU_SOURCE $(OUR_CFLAGS) $(OUR_LDFLAGS) -s $< -o $@
+
+bench-init: $(PROGRAMS) $(B)/bench/bare_exchange
+	@mkdir -p build/bench
+	@python3 tests/bench/init.py $(B)/pod-identity-init $(B)/bench/bare_exchange $(ROUNDS) | tee build/bench/init.json
