@@ -7,7 +7,11 @@
 #define ROLE INJECTION_ROLE_ARN
 #define WEB INJECTION_WEB_TOKEN_FILE
 
-static const struct variable { const char *name, *value; } * environment;
+struct variable {
+    const char *name, *value;
+};
+
+static const struct variable *environment;
 
 static const char *lookup(const char *name) {
     for (const struct variable *v = environment; v->name != NULL; v++) {

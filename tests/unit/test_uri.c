@@ -93,6 +93,33 @@ static void table_of_uris(void **state) {
 }
 
 /* Only numbers within the four ranges are local, whatever the address looks like. */
+static void localhost_is_local_by_definition(void **state) {
+    (void)state;
+    struct uri u;
+    assert_int_equal(uri_parse("http://LocalHost:80/x", &u), ERR_OK);
+    assert_int_equal(u.kind, URI_HOST_LOCALHOST);
+    assert_true(uri_is_local(&u) && uri_allowed_by_sdks(&u));
+    assert_int_equal(uri_parse("http://localhost.example.com/", &u), ERR_OK);
+    assert_false(uri_is_local(&u) || uri_allowed_by_sdks(&u));
+}
+
+static void the_agent_has_an_address_of_each_family(void **state) {
+    (void)state;
+    static const char *const table[][2] = {
+        {"http://169.254.170.23/v1/credentials", "http://[fd00:ec2::23]/v1/credentials"},
+        {"http://[fd00:ec2::23]:81/x?y", "http://169.254.170.23:81/x?y"},
+        {"http://127.0.0.1/x", NULL},
+        {"http://169.254.170.2/x", NULL},
+    };
+    for (size_t i = 0; i < COUNT(table); i++) {
+        struct uri u, other;
+        assert_int_equal(uri_parse(table[i][0], &u), ERR_OK);
+        assert_int_equal(uri_other_family(&u, &other), table[i][1] != NULL);
+        if (table[i][1] != NULL)
+            assert_string_equal(other.text, table[i][1]);
+    }
+}
+
 static void every_neighbour_of_the_allowed_addresses(void **state) {
     (void)state;
     for (int position = 0; position < 4; position++) {
@@ -166,6 +193,8 @@ static void listening_addresses(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_of_uris),
+        cmocka_unit_test(localhost_is_local_by_definition),
+        cmocka_unit_test(the_agent_has_an_address_of_each_family),
         cmocka_unit_test(every_neighbour_of_the_allowed_addresses),
         cmocka_unit_test(lengths_at_the_limits),
         cmocka_unit_test(listening_addresses),
