@@ -56,11 +56,13 @@ static bool secret_alphabet(char c) {
            c == '/' || c == '=' || c == '_' || c == '-' || c == '.';
 }
 
-/* Tokens begin "eyJ" (base64 of '{"'); secret keys have 40 characters of mixed case with digits, session
- * tokens more. Request ids (36, lower case) and ARNs (cut by ':') are not caught, and are worth reading. */
+/* Tokens begin "eyJ" (base64 of '{"'), and may stand behind other text without a blank ("token=eyJ"); secret
+ * keys have 40 characters of mixed case with digits, session tokens more. Request ids (36, lower case) and
+ * ARNs (cut by ':') are not caught, and are worth reading. */
 static bool looks_secret(const char *run, size_t len) {
     enum { JWT_LEAST = 16, KEY_LEAST = 40 };
-    if (len >= JWT_LEAST && memcmp(run, "eyJ", 3) == 0)
+    const char *jwt = memmem(run, len, "eyJ", 3);
+    if (jwt != NULL && run + len - jwt >= JWT_LEAST)
         return true;
     bool upper = false, lower = false, digit = false;
     for (size_t i = 0; i < len; i++) {

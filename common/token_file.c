@@ -46,10 +46,11 @@ static bool read_all(int fd, struct token *out) {
 }
 
 static enum reason check_text(const char *path, struct token *out, struct failure *f) {
-    if (out->len > 0 && out->text[out->len - 1] == '\n')
+    if (out->len > 0 && out->text[out->len - 1] == '\n') {
         out->len--;
-    if (out->len > 0 && out->text[out->len - 1] == '\r')
-        out->len--;
+        if (out->len > 0 && out->text[out->len - 1] == '\r')
+            out->len--;
+    }
     out->text[out->len] = '\0';
     if (out->len == 0)
         return unreadable(path, "is empty", f);

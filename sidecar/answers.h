@@ -30,7 +30,7 @@ enum answers_page {
  * editions in turn, so only a client that was slow over two of them meets this. */
 typedef void answers_retired(const struct answer *answer);
 
-/* retired is called from answers_publish(). */
+/* retired, which must not be NULL, is called from answers_publish(). */
 void answers_open(answers_retired *retired);
 void answers_wipe(void);
 

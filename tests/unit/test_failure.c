@@ -16,6 +16,8 @@ static void what_looks_secret_is_redacted(void **state) {
     static const char *const table[][2] = {
         {"token eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl is bad", "\"token [redacted] is bad\""},
         {"eyJhbGciOiJSUzI1NiJ9", "\"[redacted]\""},
+        {"got token=eyJhbGciOiJub25lIn0", "\"got [redacted]\""},
+        {"x.eyJhbGciOiJub25lIn0 ends", "\"[redacted] ends\""},
         {"key=wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY1", "\"[redacted]\""},
         {"\"SecretAccessKey\":\"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY\",",
          "\"\"SecretAccessKey\":\"[redacted]\",\""},

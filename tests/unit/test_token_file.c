@@ -54,6 +54,7 @@ static void what_no_header_can_carry_is_refused(void **state) {
     } table[] = {
         {"a.b.c\n\n", 7, "0x0a at offset 5"},
         {"a\nb", 3, "0x0a at offset 1"},
+        {"a\r", 2, "0x0d at offset 1"},
         {"a\r\nX: y", 7, "0x0d at offset 1"},
         {"a\0b", 3, "0x00 at offset 1"},
         {" a", 2, "0x20 at offset 0"},
