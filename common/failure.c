@@ -61,9 +61,10 @@ static bool secret_alphabet(char c) {
  * ARNs (cut by ':') are not caught, and are worth reading. */
 static bool looks_secret(const char *run, size_t len) {
     enum { JWT_LEAST = 16, KEY_LEAST = 40 };
-    const char *jwt = memmem(run, len, "eyJ", 3);
-    if (jwt != NULL && run + len - jwt >= JWT_LEAST)
-        return true;
+    for (size_t i = 0; i + JWT_LEAST <= len; i++) {
+        if (run[i] == 'e' && run[i + 1] == 'y' && run[i + 2] == 'J')
+            return true;
+    }
     bool upper = false, lower = false, digit = false;
     for (size_t i = 0; i < len; i++) {
         upper = upper || (run[i] >= 'A' && run[i] <= 'Z');
