@@ -129,8 +129,8 @@ OUR_LDFLAGS = -Wl,--gc-sections
 
 COMMON_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/*.c))
 INIT_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard init/*.c))
-SIDECAR_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(filter-out sidecar/get_main.c,$(wildcard sidecar/*.c)))
-GET_OBJ = $(B)/obj/sidecar/get_main.o $(B)/obj/sidecar/unix_client.o
+SIDECAR_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(filter-out sidecar/get_main.c sidecar/shell_words.c,$(wildcard sidecar/*.c)))
+GET_OBJ = $(patsubst %,$(B)/obj/sidecar/%.o,get_main shell_words unix_client)
 
 # common/version.c cannot reach the generated version.h by name: its own header, beside it, has the same.
 $(B)/obj/common/version.o: OUR_CPPFLAGS += -include $(B)/version.h

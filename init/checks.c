@@ -111,5 +111,5 @@ enum check_status check_install(struct run *run, struct failure *finding) {
     if (run->config->install[0] == '\0')
         return check_skipped(finding, "not asked for (--install)");
     struct buf m = failure_begin(finding, REASON_OK);
-    return install_get(run->config->install, &m, finding) ? CHECK_PASS : CHECK_FAIL;
+    return install_get(run->config->install, run->config->install_sh, &m, finding) ? CHECK_PASS : CHECK_FAIL;
 }

@@ -96,6 +96,10 @@ static bool take_install(void *config, const char *value, struct buf *problem) {
     return option_text(value, c->install, sizeof c->install, problem);
 }
 
+static bool take_install_sh(void *config, const char *value, struct buf *problem) {
+    return option_flag(value, &((struct config *)config)->install_sh, problem);
+}
+
 static const struct option_spec specs[] = {
     {"wait", "DURATION", "60s", "how long to wait for credentials; 0: one attempt", take_wait, false},
     {"source", "SOURCE", "auto", SOURCE_HELP, take_source, false},
@@ -126,6 +130,10 @@ static const struct option_spec specs[] = {
     {"strict", NULL, NULL, "warnings fail", take_strict, false},
     {"install", "DIRECTORY", NULL, "copy pod-identity-get into this directory first, atomically",
      take_install, false},
+    {"install-sh", NULL, NULL,
+     "with --install: there as sh, too, for SDKs that start a credential_process through sh, in images that "
+     "have none; it runs pod-identity-get and nothing else",
+     take_install_sh, false},
     {"list-checks", NULL, NULL, "print the names of all checks, with what they look at, and exit",
      take_list_checks, false},
     {.name = NULL},
@@ -171,6 +179,10 @@ enum options_result config_read(int argc, char **argv, struct config *out, struc
         options_read(&config_options, argc, argv, out, operands, 2, &operand_count, problem);
     if (result == OPTIONS_OK && operand_count > 0 && !take_command(operands, out, problem))
         return OPTIONS_USAGE;
+    if (result == OPTIONS_OK && out->install_sh && out->install[0] == '\0') {
+        buf_str(problem, "--install-sh needs --install=DIRECTORY");
+        return OPTIONS_USAGE;
+    }
     if (result == OPTIONS_OK && out->expect_account[0] != '\0' && out->verify == VERIFY_INJECTION) {
         buf_str(problem, "--expect-account needs credentials: it cannot go with --verify=injection");
         return OPTIONS_USAGE;

@@ -30,6 +30,7 @@ struct config {
     const char *explain;                /* the reason to explain; NULL: check the pod */
     char pod_labels[OPTIONS_VALUE_MAX]; /* a file; "": none */
     char install[OPTIONS_VALUE_MAX];    /* a directory; "": nothing is installed */
+    bool install_sh;                    /* there under the name sh as well */
 };
 
 extern const struct options config_options;

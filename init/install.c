@@ -78,22 +78,36 @@ static bool read_source(const char *path, char *out, size_t *out_len, struct fai
     return error == 0 ? true : failed("read", path, error, remedy, f);
 }
 
-bool install_get(const char *directory, struct buf *message, struct failure *failure) {
-    static char content[INSTALL_SIZE_MAX + 1];
-    static char source_text[ATOMIC_FILE_PATH_MAX], target_text[ATOMIC_FILE_PATH_MAX];
-    struct buf source = BUF(source_text), target = BUF(target_text);
+static bool write_target(const char *directory, const char *name, const char *content, size_t len,
+                         struct buf *message, struct failure *f) {
+    static char text[ATOMIC_FILE_PATH_MAX];
+    struct buf target = BUF(text);
     struct atomic_file_problem problem;
-    size_t len = 0;
-    buf_fmt(&target, "%s/" INSTALL_NAME, directory);
+    buf_fmt(&target, "%s/%s", directory, name);
     if (target.overflow)
-        return failed("use the directory", directory, ENAMETOOLONG, "choose a shorter path", failure);
-    if (!find_source(&source, failure) || !read_source(source.data, content, &len, failure))
-        return false;
+        return failed("use the directory", directory, ENAMETOOLONG, "choose a shorter path", f);
     atomic_file_clean(target.data);
     if (!atomic_file_write(target.data, content, len, 0755, ATOMIC_FILE_KEEP, &problem))
-        return failed(problem.step, target.data, problem.error, target_remedy(problem.error), failure);
-    buf_str(message, "copied to ");
+        return failed(problem.step, target.data, problem.error, target_remedy(problem.error), f);
     put_path(message, target.data);
+    return true;
+}
+
+bool install_get(const char *directory, bool as_shell, struct buf *message, struct failure *failure) {
+    static char content[INSTALL_SIZE_MAX + 1];
+    static char source_text[ATOMIC_FILE_PATH_MAX];
+    struct buf source = BUF(source_text);
+    size_t len = 0;
+    if (!find_source(&source, failure) || !read_source(source.data, content, &len, failure))
+        return false;
+    buf_str(message, "copied to ");
+    if (!write_target(directory, INSTALL_NAME, content, len, message, failure))
+        return false;
+    if (as_shell) {
+        buf_str(message, " and ");
+        if (!write_target(directory, INSTALL_SHELL_NAME, content, len, message, failure))
+            return false;
+    }
     buf_fmt(message, ", %zu bytes", len);
     return true;
 }

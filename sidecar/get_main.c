@@ -2,7 +2,12 @@
  * credentials.
  *
  * Nothing but the JSON on stdout, and nothing at all on stderr when it succeeds: one SDK parses both
- * together. */
+ * together.
+ *
+ * Most SDKs start a credential_process as "sh -c LINE", and images without a shell have no sh. Under the name
+ * sh this program takes such a line if it names pod-identity-get, and does at once, in this very process,
+ * what the line asks for. It executes nothing, whatever the line or the environment says: there is no way
+ * from it to another program, and none to another file that happens to be called pod-identity-get. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,9 +17,17 @@
 #include "common/process.h"
 #include "common/version.h"
 #include "common/wipe.h"
+#include "sidecar/shell_words.h"
 #include "sidecar/unix_client.h"
 
 #define SOCKET_PATH_MAX 108
+#define NAME "pod-identity-get"
+#define NAME_AS_SHELL "sh"
+#define NAME_SHOWN 100
+
+/* As shells have it. */
+#define STATUS_SYNTAX 2
+#define STATUS_NOT_FOUND 127
 
 struct get_config {
     char socket[SOCKET_PATH_MAX];
@@ -32,7 +45,7 @@ static const struct option_spec specs[] = {
 };
 
 static const struct options options = {
-    .program = "pod-identity-get",
+    .program = NAME,
     .synopsis = "[--socket=PATH]",
     .about = "Prints the credentials of pod-identity-sidecar as credential_process JSON (Version 1). In the "
              "AWS config file: "
@@ -41,12 +54,20 @@ static const struct options options = {
     .specs = specs,
 };
 
-static int complain(int status, const char *text) {
-    char line[UNIX_CLIENT_PROBLEM_MAX + 32];
+/* Where complaints go, as the line of an SDK has it; -1: nowhere, which needs no /dev/null. */
+static int complaints_fd = STDERR_FILENO;
+
+static int complain_as(const char *name, int status, const char *text) {
+    char line[OPTIONS_PROBLEM_MAX + 32];
     struct buf b = BUF(line);
-    buf_fmt(&b, "pod-identity-get: %s\n", text);
-    (void)io_write_all(STDERR_FILENO, b.data, b.len);
+    buf_fmt(&b, "%s: %s\n", name, text);
+    if (complaints_fd >= 0)
+        (void)io_write_all(complaints_fd, b.data, b.len);
     return status;
+}
+
+static int complain(int status, const char *text) {
+    return complain_as(NAME, status, text);
 }
 
 /* Without a JSON parser: what a sidecar answers begins and ends so, and an SDK must not be handed anything
@@ -81,12 +102,11 @@ static int get(const char *socket_path) {
     return status;
 }
 
-int main(int argc, char **argv) {
+static int run_get(int argc, char **argv) {
     static char text[OPTIONS_HELP_MAX];
     struct buf out = BUF(text);
     struct get_config config = {.socket = "/run/pod-identity/credentials.sock"};
     size_t operands;
-    process_harden();
     switch (options_read(&options, argc, argv, &config, NULL, 0, &operands, &out)) {
     case OPTIONS_USAGE:
         return complain(64, out.data);
@@ -100,4 +120,43 @@ int main(int argc, char **argv) {
         break;
     }
     return get(config.socket);
+}
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+/* sh -c [--] LINE [NAME [ARGUMENT]...]: the C library's popen puts the "--"; what follows the line are
+ * values of $0, $1 and so on, which no line that is accepted can use. */
+static int run_shell(int argc, char **argv) {
+    static struct shell_line line;
+    char text[OPTIONS_PROBLEM_MAX];
+    struct buf problem = BUF(text);
+    int at = argc > 2 && strcmp(argv[2], "--") == 0 ? 3 : 2;
+    if (argc < 2 || strcmp(argv[1], "-c") != 0 || at >= argc) {
+        buf_str(&problem, "this is " NAME " under the name " NAME_AS_SHELL
+                          ", no shell: all that it takes is -c 'PATH/" NAME " [OPTION]...'");
+        return complain_as(NAME_AS_SHELL, STATUS_SYNTAX, problem.data);
+    }
+    if (!shell_words_split(argv[at], &line, &problem)) {
+        buf_str(&problem, " (this is " NAME ", no shell)");
+        return complain_as(NAME_AS_SHELL, STATUS_SYNTAX, problem.data);
+    }
+    if (line.errors != SHELL_ERRORS_KEPT)
+        complaints_fd = line.errors == SHELL_ERRORS_TO_STDOUT ? STDOUT_FILENO : -1;
+    const char *program = base_name(line.words[0]);
+    if (strcmp(program, NAME) != 0) {
+        buf_printable(&problem, program, strlen(program), NAME_SHOWN);
+        buf_str(&problem, ": not found: this is " NAME ", no shell, and runs nothing but itself");
+        return complain_as(NAME_AS_SHELL, STATUS_NOT_FOUND, problem.data);
+    }
+    return run_get((int)line.count, line.words);
+}
+
+int main(int argc, char **argv) {
+    process_harden();
+    if (argc > 0 && strcmp(base_name(argv[0]), NAME_AS_SHELL) == 0)
+        return run_shell(argc, argv);
+    return run_get(argc, argv);
 }
