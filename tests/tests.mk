@@ -101,7 +101,16 @@ fuzz: $(patsubst %,$(H)/fuzz/%,$(FUZZ))
 lint: $(H)/version.h
 	@sh tests/lint/run.sh build/test '$(HOST_CPPFLAGS)'
 
-integration: $(PROGRAMS)
+# The sidecar with made-up time, for the tests that let hours pass: the same objects, and a clock that reads a file.
+CLOCK_SIDECAR = $(B)/test/pod-identity-sidecar-clock
+
+$(B)/obj/tests/clock/file_clock.o: Makefile tests/tests.mk
+
+$(CLOCK_SIDECAR): $(B)/obj/tests/clock/file_clock.o $(SIDECAR_OBJ) $(B)/common.a
+	@mkdir -p $(@D)
+	$(CC_TARGET) $(OUR_LDFLAGS) -Wl,--wrap=watches_clock,--wrap=epoll_wait $^ -lcurl $(B)/common.a -lbearssl -lcjson -o $@
+
+integration: $(PROGRAMS) $(CLOCK_SIDECAR)
 	@sh tests/integration.sh build/test $(PYTEST_ARGS)
 
 check-reproducible: $(SRC_STAMP)
