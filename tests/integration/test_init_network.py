@@ -63,12 +63,14 @@ def test_no_ipv6(ask: Callable[..., Run], broken: Namespace) -> None:
     assert_failed(ask(URI6), "AGENT_UNREACHABLE", "no address of that IP version", "no IPv6", URI4)
 
 
-@pytest.fixture
-def dropping(broken: Namespace) -> Iterator[Namespace]:
-    """Packets to the agent vanish: by a drop rule where there is a program for one, otherwise into a cable that nobody is at."""
-    if shutil.which("nft"):
+@pytest.fixture(params=["rule", "cable"])
+def dropping(request: pytest.FixtureRequest, broken: Namespace) -> Iterator[Namespace]:
+    """Packets to the agent vanish: by a drop rule, as a NetworkPolicy makes them, or into a cable that nobody is at."""
+    if request.param == "rule":
+        if not shutil.which("nft"):
+            pytest.skip("no nft (nftables)")
         inside(broken, "nft", "add table ip t; add chain ip t o { type filter hook output priority 0; }; "
-               f"add rule ip t o ip daddr {AGENT_IPV4} drop")
+               f"add rule ip t o ip daddr {AGENT_IPV4} counter drop")
         broken.ip("addr", "add", f"{AGENT_IPV4}/32", "dev", "lo")
     else:
         broken.ip("link", "add", "cable0", "type", "veth", "peer", "name", "cable1")

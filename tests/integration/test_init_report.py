@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import select
 import shutil
 import signal
 import stat
@@ -49,6 +51,45 @@ def test_text_report(run_init: Callable[..., Run], emulator: Emulator) -> None:
     for check in report["checks"]:
         assert any(check["id"] in line for line in lines), check["id"]
     assert "\x1b" not in text.stdout, "colour though this is no terminal"
+
+
+def on_a_terminal(argv: list[str], env: dict[str, str]) -> tuple[int, str]:
+    """What a program shows on a terminal of its own, and its exit code."""
+    master, slave = os.openpty()
+    try:
+        running = subprocess.Popen(argv, env=env, stdin=slave, stdout=slave, stderr=slave)
+        os.close(slave)
+        shown = b""
+        while select.select([master], [], [], 30)[0]:
+            try:
+                part = os.read(master, 65536)
+            except OSError:  # EIO: the other side is closed
+                break
+            if not part:
+                break
+            shown += part
+        return running.wait(30), shown.decode("utf-8", "surrogateescape")
+    finally:
+        os.close(master)
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [(None, True), ("", True), ("1", False)])
+def test_colour_on_a_terminal(runner: Runner, binaries: Binaries, emulator: Emulator, injected: dict[str, str], leaks: Leaks,
+                              no_color: str | None, coloured: bool) -> None:
+    """Colour is for the status alone; without it the columns are the same. NO_COLOR takes it away, JSON never has it."""
+    emulator.dissociate()
+    env = {**injected, **({} if no_color is None else {"NO_COLOR": no_color})}
+    argv = runner.command([binaries.init, "--wait=0", "--termination-log=/nonexistent/log"])
+    code, shown = on_a_terminal(argv, env)
+    leaks.add_output("init: terminal", shown.encode("utf-8", "surrogateescape"))
+    assert code == 21
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    assert ("\x1b[31mfail\x1b[0m" in shown and "\x1b[32mpass\x1b[0m" in shown) == coloured, shown
+    assert (plain != shown) == coloured and "\x1b" not in plain
+    rows = [line for line in plain.splitlines() if line[:4] in ("pass", "warn", "fail", "skip")]
+    names = max(len(row.split()[1]) for row in rows)
+    assert all(row[4:6] == "  " and row[6 + names : 8 + names] == "  " and row[8 + names] != " " for row in rows), plain
+    assert "\x1b" not in on_a_terminal([*argv, "--format=json"], env)[1]
 
 
 def test_text_report_of_a_failure(run_init: Callable[..., Run], emulator: Emulator) -> None:
