@@ -125,7 +125,9 @@ CC_TARGET = $(B)/cc
 OUR_CPPFLAGS = -D_GNU_SOURCE -I. -I$(B) -idirafter $(B)/deps/kernel
 OUR_CFLAGS = -std=c11 -Os -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wconversion $(WERROR) \
 	-ffunction-sections -fdata-sections -fstack-protector-strong -fno-asynchronous-unwind-tables -fno-unwind-tables
-OUR_LDFLAGS = -Wl,--gc-sections
+# arm64: the linker mends what an erratum of the Cortex-A53 would break in place; stubs of their own would cost a page.
+OUR_LDFLAGS_arm64 = -Wl,--fix-cortex-a53-843419=adr
+OUR_LDFLAGS = -Wl,--gc-sections $(OUR_LDFLAGS_$(ARCH))
 
 COMMON_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/*.c))
 INIT_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard init/*.c))
