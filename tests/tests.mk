@@ -3,7 +3,7 @@
 # Each of them leaves its counts, "passed failed skipped", in build/test/NAME.counts, for tests/run.sh to add up.
 # Temporary state is under build/ only.
 
-.PHONY: test unit fuzz fuzz-replay lint integration check-reproducible bench bench-init
+.PHONY: test unit fuzz fuzz-replay lint integration check-reproducible bench bench-init bench-sidecar
 
 TEST_STAGES = build unit fuzz-replay lint integration check-reproducible size check-binaries
 
@@ -119,7 +119,7 @@ check-reproducible: $(SRC_STAMP)
 # ---- benchmarks ----
 # Each prints one JSON document, and leaves it in build/bench. No verdicts: numbers of one machine at one time.
 
-bench: bench-init
+bench: bench-init bench-sidecar
 
 $(B)/bench/%: tests/bench/%.c $(DEPS_STAMP)
 	@mkdir -p $(@D)
@@ -128,3 +128,8 @@ $(B)/bench/%: tests/bench/%.c $(DEPS_STAMP)
 bench-init: $(PROGRAMS) $(B)/bench/bare_exchange
 	@mkdir -p build/bench
 	@python3 tests/bench/init.py $(B)/pod-identity-init $(B)/bench/bare_exchange $(ROUNDS) | tee build/bench/init.json
+
+# make bench-sidecar PARTS='serving node'      only those parts
+bench-sidecar: $(PROGRAMS) $(B)/bench/bare_exchange $(B)/bench/bare_server $(B)/bench/load
+	@mkdir -p build/bench
+	@python3 tests/bench/sidecar.py $(B) $(PARTS) | tee build/bench/sidecar.json
