@@ -16,4 +16,5 @@ void process_harden(void) {
                        fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); /* of no use, so that use is an error */
     }
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a write beyond a limit is an error like any other */
 }

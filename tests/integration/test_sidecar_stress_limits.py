@@ -1,0 +1,198 @@
+"""pod-identity-sidecar where the machine gives it little: disk, descriptors, memory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Callable, Iterator, Sequence
+
+import pytest
+
+from harness import http
+from harness.emulator import Emulator
+from harness.programs import Binaries, Runner
+from harness.served import check_container, issued, temporaries, triple
+from harness.sidecar import Sidecar
+from harness.waiting import eventually
+
+Start = Callable[..., Sidecar]
+KEPT = http.request_bytes("GET", "/v1/credentials", {"Connection": None})
+MEMORY = Path("/sys/fs/cgroup/memory")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+class Wrapped(Runner):
+    """Runs programs by way of a shell script that ends in `exec "$@"`."""
+
+    def __init__(self, runner: Runner, script: str) -> None:
+        super().__init__(runner.place, runner.leaks)
+        self.inner, self.script = runner, script
+
+    def command(self, argv: Sequence[str | Path], **user: Any) -> list[str]:
+        return ["/bin/sh", "-c", self.script, "sh", *self.inner.command(argv, **user)]
+
+
+@pytest.fixture
+def start_wrapped(runner: Runner, binaries: Binaries, folder: Path, injected: dict[str, str]) -> Iterator[Start]:
+    """start_wrapped(script, *options, ready=True) -> Sidecar"""
+    started: list[Sidecar] = []
+
+    def start(script: str, *options: str, ready: bool = True) -> Sidecar:
+        one = Sidecar(Wrapped(runner, script), binaries, folder, *options, env={**injected, "PATH": os.environ.get("PATH", "")}, with_http=False)
+        started.append(one)
+        return one.wait_ready() if ready else one
+    yield start
+    for one in started:
+        one.close()
+
+
+def refresh(sidecar: Sidecar, emulator: Emulator) -> None:
+    """Forces one, and waits until its result is served."""
+    before = sidecar.get().raw
+    sidecar.send_signal(signal.SIGUSR1)
+    eventually(lambda: sidecar.get().raw != before, 10, "a refresh")
+
+
+# --- disk
+
+
+@pytest.fixture
+def disk(folder: Path) -> Iterator[Path]:
+    """A small file system of its own."""
+    path = folder / "disk"
+    path.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("mounting needs root")
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=0777", "none", str(path)], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"no tmpfs: {done.stderr.strip()}")
+    yield path
+    subprocess.run(["umount", "-l", str(path)], check=False)
+
+
+def remount(disk: Path, mode: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{mode}", str(disk)], check=True, capture_output=True)
+
+
+def test_a_disk_that_becomes_read_only(start_sidecar: Start, emulator: Emulator, disk: Path) -> None:
+    """As after an error of the device: clients are served the new credentials, readiness says why, and it mends itself."""
+    path = disk / "process.json"
+    sidecar = start_sidecar(f"--process-file={path}", with_http=False)
+    before = path.read_bytes()
+    remount(disk, "ro")
+    refresh(sidecar, emulator)
+    answer = sidecar.get("/readyz")
+    assert answer.status == 503 and str(path) in answer.body.decode() and "Read-only" in answer.body.decode()
+    assert triple(check_container(sidecar.get())) == issued(emulator)[-1]
+    assert path.read_bytes() == before
+    refresh(sidecar, emulator)
+    assert sidecar.stderr.count("cannot write a credentials file") == 1, "logged once"
+    remount(disk, "rw")
+    refresh(sidecar, emulator)
+    eventually(lambda: sidecar.get("/readyz").status == 200, 5, "ready")
+    assert issued(emulator)[-1][0] in path.read_text() and temporaries(disk) == []
+
+
+def test_no_more_inodes(start_sidecar: Start, emulator: Emulator, disk: Path) -> None:
+    """The other way in which a disk is full."""
+    path = disk / "process.json"
+    sidecar = start_sidecar(f"--process-file={path}", with_http=False)
+    before = path.read_bytes()
+    remount(disk, "nr_inodes=2")
+    refresh(sidecar, emulator)
+    assert sidecar.get("/readyz").status == 503 and path.read_bytes() == before
+    remount(disk, "nr_inodes=100")
+    refresh(sidecar, emulator)
+    eventually(lambda: sidecar.get("/readyz").status == 200, 5, "ready")
+
+
+def test_a_quota_on_what_it_may_write(start_wrapped: Start, emulator: Emulator, folder: Path) -> None:
+    """A limit on the size of files stands in for a quota, which few file systems have: here too a write fails in the
+    middle, and the kernel adds a signal that ends whoever does not expect it."""
+    path = folder / "credentials"
+    path.write_text("# kept by hand\n" * 1000)
+    before = path.read_bytes()
+    sidecar = start_wrapped('ulimit -f 16; exec "$@"', f"--credentials-file={path}", ready=False).wait_serving()
+    eventually(lambda: sidecar.get().status == 200, 5, "served all the same")
+    answer = sidecar.get("/readyz")
+    assert answer.status == 503 and str(path) in answer.body.decode()
+    assert path.read_bytes() == before and temporaries(folder) == []
+    path.write_text("")
+    refresh(sidecar, emulator)
+    eventually(lambda: sidecar.get("/readyz").status == 200, 5, "ready")
+    assert issued(emulator)[-1][0] in path.read_text()
+
+
+# --- descriptors
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time that it has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@needs_root
+def test_no_descriptor_left_at_all(start_sidecar: Start, emulator: Emulator) -> None:
+    """It does not spin on a listener that stays readable, says so once, and serves who waited as soon as it can."""
+    sidecar = start_sidecar(with_http=False)
+    limits = resource.prlimit(sidecar.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(sidecar.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+    with sidecar.connect_unix() as waiting:
+        waiting.sendall(KEPT)
+        eventually(lambda: "cannot accept a connection" in sidecar.stderr, 5, "it is told")
+        before, since = cpu_s(sidecar.pid), time.monotonic()
+        time.sleep(1.5)  # the time that is looked at, not a wait for something
+        used, seen = cpu_s(sidecar.pid) - before, time.monotonic() - since
+        assert used <= seen / 10, f"it used {used:.2f} s of processor time in {seen:.2f} s"
+        resource.prlimit(sidecar.pid, resource.RLIMIT_NOFILE, limits)
+        check_container(http.parse_answer(waiting.recv(65536)))
+    assert sidecar.stderr.count("cannot accept a connection") == 1
+    eventually(lambda: "accepting connections again" in sidecar.stderr, 5, "and its end")
+
+
+# --- memory
+
+
+@pytest.fixture
+def small_memory() -> Iterator[Path]:
+    """A control group of 4 MiB."""
+    if not (MEMORY / "memory.limit_in_bytes").exists() or os.geteuid() != 0:
+        pytest.skip("no memory controller of cgroup v1, or not root")
+    group = MEMORY / f"podid-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / "memory.limit_in_bytes").write_text(str(4 << 20))
+    except OSError as error:
+        pytest.skip(f"no control group: {error}")
+    yield group
+    eventually(lambda: not (group / "cgroup.procs").read_text(), 10, "all its processes have ended")
+    group.rmdir()
+
+
+def kills(group: Path) -> int:
+    found = dict(line.split() for line in (group / "memory.oom_control").read_text().splitlines())
+    return int(found["oom_kill"])
+
+
+def test_4_mib(start_wrapped: Start, emulator: Emulator, small_memory: Path, folder: Path) -> None:
+    """Everything in a control group of 4 MiB: 200 clients at once, refreshes, files."""
+    path = folder / "process.json"
+    sidecar = start_wrapped(f'echo $$ >{small_memory}/cgroup.procs; exec "$@"', f"--process-file={path}")
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(sidecar.connect_unix()) for _ in range(200)]
+        for _ in range(5):
+            for sock in socks:
+                sock.sendall(KEPT)
+            for sock in socks:
+                check_container(http.parse_answer(sock.recv(65536)))
+            refresh(sidecar, emulator)
+    assert sidecar.process.poll() is None, "killed"
+    assert kills(small_memory) == 0
+    assert issued(emulator)[-1][0] in path.read_text()
+    sidecar.close()
