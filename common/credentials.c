@@ -128,6 +128,16 @@ void credentials_render_process(const struct credentials *c, struct buf *out) {
     put_rest(c, out, "SessionToken");
 }
 
+void credentials_render_instance(const struct credentials *c, int64_t updated_s, struct buf *out) {
+    char updated[TIME_UTC_MAX];
+    time_format_utc(updated_s, updated);
+    buf_str(out, "{\"Code\":\"Success\"");
+    put_pair(out, "LastUpdated", updated);
+    put_pair(out, "Type", "AWS-HMAC");
+    put_pair(out, "AccessKeyId", c->access_key_id);
+    put_rest(c, out, "Token");
+}
+
 void credentials_render_profile(const struct credentials *c, struct buf *out) {
     char expiration[TIME_UTC_MAX];
     time_format_utc(c->expires_ms / 1000, expiration);

@@ -38,6 +38,8 @@ void credentials_wipe(struct credentials *c);
 void credentials_render_container(const struct credentials *c, struct buf *out);
 /* The output of a credential_process, Version 1. */
 void credentials_render_process(const struct credentials *c, struct buf *out);
+/* What the instance metadata service answers for a role. updated_s: when they were fetched, unix time. */
+void credentials_render_instance(const struct credentials *c, int64_t updated_s, struct buf *out);
 /* The keys of a profile in a shared credentials file, one a line, without the section's name. */
 void credentials_render_profile(const struct credentials *c, struct buf *out);
 

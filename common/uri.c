@@ -161,7 +161,7 @@ bool uri_other_family(const struct uri *uri, struct uri *out) {
     return !text.overflow && uri_parse(text.data, out) == ERR_OK;
 }
 
-enum err uri_parse_loopback(const char *text, bool *ipv6, unsigned char address[16], uint16_t *port) {
+enum err uri_parse_listen(const char *text, bool *ipv6, unsigned char address[16], uint16_t *port) {
     char host[URI_HOST_MAX];
     size_t len = strnlen(text, URI_TEXT_MAX + 1);
     if (len == 0)
@@ -173,8 +173,13 @@ enum err uri_parse_loopback(const char *text, bool *ipv6, unsigned char address[
     if (e != ERR_OK)
         return e;
     memset(address, 0, 16);
-    if (inet_pton(*ipv6 ? AF_INET6 : AF_INET, host, address) != 1)
-        return ERR_RANGE;
+    return inet_pton(*ipv6 ? AF_INET6 : AF_INET, host, address) == 1 ? ERR_OK : ERR_RANGE;
+}
+
+enum err uri_parse_loopback(const char *text, bool *ipv6, unsigned char address[16], uint16_t *port) {
+    enum err e = uri_parse_listen(text, ipv6, address, port);
+    if (e != ERR_OK)
+        return e;
     enum uri_host kind = *ipv6 ? classify_v6(address) : classify_v4(address);
     return kind == URI_HOST_LOOPBACK ? ERR_OK : ERR_RANGE;
 }

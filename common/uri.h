@@ -59,6 +59,10 @@ void uri_put_origin(const struct uri *uri, struct buf *out);
  * agent's two. */
 bool uri_other_family(const struct uri *uri, struct uri *out);
 
+/* A numeric listening address of any kind, "0.0.0.0:9912" or "[::]:9912": as the next one, without its
+ * ERR_RANGE for what is not loopback. */
+enum err uri_parse_listen(const char *text, bool *ipv6, unsigned char address[16], uint16_t *port);
+
 /* A numeric listening address, "127.0.0.1:8080" or "[::1]:8080"; port 0 is allowed (any free one). Any
  * address that is not loopback, or a name, is ERR_RANGE; otherwise as above. */
 enum err uri_parse_loopback(const char *text, bool *ipv6, unsigned char address[16], uint16_t *port);

@@ -11,3 +11,7 @@ void version_text(const char *program, struct buf *out) {
 const char *version_number(void) {
     return POD_IDENTITY_VERSION;
 }
+
+const char *version_revision(void) {
+    return POD_IDENTITY_REVISION;
+}

@@ -12,5 +12,7 @@ void version_text(const char *program, struct buf *out);
 
 /* The version alone, "0.1.0". */
 const char *version_number(void);
+/* The git revision. */
+const char *version_revision(void);
 
 #endif

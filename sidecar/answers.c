@@ -4,20 +4,21 @@
 
 #include "common/wipe.h"
 
-#define HEAD_MAX 192
+#define HEAD_MAX 256
 #define JSON "application/json" /* exactly: Go and Kotlin read no error with a charset behind it */
 #define TEXT "text/plain; charset=utf-8"
-#define FIXED_BODY_MAX 448
+#define FIXED_BODY_MAX 512
 
 /* All pages of one moment. Their bodies lie one behind the other in one storage with room for the largest of
- * all three: in practice they have some 3 kB, and what is not touched takes no memory. */
+ * all: in practice they have some 4 kB, and what is not touched takes no memory. */
 #define READY_MAX (FAILURE_MESSAGE_MAX + 2)
+#define CREDENTIAL_PAGES 3
 
 static struct edition {
     struct answer answers[ANSWERS_PAGES];
     char heads[ANSWERS_PAGES][2][HEAD_MAX];
     size_t used;
-    char bodies[2 * CREDENTIALS_RENDERED_MAX + READY_MAX];
+    char bodies[CREDENTIAL_PAGES * CREDENTIALS_RENDERED_MAX + READY_MAX];
 } editions[2];
 
 static int current;
@@ -26,6 +27,24 @@ static const struct error {
     int status;
     const char *code, *message;
 } errors[] = {
+    [ANSWERS_WRONG_PEER] =
+        {.status = 403,
+         .code = "Forbidden",
+         .message = "This user may not ask here: the sidecar's --allow-uid lists who may by user id, "
+                    "--socket-group by group."},
+    [ANSWERS_NO_TOKEN] = {.status = 401,
+                          .code = "Unauthorized",
+                          .message =
+                              "No valid token in X-aws-ec2-metadata-token: get one by PUT /latest/api/token "
+                              "(IMDSv2; version 1 is not served)."},
+    [ANSWERS_BAD_TTL] = {.status = 400,
+                         .code = "BadRequest",
+                         .message = "X-aws-ec2-metadata-token-ttl-seconds must be a number from 1 to 21600."},
+    [ANSWERS_FORWARDED] = {.status = 403,
+                           .code = "Forbidden",
+                           .message =
+                               "No token is given to a request that came through a proxy (X-Forwarded-For)."},
+    [ANSWERS_PUT_ONLY] = {.status = 405, .code = "MethodNotAllowed", .message = "Only PUT is allowed here."},
     {.status = 400, .code = "BadRequest", .message = "This is no well-formed HTTP/1.1 request."},
     {.status = 401,
      .code = "Unauthorized",
@@ -52,7 +71,15 @@ static struct fixed {
     struct answer answer;
     char keep[HEAD_MAX], close[HEAD_MAX], body[FIXED_BODY_MAX];
 } fixed[ERRORS], health;
+
+static struct moment_answer {
+    struct answer answer;
+    char keep[HEAD_MAX], close[HEAD_MAX], body[ANSWERS_MOMENT_MAX];
+} moments[2];
+static int current_moment;
+
 static answers_retired *on_retired;
+static bool with_instance;
 
 static const char *phrase(int status) {
     static const struct {
@@ -77,27 +104,33 @@ static const char *phrase(int status) {
     return "Error";
 }
 
-static size_t put_head(char *head, int status, const char *type, size_t body_len, bool close) {
-    struct buf out = buf_over(head, HEAD_MAX);
-    buf_fmt(&out, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n",
-            status, phrase(status), type, body_len);
-    if (status == 405)
-        buf_str(&out, "Allow: GET, HEAD\r\n");
+struct head {
+    int status;
+    const char *type;
+    const char *more; /* header lines, each with its CR LF */
+};
+
+static size_t put_head(char *out_text, const struct head *h, size_t body_len, bool close) {
+    struct buf out = buf_over(out_text, HEAD_MAX);
+    buf_fmt(&out,
+            "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n%s",
+            h->status, phrase(h->status), h->type, body_len, h->more);
     if (close)
         buf_str(&out, "Connection: close\r\n");
     buf_str(&out, "\r\n");
     return out.len;
 }
 
-static void render(struct answer *a, char *keep, char *close, int status, const char *type,
+static void render(struct answer *a, char *keep, char *close, const struct head *head,
                    const struct buf *body) {
     *a = (struct answer){
         .keep = keep,
         .close = close,
-        .keep_len = put_head(keep, status, type, body->len, false),
-        .close_len = put_head(close, status, type, body->len, true),
+        .keep_len = put_head(keep, head, body->len, false),
+        .close_len = put_head(close, head, body->len, true),
         .body = body->data,
         .body_len = body->len,
+        .status = head->status,
     };
 }
 
@@ -119,27 +152,51 @@ const struct answer *answers_page(enum answers_page page) {
 }
 
 /* The fixed answers are rendered when they are first wanted: most never are. */
-static const struct answer *fixed_answer(struct fixed *f, int status, const char *type) {
+static const struct answer *fixed_error(size_t i) {
+    struct fixed *f = &fixed[i];
     if (f->answer.body == NULL) {
         struct buf body = BUF(f->body);
-        if (f == &health)
-            buf_str(&body, "ok\n");
-        else
-            put_error_body(&body, errors[f - fixed].code, errors[f - fixed].message);
-        render(&f->answer, f->keep, f->close, status, type, &body);
+        put_error_body(&body, errors[i].code, errors[i].message);
+        const char *allow = i == ANSWERS_PUT_ONLY     ? "Allow: PUT\r\n"
+                            : errors[i].status == 405 ? "Allow: GET, HEAD\r\n"
+                                                      : "";
+        render(&f->answer, f->keep, f->close, &(struct head){errors[i].status, JSON, allow}, &body);
     }
     return &f->answer;
 }
 
 const struct answer *answers_health(void) {
-    return fixed_answer(&health, 200, TEXT);
+    if (health.answer.body == NULL) {
+        struct buf body = BUF(health.body);
+        buf_str(&body, "ok\n");
+        render(&health.answer, health.keep, health.close, &(struct head){200, TEXT, ""}, &body);
+    }
+    return &health.answer;
 }
 
 const struct answer *answers_error(int status) {
-    size_t i = 0;
+    size_t i = ANSWERS_REFUSALS;
     while (i + 1 < ERRORS && errors[i].status != status)
         i++;
-    return fixed_answer(&fixed[i], errors[i].status, JSON);
+    return fixed_error(i);
+}
+
+const struct answer *answers_refuse(enum answers_refusal refusal) {
+    return fixed_error(refusal);
+}
+
+struct buf answers_moment_begin(void) {
+    struct moment_answer *m = &moments[1 - current_moment];
+    if (m->answer.body != NULL)
+        on_retired(&m->answer);
+    return BUF(m->body);
+}
+
+const struct answer *answers_moment_end(const struct buf *body, const char *header) {
+    current_moment = 1 - current_moment;
+    struct moment_answer *m = &moments[current_moment];
+    render(&m->answer, m->keep, m->close, &(struct head){200, TEXT, header}, body);
+    return &m->answer;
 }
 
 /* A builder over the rest of the storage, for the next body. */
@@ -150,16 +207,21 @@ static struct buf next_body(struct edition *e, size_t max) {
 static void end_body(struct edition *e, enum answers_page page, int status, const char *type,
                      const struct buf *body) {
     e->used += body->len + 1;
-    render(&e->answers[page], e->heads[page][0], e->heads[page][1], status, type, body);
+    render(&e->answers[page], e->heads[page][0], e->heads[page][1], &(struct head){status, type, ""}, body);
 }
 
-static void put_credentials(struct edition *e, const struct credentials *c) {
+static void put_credentials(struct edition *e, const struct credentials *c, int64_t fetched_s) {
     struct buf body = next_body(e, CREDENTIALS_RENDERED_MAX);
     credentials_render_container(c, &body);
     end_body(e, ANSWERS_CREDENTIALS, 200, JSON, &body);
     body = next_body(e, CREDENTIALS_RENDERED_MAX);
     credentials_render_process(c, &body);
     end_body(e, ANSWERS_PROCESS, 200, JSON, &body);
+    if (!with_instance)
+        return;
+    body = next_body(e, CREDENTIALS_RENDERED_MAX);
+    credentials_render_instance(c, fetched_s, &body);
+    end_body(e, ANSWERS_INSTANCE, 200, JSON, &body);
 }
 
 static void put_failure(struct edition *e, const struct failure *f) {
@@ -174,8 +236,8 @@ static void put_failure(struct edition *e, const struct failure *f) {
         put_error_body(&body, reason_name(f->reason), reason_name(f->reason));
     }
     end_body(e, ANSWERS_CREDENTIALS, 503, JSON, &body);
-    render(&e->answers[ANSWERS_PROCESS], e->heads[ANSWERS_PROCESS][0], e->heads[ANSWERS_PROCESS][1], 503,
-           JSON, &body);
+    for (enum answers_page page = ANSWERS_PROCESS; page <= ANSWERS_INSTANCE; page++)
+        render(&e->answers[page], e->heads[page][0], e->heads[page][1], &(struct head){503, JSON, ""}, &body);
 }
 
 static void put_ready(struct edition *e, const char *not_ready) {
@@ -185,7 +247,7 @@ static void put_ready(struct edition *e, const char *not_ready) {
     end_body(e, ANSWERS_READY, not_ready != NULL ? 503 : 200, TEXT, &body);
 }
 
-void answers_publish(const struct credentials *credentials, const struct failure *failure,
+void answers_publish(const struct credentials *credentials, int64_t fetched_s, const struct failure *failure,
                      const char *not_ready) {
     struct edition *e = &editions[1 - current];
     for (int i = 0; i < ANSWERS_PAGES && e->used > 0; i++)
@@ -193,22 +255,25 @@ void answers_publish(const struct credentials *credentials, const struct failure
     wipe(e->bodies, e->used);
     e->used = 0;
     if (credentials != NULL)
-        put_credentials(e, credentials);
+        put_credentials(e, credentials, fetched_s);
     else
         put_failure(e, failure);
     put_ready(e, not_ready);
     current = 1 - current;
 }
 
-void answers_open(answers_retired *retired) {
+void answers_open(answers_retired *retired, bool instance) {
     struct failure starting;
+    with_instance = instance;
     on_retired = retired;
     struct buf m = failure_begin(&starting, REASON_AGENT_UNREACHABLE);
     buf_str(&m, "the first fetch has not ended yet");
-    answers_publish(NULL, &starting, starting.message);
+    answers_publish(NULL, 0, &starting, starting.message);
 }
 
 void answers_wipe(void) {
     for (int i = 0; i < 2; i++)
         wipe(editions[i].bodies, editions[i].used);
+    for (int i = 0; i < 2; i++)
+        wipe(moments[i].body, moments[i].answer.body_len);
 }

@@ -16,33 +16,54 @@ struct answer {
     size_t keep_len, close_len;
     const char *body;
     size_t body_len;
+    int status;
 };
 
 /* Answers whose content changes. */
 enum answers_page {
     ANSWERS_CREDENTIALS, /* /v1/credentials */
     ANSWERS_PROCESS,     /* /v1/credential-process */
+    ANSWERS_INSTANCE,    /* the credentials as IMDS shows them */
     ANSWERS_READY,       /* /readyz */
     ANSWERS_PAGES
+};
+
+/* Fixed answers to requests that are well-formed, and refused. */
+enum answers_refusal {
+    ANSWERS_WRONG_PEER, /* 403: not one of --allow-uid and --socket-group */
+    ANSWERS_NO_TOKEN,   /* 401: IMDS without a token that is valid */
+    ANSWERS_BAD_TTL,    /* 400: IMDS token without a lifetime, or an impossible one */
+    ANSWERS_FORWARDED,  /* 403: IMDS token through a proxy */
+    ANSWERS_PUT_ONLY,   /* 405: IMDS token by another method */
+    ANSWERS_REFUSALS
 };
 
 /* Called before the storage of an old answer is used anew: whoever still writes it must stop. There are two
  * editions in turn, so only a client that was slow over two of them meets this. */
 typedef void answers_retired(const struct answer *answer);
 
-/* retired, which must not be NULL, is called from answers_publish(). */
-void answers_open(answers_retired *retired);
+/* retired, which must not be NULL, is called from answers_publish() and answers_moment(). with_instance:
+ * whether ANSWERS_INSTANCE is wanted; else it must not be asked for. */
+void answers_open(answers_retired *retired, bool with_instance);
 void answers_wipe(void);
 
-/* Renders a new edition of the three pages. credentials: what is served, or NULL if there is nothing to
- * serve; then failure says why, and both credential pages are a 503 with reason and cause. not_ready: why
- * /readyz says 503, or NULL for 200. */
-void answers_publish(const struct credentials *credentials, const struct failure *failure,
+/* Renders a new edition of the pages. credentials: what is served, fetched at that time (unix), or NULL if
+ * there is nothing to serve; then failure says why, and the credential pages are a 503 with reason and cause.
+ * not_ready: why /readyz says 503, or NULL for 200. */
+void answers_publish(const struct credentials *credentials, int64_t fetched_s, const struct failure *failure,
                      const char *not_ready);
 
 const struct answer *answers_page(enum answers_page page);
 const struct answer *answers_health(void);
 /* A fixed error: 400, 401, 403, 404, 405, 413, 414, 431, 501, 503 or 505. */
 const struct answer *answers_error(int status);
+const struct answer *answers_refuse(enum answers_refusal refusal);
+
+/* An answer that is true for this moment only, of type text/plain. header is one more header line with its CR
+ * LF, or
+ * "". There are two of them in turn, as of the editions. */
+#define ANSWERS_MOMENT_MAX 8192
+struct buf answers_moment_begin(void); /* a builder over the storage of its body */
+const struct answer *answers_moment_end(const struct buf *body, const char *header);
 
 #endif

@@ -71,14 +71,20 @@ bool bearer_open(const struct config *config, struct bearer *out, struct buf *pr
         memcpy(out->text, config->http_token, sizeof out->text);
     else if (!reuse(out->path, out->text) && !generate(out->text, problem))
         return false;
-    if (out->path[0] == '\0')
-        return true;
+    if (out->path[0] != '\0')
+        atomic_file_clean(out->path);
+    return bearer_publish(config, out, problem);
+}
+
+bool bearer_publish(const struct config *config, const struct bearer *bearer, struct buf *problem) {
     struct atomic_file_problem failed;
-    atomic_file_clean(out->path);
-    /* Without a newline at the end: most SDKs would send it, or refuse the file. */
-    if (atomic_file_write(out->path, out->text, strlen(out->text), FILE_MODE, config->socket_group, &failed))
+    if (bearer->path[0] == '\0')
         return true;
-    buf_fmt(problem, "cannot %s the bearer's file %s: %s (errno %d)", failed.step, out->path,
+    /* Without a newline at the end: most SDKs would send it, or refuse the file. */
+    if (atomic_file_write(bearer->path, bearer->text, strlen(bearer->text), FILE_MODE, config->socket_group,
+                          &failed))
+        return true;
+    buf_fmt(problem, "cannot %s the bearer's file %s: %s (errno %d)", failed.step, bearer->path,
             strerror(failed.error), failed.error);
     return false;
 }

@@ -18,6 +18,9 @@ struct bearer {
  * mode 0640, with that group (or (gid_t)-1), unless the bearer is fixed and no file was asked for. */
 bool bearer_open(const struct config *config, struct bearer *out, struct buf *problem);
 
+/* Writes the file again, as somebody may have removed or changed it. True if there is none to write. */
+bool bearer_publish(const struct config *config, const struct bearer *bearer, struct buf *problem);
+
 /* Removes a generated bearer's file, and wipes. */
 void bearer_close(struct bearer *bearer);
 

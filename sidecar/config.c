@@ -1,5 +1,6 @@
 #include "sidecar/config.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,32 +65,79 @@ static bool take_file_mode(void *config, const char *value, struct buf *problem)
     return take_mode(value, &((struct config *)config)->file_mode, problem);
 }
 
-static bool take_socket_group(void *config, const char *value, struct buf *problem) {
+/* Numeric, as there is no /etc/passwd to look a name up in. */
+static bool take_id(const char *value, const char *kind, uint32_t *out, struct buf *problem) {
     char *end;
     unsigned long id = strtoul(value, &end, 10);
     if (*value < '0' || *value > '9' || *end != '\0' || id >= UINT32_MAX) {
-        buf_str(problem, "no numeric group id (there is no /etc/group to look a name up in)");
+        buf_fmt(problem, "no numeric %s id (names are not looked up)", kind);
         return false;
     }
-    ((struct config *)config)->socket_group = (gid_t)id;
+    *out = (uint32_t)id;
     return true;
 }
 
-static bool take_http(void *config, const char *value, struct buf *problem) {
-    struct config_address *a = &((struct config *)config)->http;
+static bool take_socket_group(void *config, const char *value, struct buf *problem) {
+    return take_id(value, "group", &((struct config *)config)->socket_group, problem);
+}
+
+static bool take_allow_uid(void *config, const char *value, struct buf *problem) {
+    struct config *c = config;
+    if (c->allow_uid_count == OPTIONS_REPEAT_MAX) {
+        buf_fmt(problem, "more than %d of them", OPTIONS_REPEAT_MAX);
+        return false;
+    }
+    return take_id(value, "user", &c->allow_uid[c->allow_uid_count++], problem);
+}
+
+static bool take_loopback(const char *value, struct config_address *out, struct buf *problem) {
     if (is_off(value)) {
-        a->text[0] = '\0';
+        out->text[0] = '\0';
         return true;
     }
-    enum err e = uri_parse_loopback(value, &a->ipv6, a->address, &a->port);
-    if (e != ERR_OK) {
+    if (uri_parse_loopback(value, &out->ipv6, out->address, &out->port) != ERR_OK) {
         buf_str(
             problem,
             "no loopback address with a port, as in 127.0.0.1:8080 or [::1]:8080; any other address would "
             "hand the credentials to the network");
         return false;
     }
+    return option_text(value, out->text, sizeof out->text, problem);
+}
+
+static bool take_http(void *config, const char *value, struct buf *problem) {
+    return take_loopback(value, &((struct config *)config)->http, problem);
+}
+
+static bool take_imds(void *config, const char *value, struct buf *problem) {
+    return take_loopback(value, &((struct config *)config)->imds, problem);
+}
+
+static bool take_metrics(void *config, const char *value, struct buf *problem) {
+    struct config_address *a = &((struct config *)config)->metrics;
+    if (is_off(value)) {
+        a->text[0] = '\0';
+        return true;
+    }
+    if (uri_parse_listen(value, &a->ipv6, a->address, &a->port) != ERR_OK) {
+        buf_str(problem, "no numeric address with a port, as in 0.0.0.0:9912 or [::]:9912");
+        return false;
+    }
     return option_text(value, a->text, sizeof a->text, problem);
+}
+
+static bool take_notify_pid_file(void *config, const char *value, struct buf *problem) {
+    return take_path(value, ((struct config *)config)->notify_pid_file, CONFIG_PATH_MAX, problem);
+}
+
+static bool take_notify_signal(void *config, const char *value, struct buf *problem) {
+    static const char *const names[] = {"HUP", "USR1", "USR2", "TERM", "INT", "WINCH", NULL};
+    static const int signals[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGWINCH};
+    size_t index;
+    if (!option_choice(strncmp(value, "SIG", 3) == 0 ? value + 3 : value, names, &index, problem))
+        return false;
+    ((struct config *)config)->notify_signal = signals[index];
+    return true;
 }
 
 static bool take_http_token_file(void *config, const char *value, struct buf *problem) {
@@ -145,19 +193,36 @@ static const struct option_spec specs[] = {
     {"unix-socket", "PATH", DEFAULT_SOCKET, "serve on this Unix socket; off: none", take_unix_socket, false},
     {"socket-mode", "MODE", "0660", "mode of the socket: who may write to it may read credentials",
      take_socket_mode, false},
-    {"socket-group", "GID", NULL, "numeric group of the socket", take_socket_group, false},
+    {"socket-group", "GID", NULL,
+     "numeric group of the socket; only its members are answered, whatever the mode", take_socket_group,
+     false},
+    {"allow-uid", "UID", NULL,
+     "answer this numeric user on the socket, and nobody that is not listed or of the group", take_allow_uid,
+     true},
     {"http", "ADDRESS", "off",
      "serve /v1/credentials on this loopback address too, for AWS SDKs: 127.0.0.1:PORT or [::1]:PORT",
      take_http, false},
     {"http-token-file", "PATH", "http-token beside the socket",
      "where the bearer of --http is put, mode 0640; a fixed one can come in POD_IDENTITY_HTTP_TOKEN",
      take_http_token_file, false},
+    {"imds", "ADDRESS", "off",
+     "answer as the EC2 instance metadata service, version 2, on this loopback address: no bearer, any "
+     "process of the "
+     "pod may ask",
+     take_imds, false},
+    {"metrics", "ADDRESS", "off",
+     "serve /metrics, /healthz and /readyz on this address, any: nothing there is secret", take_metrics,
+     false},
     {"credentials-file", "PATH", "off",
      "keep a profile of this shared credentials file fresh; other profiles stay", take_credentials_file,
      false},
     {"profile", "NAME", DEFAULT_PROFILE, "which profile of --credentials-file", take_profile, false},
     {"file-mode", "MODE", "0600", "mode of --credentials-file and --process-file", take_file_mode, false},
     {"process-file", "PATH", "off", "keep a file with credential_process JSON fresh", take_process_file,
+     false},
+    {"notify-pid-file", "PATH", "off", "after each refresh, signal the process whose id this file holds",
+     take_notify_pid_file, false},
+    {"notify-signal", "NAME", "HUP", "which signal: HUP, USR1, USR2, TERM, INT or WINCH", take_notify_signal,
      false},
     {"linger", "DURATION", "0", "after SIGTERM, go on answering for so long", take_linger, false},
     {"wait", "DURATION", "60s", "once: how long to wait for the agent; 0: one attempt", take_wait, false},
@@ -173,7 +238,8 @@ static const struct options options = {
              "serves them "
              "to every process of the pod.",
     .epilogue = "Commands:\n"
-                "  serve    fetch, refresh and serve until SIGTERM (the default); SIGUSR1 fetches anew\n"
+                "  serve    fetch, refresh and serve until SIGTERM (the default); SIGUSR1 fetches anew,\n"
+                "           SIGHUP opens its files again, too\n"
                 "  once     fetch, write --credentials-file and --process-file, exit\n"
                 "  probe    exit 0 if the sidecar on --unix-socket is ready, for exec probes\n"
                 "  version  the same as --version\n\n"
@@ -194,12 +260,15 @@ static bool take_command(const char *word, size_t *command, struct buf *problem)
     return false;
 }
 
-/* Not an option: a secret must not stand in argv. */
+/* Not an option: a secret must not stand in argv. A line break at the end is what `kubectl create secret
+ * --from-file` leaves of a file's last line; SDKs cannot send it. */
 static bool read_http_token(struct config *out, struct buf *problem) {
     const char *token = getenv("POD_IDENTITY_HTTP_TOKEN");
     if (token == NULL || *token == '\0')
         return true;
-    size_t len = strnlen(token, ROUTES_BEARER_MAX);
+    size_t len = strnlen(token, ROUTES_BEARER_MAX + 2);
+    while (len > 0 && (token[len - 1] == '\n' || token[len - 1] == '\r'))
+        len--;
     bool usable = len >= 16 && len < ROUTES_BEARER_MAX;
     for (size_t i = 0; usable && i < len; i++)
         usable = token[i] > ' ' && token[i] < 0x7F;
@@ -208,7 +277,7 @@ static bool read_http_token(struct config *out, struct buf *problem) {
                 "POD_IDENTITY_HTTP_TOKEN: a bearer has 16 to 256 visible ASCII characters and no blank");
         return false;
     }
-    memcpy(out->http_token, token, len + 1);
+    memcpy(out->http_token, token, len);
     return true;
 }
 
@@ -236,6 +305,7 @@ enum options_result config_read(int argc, char **argv, struct config *out, struc
     memcpy(out->profile, DEFAULT_PROFILE, sizeof DEFAULT_PROFILE);
     out->socket_mode = 0660;
     out->socket_group = (gid_t)-1;
+    out->notify_signal = SIGHUP;
     out->file_mode = 0600;
     out->wait_ms = 60000;
     out->log_level = LOG_INFO;

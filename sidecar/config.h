@@ -30,17 +30,21 @@ struct config {
     struct source_options source;
     mode_t socket_mode, file_mode;
     gid_t socket_group; /* (gid_t)-1: leave it */
+    uid_t allow_uid[OPTIONS_REPEAT_MAX];
+    size_t allow_uid_count; /* 0: no list */
+    int notify_signal;
     int64_t linger_ms;
     int64_t wait_ms; /* of `once` */
     enum log_level log_level;
     enum log_format log_format;
-    struct config_address http;
+    struct config_address http, imds, metrics;
     char profile[INI_PROFILE_MAX];
     char unix_socket[LISTEN_PATH_MAX];     /* "" if off, as all below */
     char http_token[ROUTES_BEARER_MAX];    /* from the environment; "": make one */
     char http_token_file[CONFIG_PATH_MAX]; /* "": beside the socket */
     char credentials_file[CONFIG_PATH_MAX];
     char process_file[CONFIG_PATH_MAX];
+    char notify_pid_file[CONFIG_PATH_MAX];
 };
 
 /* Reads command and options into *out, which must be zero. On OPTIONS_USAGE problem holds one line. */

@@ -120,7 +120,7 @@ int listen_unix(const char *path, mode_t mode, gid_t group, struct buf *problem)
     return fd;
 }
 
-int listen_tcp(bool ipv6, const unsigned char address[16], uint16_t *port, struct buf *problem) {
+int listen_tcp(bool ipv6, const unsigned char address[16], uint16_t *port, int hops, struct buf *problem) {
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(*port)};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(*port)};
     memcpy(&v4.sin_addr, address, 4);
@@ -132,6 +132,9 @@ int listen_tcp(bool ipv6, const unsigned char address[16], uint16_t *port, struc
         return failed(-1, problem, "make a socket of that address family");
     int on = 1;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (hops > 0)
+        (void)setsockopt(fd, ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, ipv6 ? IPV6_UNICAST_HOPS : IP_TTL, &hops,
+                         sizeof hops);
     if (bind(fd, any, len) != 0)
         return failed(fd, problem, "bind to it");
     if (listen(fd, BACKLOG) != 0)

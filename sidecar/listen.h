@@ -14,7 +14,9 @@
  * taken over only if nobody answers on it. Returns the descriptor, or -1 with the problem in words. */
 int listen_unix(const char *path, mode_t mode, gid_t group, struct buf *problem);
 
-/* A TCP socket on a loopback address; *port is the real one afterwards. */
-int listen_tcp(bool ipv6, const unsigned char address[16], uint16_t *port, struct buf *problem);
+/* A TCP socket; *port is the real one afterwards. hops: how many routers its packets may pass, 0 for the
+ * system's default. With 1 an answer does not leave the machine, whatever rules a node has for forwarding (as
+ * IMDSv2 does). */
+int listen_tcp(bool ipv6, const unsigned char address[16], uint16_t *port, int hops, struct buf *problem);
 
 #endif

@@ -7,6 +7,8 @@
 #include "common/timefmt.h"
 #include "sidecar/answers.h"
 #include "sidecar/loop.h"
+#include "sidecar/metrics.h"
+#include "sidecar/notify.h"
 #include "sidecar/sinks.h"
 
 static const struct config *config;
@@ -33,7 +35,8 @@ static void withdraw(void) {
     buf_fmt(&m, "the last credentials expired at %s, and no newer ones could be had: ", expired);
     buf_printable(&m, cause, strlen(cause), sizeof cause - 128);
     serving = false;
-    answers_publish(NULL, &last_failure, last_failure.message);
+    metrics_serving(0, 0);
+    answers_publish(NULL, 0, &last_failure, last_failure.message);
     LOG(LOG_ERROR, "credentials expired", LOG_TEXT("expired", expired),
         LOG_TEXT("reason", reason_name(last_failure.reason)));
 }
@@ -42,13 +45,18 @@ static void drive(const struct refresh_event *event);
 
 static void publish(const struct credentials *c) {
     struct buf problem = BUF(sinks_problem);
-    if (sinks_write(config, c, &problem))
+    bool written = sinks_write(config, c, &problem);
+    if (sinks_wanted(config))
+        metrics_files(written);
+    if (written)
         log_mended(&sinks_failing, "files are written again");
     else
         log_failing(&sinks_failing, LOG_ERROR, "cannot write a credentials file", sinks_problem,
                     sinks_problem);
     serving = true;
-    answers_publish(c, &last_failure, sinks_problem[0] != '\0' ? sinks_problem : NULL);
+    int64_t now_ms = clock_now().wall_ms;
+    metrics_serving(now_ms, c->expires_ms);
+    answers_publish(c, now_ms / 1000, &last_failure, sinks_problem[0] != '\0' ? sinks_problem : NULL);
 }
 
 static void log_refresh(const struct fetch_outcome *outcome) {
@@ -67,6 +75,7 @@ static void on_success(const struct fetch_outcome *outcome) {
     drive(&(struct refresh_event){.kind = REFRESH_FETCHED,
                                   .expires_wall_ms = outcome->credentials->expires_ms});
     log_refresh(outcome);
+    notify_refreshed(config);
 }
 
 static void on_failure(const struct failure *failure) {
@@ -74,11 +83,12 @@ static void on_failure(const struct failure *failure) {
     log_failing(&fetch_failing, LOG_WARN, "refresh failed", reason_name(failure->reason), failure->message);
     drive(&(struct refresh_event){.kind = REFRESH_FAILED, .retry_after_ms = failure->retry_after_ms});
     if (!serving)
-        answers_publish(NULL, &last_failure, last_failure.message);
+        answers_publish(NULL, 0, &last_failure, last_failure.message);
 }
 
 static void on_fetched(void *context, const struct fetch_outcome *outcome) {
     (void)context;
+    metrics_refreshed(outcome->reason, outcome->elapsed_ms);
     if (outcome->reason == REASON_OK)
         on_success(outcome);
     else

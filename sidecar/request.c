@@ -19,7 +19,18 @@ enum state {
     END_LF /* LF of the empty line */
 };
 
-enum field { FIELD_OTHER, FIELD_HOST, FIELD_AUTHORIZATION, FIELD_CONNECTION, FIELD_LENGTH, FIELD_TRANSFER };
+enum field {
+    FIELD_OTHER,
+    FIELD_HOST,
+    FIELD_AUTHORIZATION,
+    FIELD_CONNECTION,
+    FIELD_LENGTH,
+    FIELD_TRANSFER,
+    FIELD_METADATA_TOKEN,
+    FIELD_METADATA_TTL,
+    FIELD_FORWARDED,
+    FIELDS
+};
 
 void request_reset(struct request *r) {
     wipe(r, sizeof *r);
@@ -120,30 +131,55 @@ static enum request_status in_version(struct request *r, char c) {
 
 /* ---- headers ---- */
 
-static enum request_status name_ends(struct request *r) {
+static enum field field_named(const char *name) {
     static const char *const names[] = {
+        [FIELD_OTHER] = "",
         [FIELD_HOST] = "host",
         [FIELD_AUTHORIZATION] = "authorization",
         [FIELD_CONNECTION] = "connection",
         [FIELD_LENGTH] = "content-length",
         [FIELD_TRANSFER] = "transfer-encoding",
+        [FIELD_METADATA_TOKEN] = "x-aws-ec2-metadata-token",
+        [FIELD_METADATA_TTL] = "x-aws-ec2-metadata-token-ttl-seconds",
+        [FIELD_FORWARDED] = "x-forwarded-for",
     };
+    enum field field = FIELDS;
+    while (--field > FIELD_OTHER && strcmp(name, names[field]) != 0)
+        continue;
+    return field;
+}
+
+/* What the server decides on may come once: whoever is before it could have read the other one. */
+static bool *seen_before(struct request *r) {
+    switch (r->field) {
+    case FIELD_HOST:
+        return &r->has_host;
+    case FIELD_AUTHORIZATION:
+        return &r->has_authorization;
+    case FIELD_LENGTH:
+        return &r->has_length;
+    case FIELD_METADATA_TOKEN:
+        return &r->has_metadata_token;
+    case FIELD_METADATA_TTL:
+        return &r->has_ttl;
+    default:
+        return NULL;
+    }
+}
+
+static enum request_status name_ends(struct request *r) {
     r->field = FIELD_OTHER;
     if (r->at < REQUEST_NAME_MAX) {
         r->name[r->at] = '\0';
-        for (uint8_t i = FIELD_HOST; i <= FIELD_TRANSFER; i++) {
-            if (strcmp(r->name, names[i]) == 0)
-                r->field = i;
-        }
+        r->field = (uint8_t)field_named(r->name);
     }
-    bool repeated = (r->field == FIELD_HOST && r->has_host) ||
-                    (r->field == FIELD_AUTHORIZATION && r->has_authorization) ||
-                    (r->field == FIELD_LENGTH && r->has_length);
-    if (repeated)
-        return refuse(r, 400, "a header that may come once came twice");
-    r->has_host = r->has_host || r->field == FIELD_HOST;
-    r->has_authorization = r->has_authorization || r->field == FIELD_AUTHORIZATION;
-    r->has_length = r->has_length || r->field == FIELD_LENGTH;
+    bool *seen = seen_before(r);
+    if (seen != NULL) {
+        if (*seen)
+            return refuse(r, 400, "a header that may come once came twice");
+        *seen = true;
+    }
+    r->forwarded = r->forwarded || r->field == FIELD_FORWARDED;
     r->at = 0;
     r->field_too_long = false;
     r->state = VALUE_BLANK;
@@ -170,8 +206,12 @@ static char *field_storage(struct request *r, size_t *cap) {
     case FIELD_AUTHORIZATION:
         *cap = sizeof r->authorization;
         return r->authorization;
+    case FIELD_METADATA_TOKEN:
+        *cap = sizeof r->metadata_token;
+        return r->metadata_token;
     case FIELD_CONNECTION:
     case FIELD_LENGTH:
+    case FIELD_METADATA_TTL:
         *cap = sizeof r->value;
         return r->value;
     default:
@@ -201,6 +241,18 @@ static enum request_status length_ends(struct request *r) {
     return REQUEST_MORE;
 }
 
+/* Out of range is for the route to judge; the largest that matters has five digits. */
+static int32_t ttl_of(const struct request *r) {
+    enum { DIGITS_MAX = 9 };
+    int32_t ttl_s = 0;
+    size_t digits = strspn(r->value, "0123456789");
+    if (r->field_too_long || digits == 0 || digits > DIGITS_MAX || r->value[digits] != '\0')
+        return -1;
+    for (size_t i = 0; i < digits; i++)
+        ttl_s = ttl_s * 10 + (r->value[i] - '0');
+    return ttl_s;
+}
+
 static enum request_status value_ends(struct request *r) {
     size_t cap;
     char *storage = field_storage(r, &cap);
@@ -215,6 +267,8 @@ static enum request_status value_ends(struct request *r) {
     storage[len] = '\0';
     if (r->field == FIELD_LENGTH)
         return length_ends(r);
+    if (r->field == FIELD_METADATA_TTL)
+        r->metadata_ttl_s = ttl_of(r);
     if (r->field == FIELD_CONNECTION && (r->field_too_long || has_word(r->value, "close")))
         r->close = true;
     return REQUEST_MORE;

@@ -16,8 +16,9 @@
 #define REQUEST_PATH_MAX 128          /* longer than any path served; with its NUL */
 #define REQUEST_HOST_MAX 64           /* "[::1]:65535" fits; with its NUL */
 #define REQUEST_AUTHORIZATION_MAX 257 /* a bearer of 256 characters; with its NUL */
-#define REQUEST_NAME_MAX 24 /* the longest header name that matters is "transfer-encoding"; with its NUL */
-#define REQUEST_SHORT_VALUE_MAX 48 /* of Connection and Content-Length; with its NUL */
+#define REQUEST_METADATA_TOKEN_MAX 64 /* of IMDSv2, as long as our own are; with its NUL */
+#define REQUEST_NAME_MAX 40           /* "x-aws-ec2-metadata-token-ttl-seconds" fits; with its NUL */
+#define REQUEST_SHORT_VALUE_MAX 48    /* of Connection and Content-Length; with its NUL */
 
 enum request_status {
     REQUEST_MORE, /* all bytes were taken, and the request goes on */
@@ -35,12 +36,16 @@ struct request {
     const char *error;           /* likewise, in words; static */
     char path[REQUEST_PATH_MAX]; /* without the query; "" if it was longer, which no served path is */
     char host[REQUEST_HOST_MAX]; /* "" if there was none, or it was longer */
-    char authorization[REQUEST_AUTHORIZATION_MAX]; /* likewise */
-    bool has_host, has_authorization;
+    char authorization[REQUEST_AUTHORIZATION_MAX];   /* likewise */
+    char metadata_token[REQUEST_METADATA_TOKEN_MAX]; /* X-aws-ec2-metadata-token, likewise */
+    int32_t metadata_ttl_s; /* X-aws-ec2-metadata-token-ttl-seconds; -1 if it was no number, 0 if there was
+                               none */
+    bool has_host, has_authorization, has_metadata_token;
+    bool forwarded; /* X-Forwarded-For came */
 
     /* The parser's own state. */
     uint8_t state, field;
-    bool has_length, in_query, field_too_long, path_too_long;
+    bool has_length, has_ttl, in_query, field_too_long, path_too_long;
     uint16_t header_count, target_len;
     uint32_t head_len;
     uint16_t at; /* characters of the present token or value */

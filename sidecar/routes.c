@@ -3,28 +3,43 @@
 #include <string.h>
 
 #include "common/wipe.h"
+#include "sidecar/imds.h"
+#include "sidecar/metrics.h"
+
+const char *routes_kind_name(enum routes_kind kind) {
+    static const char names[ROUTES_KINDS][8] = {"socket", "http", "imds", "metrics"};
+    return names[kind];
+}
 
 static bool readable(const struct request *r) {
     return r->method == REQUEST_GET || r->method == REQUEST_HEAD;
 }
 
-static const struct answer *pick_socket(const struct request *r) {
+static const struct answer *pick_metrics(const struct request *r) {
     if (strcmp(r->path, "/healthz") == 0)
         return answers_health();
+    if (strcmp(r->path, "/readyz") == 0)
+        return answers_page(ANSWERS_READY);
+    if (strcmp(r->path, "/metrics") == 0)
+        return metrics_answer();
+    return answers_error(404);
+}
+
+static const struct answer *pick_socket(const struct request *r) {
     if (strcmp(r->path, "/v1/credentials") == 0)
         return answers_page(ANSWERS_CREDENTIALS);
     if (strcmp(r->path, "/v1/credential-process") == 0)
         return answers_page(ANSWERS_PROCESS);
-    if (strcmp(r->path, "/readyz") == 0)
-        return answers_page(ANSWERS_READY);
-    return answers_error(404);
+    return pick_metrics(r);
 }
 
-/* The Host check keeps out web pages whose name was bound to loopback; the bearer keeps out everybody else.
- */
+/* Keeps out web pages whose name was bound to loopback. */
+static bool host_fits(const struct routes *routes, const struct request *r) {
+    return strcmp(r->host, routes->host) == 0 || strcmp(r->host, routes->host_port) == 0;
+}
+
+/* The bearer keeps out everybody whom the Host check does not. */
 static const struct answer *pick_http(const struct routes *routes, const struct request *r) {
-    if (strcmp(r->host, routes->host) != 0 && strcmp(r->host, routes->host_port) != 0)
-        return answers_error(403);
     if (strcmp(r->path, "/v1/credentials") != 0)
         return answers_error(404);
     if (!secret_equal(r->authorization, strlen(r->authorization), routes->bearer, strlen(routes->bearer)))
@@ -33,7 +48,20 @@ static const struct answer *pick_http(const struct routes *routes, const struct 
 }
 
 const struct answer *routes_pick(const struct routes *routes, const struct request *request) {
-    if (!readable(request))
+    bool checked = routes->kind == ROUTES_HTTP || routes->kind == ROUTES_IMDS;
+    if (routes->kind != ROUTES_IMDS && !readable(request))
         return answers_error(405);
-    return routes->kind == ROUTES_HTTP ? pick_http(routes, request) : pick_socket(request);
+    if (checked && !host_fits(routes, request))
+        return answers_error(403);
+    switch (routes->kind) {
+    case ROUTES_HTTP:
+        return pick_http(routes, request);
+    case ROUTES_IMDS:
+        return imds_pick(request);
+    case ROUTES_METRICS:
+        return pick_metrics(request);
+    default:
+        break;
+    }
+    return pick_socket(request);
 }

@@ -9,7 +9,9 @@
 #include "common/wipe.h"
 #include "sidecar/answers.h"
 #include "sidecar/bearer.h"
+#include "sidecar/imds.h"
 #include "sidecar/loop.h"
+#include "sidecar/peers.h"
 #include "sidecar/refresher.h"
 #include "sidecar/server.h"
 #include "sidecar/upstream.h"
@@ -18,7 +20,10 @@
 static const struct config *config;
 static struct source source;
 static struct bearer bearer;
-static struct routes socket_routes = {.kind = ROUTES_SOCKET}, http_routes = {.kind = ROUTES_HTTP};
+static struct routes socket_routes = {.kind = ROUTES_SOCKET};
+static struct routes http_routes = {.kind = ROUTES_HTTP};
+static struct routes imds_routes = {.kind = ROUTES_IMDS};
+static struct routes metrics_routes = {.kind = ROUTES_METRICS};
 static struct loop_timer linger = {.deadline_ms = CLOCK_NEVER};
 static bool ending;
 
@@ -29,9 +34,32 @@ static void on_linger_over(struct loop_timer *timer) {
     loop_stop();
 }
 
+static void on_token_rotated(void) {
+    LOG(LOG_DEBUG, "the token was replaced", LOG_TEXT("path", source.injection.token_path));
+    refresher_event(REFRESH_TOKEN_ROTATED);
+}
+
+static void watch_token(void) {
+    if (!watches_token(source.injection.token_path, on_token_rotated))
+        LOG(LOG_WARN, "cannot watch the token's directory; the token is read at each refresh all the same",
+            LOG_TEXT("path", source.injection.token_path), LOG_TEXT("error", strerror(errno)));
+}
+
+/* Whatever happened to the files meanwhile: the bearer's is written anew, the token's directory watched anew,
+ * and the refresh writes the others. */
+static void reopen(void) {
+    char text[512];
+    struct buf problem = BUF(text);
+    watch_token();
+    if (config->http.text[0] != '\0' && !bearer_publish(config, &bearer, &problem))
+        LOG(LOG_ERROR, "cannot write the bearer's file", LOG_TEXT("error", problem.data));
+}
+
 static void on_signal(int signal) {
-    if (signal == SIGUSR1) {
-        LOG(LOG_INFO, "refresh requested", LOG_TEXT("signal", "USR1"));
+    if (signal == SIGUSR1 || signal == SIGHUP) {
+        LOG(LOG_INFO, "refresh requested", LOG_TEXT("signal", signal == SIGHUP ? "HUP" : "USR1"));
+        if (signal == SIGHUP)
+            reopen();
         refresher_event(REFRESH_REQUESTED);
         return;
     }
@@ -52,11 +80,6 @@ static void on_clock_jump(void) {
     refresher_event(REFRESH_CLOCK_JUMPED);
 }
 
-static void on_token_rotated(void) {
-    LOG(LOG_DEBUG, "the token was replaced", LOG_TEXT("path", source.injection.token_path));
-    refresher_event(REFRESH_TOKEN_ROTATED);
-}
-
 /* ---- start ---- */
 
 static int cannot_listen(const char *option, const char *where, const struct buf *problem) {
@@ -71,52 +94,73 @@ static void close_unused(int fd) {
         close(fd);
 }
 
-static void name_hosts(const struct config_address *a, uint16_t port) {
-    struct buf host = BUF(http_routes.host), host_port = BUF(http_routes.host_port);
-    const char *colon = strrchr(a->text, ':');
-    buf_put(&host, a->text, (size_t)(colon - a->text));
+/* What a Host header may hold: the address, with or without the port. */
+static void name_hosts(struct routes *routes, const char *address, uint16_t port) {
+    struct buf host = BUF(routes->host), host_port = BUF(routes->host_port);
+    const char *colon = strrchr(address, ':');
+    buf_put(&host, address, (size_t)(colon - address));
     buf_fmt(&host_port, "%s:%u", host.data, (unsigned)port);
 }
 
-static int open_http(uint16_t *port) {
+static int open_tcp(const char *option, const struct config_address *a, struct routes *routes) {
     char text[512];
     struct buf problem = BUF(text);
-    *port = config->http.port;
-    int fd = listen_tcp(config->http.ipv6, config->http.address, port, &problem);
+    if (a->text[0] == '\0')
+        return 0;
+    uint16_t port = a->port;
+    int fd = listen_tcp(a->ipv6, a->address, &port, routes->kind == ROUTES_METRICS ? 0 : 1, &problem);
     if (fd < 0)
-        return cannot_listen("http", config->http.text, &problem);
-    name_hosts(&config->http, *port);
-    http_routes.bearer = bearer.text;
-    if (!bearer_open(config, &bearer, &problem)) {
-        close_unused(fd);
-        return complain(EXIT_CANNOT_CREATE, problem.data);
-    }
-    if (server_listen(fd, &http_routes))
+        return cannot_listen(option, a->text, &problem);
+    name_hosts(routes, a->text, port);
+    if (server_listen(fd, routes))
         return 0;
     close_unused(fd);
-    return complain(EXIT_CANNOT_CREATE, "cannot watch the listening socket of --http");
+    buf_str(&problem, "cannot watch the listening socket");
+    return cannot_listen(option, a->text, &problem);
+}
+
+static int open_secrets(void) {
+    char text[512];
+    struct buf problem = BUF(text);
+    http_routes.bearer = bearer.text;
+    if (config->http.text[0] != '\0' && !bearer_open(config, &bearer, &problem))
+        return complain(EXIT_CANNOT_CREATE, problem.data);
+    if (config->imds.text[0] != '\0' && !imds_open())
+        return complain(REASON_INTERNAL, "cannot get random bytes for the tokens of --imds");
+    return 0;
+}
+
+static int open_unix(void) {
+    char text[512];
+    struct buf problem = BUF(text);
+    if (config->unix_socket[0] == '\0')
+        return 0;
+    int fd = listen_unix(config->unix_socket, config->socket_mode, config->socket_group, &problem);
+    if (fd >= 0 && server_listen(fd, &socket_routes))
+        return 0;
+    return cannot_listen("unix-socket", config->unix_socket, &problem);
 }
 
 /* The socket first: its lock on the directory decides which of two sidecars goes on. */
 static int open_listeners(void) {
-    char text[512];
-    struct buf problem = BUF(text);
-    uint16_t port = 0;
-    if (config->unix_socket[0] != '\0') {
-        int fd = listen_unix(config->unix_socket, config->socket_mode, config->socket_group, &problem);
-        if (fd < 0 || !server_listen(fd, &socket_routes))
-            return cannot_listen("unix-socket", config->unix_socket, &problem);
-    }
-    if (config->http.text[0] != '\0') {
-        int status = open_http(&port);
-        if (status != 0) {
-            if (config->unix_socket[0] != '\0')
-                unlink(config->unix_socket);
-            return status;
-        }
+    int status = open_unix();
+    if (status != 0)
+        return status;
+    status = open_tcp("http", &config->http, &http_routes);
+    if (status == 0)
+        status = open_tcp("imds", &config->imds, &imds_routes);
+    if (status == 0)
+        status = open_tcp("metrics", &config->metrics, &metrics_routes);
+    if (status == 0)
+        status = open_secrets();
+    if (status != 0) {
+        if (config->unix_socket[0] != '\0')
+            unlink(config->unix_socket);
+        return status;
     }
     LOG(LOG_INFO, "serving", LOG_TEXT("unix_socket", config->unix_socket),
-        LOG_TEXT("http", http_routes.host_port), LOG_TEXT("source", source_name(source.kind)),
+        LOG_TEXT("http", http_routes.host_port), LOG_TEXT("imds", imds_routes.host_port),
+        LOG_TEXT("metrics", metrics_routes.host_port), LOG_TEXT("source", source_name(source.kind)),
         LOG_TEXT("injected_by", source.injection.self_injected ? "pod" : "webhook"),
         LOG_TEXT("upstream", source.injection.uri.text));
     return 0;
@@ -125,12 +169,11 @@ static int open_listeners(void) {
 static int open_events(void) {
     if (!loop_open() || !watches_signals(on_signal) || !watches_clock(on_clock_jump) || !upstream_open())
         return complain(REASON_INTERNAL, "cannot set up the event loop: out of memory or file descriptors");
-    if (!watches_token(source.injection.token_path, on_token_rotated))
-        LOG(LOG_WARN, "cannot watch the token's directory; the token is read at each refresh all the same",
-            LOG_TEXT("path", source.injection.token_path), LOG_TEXT("error", strerror(errno)));
+    watch_token();
     linger.expired = on_linger_over;
     loop_add_timer(&linger);
-    answers_open(server_retire);
+    answers_open(server_retire, config->imds.text[0] != '\0');
+    peers_open(config);
     server_open(refresher_check);
     return 0;
 }
@@ -143,6 +186,7 @@ static void end(void) {
         unlink(config->unix_socket);
     server_close();
     bearer_close(&bearer);
+    imds_wipe();
     answers_wipe();
     http_close();
     LOG(LOG_INFO, "ended", LOG_NUMBER("status", 0));

@@ -11,6 +11,9 @@
 
 #include "common/log.h"
 #include "common/wipe.h"
+#include "sidecar/access.h"
+#include "sidecar/metrics.h"
+#include "sidecar/peers.h"
 
 #define ACCEPTS_PER_ROUND 64
 
@@ -39,6 +42,7 @@ struct connection {
     uint8_t phase;           /* enum phase */
     bool close_after;        /* the answer being written is the last one */
     bool with_body;
+    bool denied;   /* every request gets a refusal */
     uint32_t sent; /* bytes of the answer */
     const struct routes *routes;
     struct connection *before, *after; /* in the list of its phase; free ones use `after` alone */
@@ -124,6 +128,7 @@ static void close_connection(struct connection *c) {
     drop_partial(c);
     close(c->watch.fd);
     c->watch.fd = -1;
+    metrics_connections(-1);
     c->after = free_list;
     free_list = c;
 }
@@ -213,18 +218,22 @@ static bool answer_with(struct connection *c, const struct answer *a, bool close
 
 static bool respond(struct connection *c, const struct request *r, enum request_status status) {
     const struct answer *a;
-    bool close = status == REQUEST_BAD || r->close || last_answers;
+    bool close = status == REQUEST_BAD || r->close || last_answers || c->denied;
     if (status == REQUEST_BAD) {
         a = answers_error(r->error_status);
+    } else if (c->denied) {
+        a = answers_refuse(ANSWERS_WRONG_PEER);
     } else {
         before_answer();
         a = routes_pick(c->routes, r);
     }
+    access_record(c->routes->kind, r, a->status);
     bool head = status == REQUEST_DONE && r->method == REQUEST_HEAD;
     return answer_with(c, a, close, !head);
 }
 
 static void refuse_busy(struct connection *c) {
+    access_record(c->routes->kind, &scratch, 503);
     (void)answer_with(c, answers_error(503), true, true);
 }
 
@@ -351,8 +360,11 @@ static void admit(const struct listener *l, int fd) {
     }
     *c = (struct connection){.watch = {.fd = fd, .ready = on_connection}, .routes = l->routes};
     append(c, PHASE_IDLE);
+    metrics_connections(1);
     int on = 1;
-    if (l->routes->kind != ROUTES_SOCKET)
+    if (l->routes->kind == ROUTES_SOCKET)
+        c->denied = !peers_allowed(fd);
+    else
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (!loop_add(&c->watch, EPOLLIN))
         close_connection(c);

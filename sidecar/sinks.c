@@ -91,6 +91,10 @@ static bool write_process_file(const struct config *config, const struct credent
     return ok;
 }
 
+bool sinks_wanted(const struct config *config) {
+    return config->credentials_file[0] != '\0' || config->process_file[0] != '\0';
+}
+
 bool sinks_write(const struct config *config, const struct credentials *c, struct buf *problem) {
     bool ok = true;
     if (config->credentials_file[0] != '\0')

@@ -12,6 +12,9 @@
 /* Removes what a killed process may have left half-written beside the files. */
 void sinks_open(const struct config *config);
 
+/* Whether any file is configured. */
+bool sinks_wanted(const struct config *config);
+
 /* Writes every file that is configured. False if one could not be written: problem (at least
  * SINKS_PROBLEM_MAX) names it, and the file is as it was. A file that fails does not keep the others from
  * being written. */

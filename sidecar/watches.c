@@ -39,6 +39,7 @@ bool watches_signals(watches_signal *handler) {
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGHUP);
     return sigprocmask(SIG_BLOCK, &set, NULL) == 0 &&
            watch(&signal_watch, signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC), read_signals);
 }
@@ -93,6 +94,10 @@ bool watches_token(const char *path, watches_event *handler) {
     if (d.overflow || name.overflow)
         return false;
     on_token = handler;
+    if (token_watch.ready != NULL && token_watch.fd >= 0) {
+        close(token_watch.fd);
+        token_watch.fd = -1;
+    }
     int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (fd < 0)
         return false;

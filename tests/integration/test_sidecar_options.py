@@ -128,7 +128,11 @@ def test_variables_that_kubernetes_makes_for_services_are_ignored(start_sidecar:
 
 @pytest.mark.parametrize("words, shown", [
     (["--no-such-option"], "--no-such-option"),
-    (["--imds=127.0.0.1:1"], "--imds"),
+    (["--imds=0.0.0.0:1"], "--imds"),
+    (["--metrics=9912"], "--metrics"),
+    (["--allow-uid=nobody"], "--allow-uid"),
+    (["--notify-signal=KILL"], "--notify-signal"),
+    (["--notify-pid-file=relative"], "--notify-pid-file"),
     (["--linger"], "--linger"),
     (["--linger=5"], "--linger"),
     (["--linger=-1s"], "--linger"),

@@ -67,6 +67,47 @@ static void a_plain_request(void **state) {
     assert_false(o.request.close || o.request.http_1_0);
 }
 
+static void what_imds_clients_send(void **state) {
+    (void)state;
+    static const struct {
+        const char *headers;
+        const char *token;
+        int32_t ttl_s;
+        bool forwarded;
+    } table[] = {
+        {"x-aws-ec2-metadata-token-ttl-seconds: 21600\r\nContent-Length: 0\r\n", "", 21600, false},
+        {"X-Aws-Ec2-Metadata-Token-Ttl-Seconds:60 \r\n", "", 60, false},
+        {"X-aws-ec2-metadata-token-ttl-seconds: \r\n", "", -1, false},
+        {"X-aws-ec2-metadata-token-ttl-seconds: -1\r\n", "", -1, false},
+        {"X-aws-ec2-metadata-token-ttl-seconds: 1.5\r\n", "", -1, false},
+        {"X-aws-ec2-metadata-token-ttl-seconds: 999999999\r\n", "", 999999999, false},
+        {"X-aws-ec2-metadata-token-ttl-seconds: 4294967297\r\n", "", -1, false},
+        {"x-aws-ec2-metadata-token: abc-_123\r\n", "abc-_123", 0, false},
+        {"x-aws-ec2-metadata-tokens: abc\r\nx-aws-ec2-metadata-toke: abc\r\n", "", 0, false},
+        {"x-aws-ec2-metadata-token: "
+         "0123456789012345678901234567890123456789012345678901234567890123456789\r\n",
+         "", 0, false},
+        {"x-forwarded-for: 10.0.0.1\r\nX-Forwarded-For: 10.0.0.2\r\n", "", 0, true},
+    };
+    for (size_t i = 0; i < COUNT(table); i++) {
+        char text[512];
+        snprintf(text, sizeof text, "PUT /latest/api/token HTTP/1.1\r\n" HOST "%s\r\n", table[i].headers);
+        struct outcome o = feed_text(text);
+        assert_int_equal(o.status, REQUEST_DONE);
+        assert_int_equal(o.request.method, REQUEST_PUT);
+        assert_string_equal(o.request.metadata_token, table[i].token);
+        assert_int_equal(o.request.metadata_ttl_s, table[i].ttl_s);
+        assert_int_equal(o.request.forwarded, table[i].forwarded);
+    }
+    assert_int_equal(
+        feed_text(LINE HOST "x-aws-ec2-metadata-token: a\r\nX-aws-ec2-metadata-token: a\r\n" END).status,
+        REQUEST_BAD);
+    assert_int_equal(feed_text(LINE HOST "x-aws-ec2-metadata-token-ttl-seconds: 1\r\n"
+                                         "x-aws-ec2-metadata-token-ttl-seconds: 1\r\n" END)
+                         .status,
+                     REQUEST_BAD);
+}
+
 static void what_sdks_send(void **state) {
     (void)state;
     static const char *const requests[] = {
@@ -309,6 +350,7 @@ static void a_reset_forgets_the_secret(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plain_request),
+        cmocka_unit_test(what_imds_clients_send),
         cmocka_unit_test(what_sdks_send),
         cmocka_unit_test(bad_requests_and_their_status),
         cmocka_unit_test(the_start_of_a_request_is_never_one),

@@ -1,44 +1,14 @@
 /* Which answer a request gets, and that the answers are whole. */
 #include "tests/unit/unit.h"
 
-#include "common/json.h"
-#include "sidecar/answers.h"
 #include "sidecar/routes.h"
+#include "tests/unit/answer_checks.h"
 
 static const struct routes socket_routes = {.kind = ROUTES_SOCKET};
 static const struct routes http_routes = {.kind = ROUTES_HTTP,
                                           .bearer = "the-bearer-0123456789",
                                           .host = "127.0.0.1",
                                           .host_port = "127.0.0.1:8080"};
-
-static struct answer retired[16];
-static size_t retired_count;
-
-static void on_retired(const struct answer *a) {
-    assert_true(retired_count < COUNT(retired));
-    retired[retired_count++] = *a;
-}
-
-static int open_answers(void **state) {
-    (void)state;
-    answers_open(on_retired);
-    retired_count = 0;
-    return 0;
-}
-
-static int status_of(const struct answer *a) {
-    assert_memory_equal(a->keep, "HTTP/1.1 ", 9);
-    return atoi(a->keep + 9);
-}
-
-static struct request request_for(enum request_method method, const char *path, const char *host,
-                                  const char *bearer) {
-    struct request r = {.method = method};
-    strcpy(r.path, path);
-    strcpy(r.host, host);
-    strcpy(r.authorization, bearer);
-    return r;
-}
 
 static int pick(const struct routes *routes, enum request_method method, const char *path, const char *host,
                 const char *bearer) {
@@ -56,6 +26,8 @@ static void the_socket_serves_every_path(void **state) {
         {"/v1/credentials", 503},
         {"/v1/credential-process", 503},
         {"/readyz", 503},
+        {"/metrics", 200},
+        {"/latest/api/token", 404},
         {"/", 404},
         {"", 404},
         {"/v1/credentials/", 404},
@@ -115,37 +87,6 @@ static void no_header_is_no_bearer(void **state) {
     assert_int_equal(status_of(routes_pick(&http_routes, &r)), 401);
 }
 
-static void check_head(const char *head, size_t len, size_t body_len, bool close) {
-    char length[64];
-    assert_memory_equal(head + len - 4, "\r\n\r\n", 4);
-    assert_int_equal(strlen(head), len);
-    snprintf(length, sizeof length, "\r\nContent-Length: %zu\r\n", body_len);
-    assert_non_null(strstr(head, length));
-    assert_non_null(strstr(head, "\r\nCache-Control: no-store\r\n"));
-    assert_int_equal(strstr(head, "\r\nConnection: close\r\n") != NULL, close);
-}
-
-static void check_answer(const struct answer *a) {
-    check_head(a->keep, a->keep_len, a->body_len, false);
-    check_head(a->close, a->close_len, a->body_len, true);
-}
-
-static void is_json_with_both_spellings(const struct answer *a, const char *code) {
-    const struct json *root;
-    assert_non_null(strstr(a->keep, "\r\nContent-Type: application/json\r\n")); /* exactly so, for Go */
-    assert_int_equal(json_open(a->body, a->body_len, &root), ERR_OK);
-    static const char *const names[] = {"code", "Code", "message", "Message"};
-    for (size_t i = 0; i < COUNT(names); i++)
-        assert_non_null(json_text(json_get(root, names[i])));
-    if (code != NULL) {
-        assert_string_equal(json_text(json_get(root, "code")), code);
-        assert_string_equal(json_text(json_get(root, "Code")), code);
-    }
-    assert_string_not_equal(json_text(json_get(root, "Code")), "Success");
-    assert_string_equal(json_text(json_get(root, "message")), json_text(json_get(root, "Message")));
-    json_close();
-}
-
 static void every_fixed_error_is_whole(void **state) {
     (void)state;
     static const int statuses[] = {400, 401, 403, 404, 405, 413, 414, 431, 501, 503, 505};
@@ -170,7 +111,7 @@ static void credentials_are_served_as_they_are(void **state) {
     static const struct failure none;
     char storage[CREDENTIALS_RENDERED_MAX];
     struct buf expected = BUF(storage);
-    answers_publish(&c, &none, NULL);
+    answers_publish(&c, 1795431600, &none, NULL);
     const struct answer *a = answers_page(ANSWERS_CREDENTIALS);
     check_answer(a);
     assert_int_equal(status_of(a), 200);
@@ -195,7 +136,7 @@ static void a_failure_says_reason_cause_and_remedy(void **state) {
     struct buf m = failure_begin(&f, REASON_ACCESS_DENIED);
     buf_str(&m, "GET x answered 400: \"(AccessDenied\\Exception)\"\n");
     failure_remedy(&f, "do this");
-    answers_publish(NULL, &f, "not ready because");
+    answers_publish(NULL, 0, &f, "not ready because");
     for (int page = ANSWERS_CREDENTIALS; page <= ANSWERS_PROCESS; page++) {
         const struct answer *a = answers_page((enum answers_page)page);
         assert_int_equal(status_of(a), 503);
@@ -219,7 +160,7 @@ static void the_longest_failure_still_is_json(void **state) {
         memset(f.message, fillers[i], sizeof f.message - 1);
         memset(f.remedy, fillers[i], sizeof f.remedy - 1);
         f.message[sizeof f.message - 1] = f.remedy[sizeof f.remedy - 1] = '\0';
-        answers_publish(NULL, &f, f.message);
+        answers_publish(NULL, 0, &f, f.message);
         const struct answer *a = answers_page(ANSWERS_CREDENTIALS);
         check_answer(a);
         is_json_with_both_spellings(a, "BAD_RESPONSE");
@@ -239,13 +180,23 @@ static void an_answer_outlives_one_new_edition(void **state) {
         assert_true(before.body_len < sizeof body);
         memcpy(body, before.body, before.body_len);
         retired_count = 0;
-        answers_publish(&c, &none, NULL);
+        answers_publish(&c, 1795431600, &none, NULL);
         assert_int_equal(retired_count, ANSWERS_PAGES);
         for (size_t i = 0; i < retired_count; i++)
             assert_ptr_not_equal(retired[i].body, before.body);
         assert_memory_equal(before.body, body,
                             before.body_len); /* still whole, for who is in the midst of it */
         assert_ptr_not_equal(answers_page(ANSWERS_CREDENTIALS)->body, before.body);
+    }
+}
+
+static void every_refusal_is_whole(void **state) {
+    (void)state;
+    for (int i = 0; i < ANSWERS_REFUSALS; i++) {
+        const struct answer *a = answers_refuse((enum answers_refusal)i);
+        check_answer(a);
+        is_json_with_both_spellings(a, NULL);
+        assert_int_equal(status_of(a), a->status);
     }
 }
 
@@ -259,6 +210,7 @@ int main(void) {
         cmocka_unit_test_setup(a_failure_says_reason_cause_and_remedy, open_answers),
         cmocka_unit_test_setup(an_answer_outlives_one_new_edition, open_answers),
         cmocka_unit_test_setup(the_longest_failure_still_is_json, open_answers),
+        cmocka_unit_test_setup(every_refusal_is_whole, open_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,159 @@
+#include "sidecar/metrics.h"
+
+#include <stddef.h>
+
+#include "common/clock.h"
+#include "common/version.h"
+
+static const enum reason reasons[] = {
+    REASON_OK,
+    REASON_TOKEN_UNREADABLE,
+    REASON_TOKEN_INVALID,
+    REASON_AGENT_UNREACHABLE,
+    REASON_ACCESS_DENIED,
+    REASON_THROTTLED,
+    REASON_BAD_RESPONSE,
+    REASON_UNEXPECTED_IDENTITY,
+    REASON_INTERNAL,
+};
+#define REASONS (sizeof reasons / sizeof reasons[0])
+
+static const uint16_t statuses[] = {200, 400, 401, 403, 404, 405, 413, 414, 431, 501, 503, 505};
+#define STATUSES (sizeof statuses / sizeof statuses[0])
+
+/* Upper bounds. A warm agent answers within a few milliseconds, a cold one within three attempts of a second.
+ */
+static const uint16_t bounds_ms[] = {5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000};
+#define BOUNDS (sizeof bounds_ms / sizeof bounds_ms[0])
+
+static uint64_t refreshes[REASONS];
+static uint64_t within[BOUNDS + 1]; /* by the first bound that it did not exceed; the last one: none */
+static int64_t upstream_total_ms;
+static uint64_t requests[ROUTES_KINDS][STATUSES];
+static uint64_t files[2];
+static int64_t fetched_wall_ms, expires_wall_ms;
+static int connections;
+
+void metrics_refreshed(enum reason reason, int64_t took_ms) {
+    size_t i = 0, bound = 0;
+    while (i + 1 < REASONS && reasons[i] != reason)
+        i++;
+    refreshes[i]++;
+    while (bound < BOUNDS && took_ms > bounds_ms[bound])
+        bound++;
+    within[bound]++;
+    upstream_total_ms += took_ms;
+}
+
+void metrics_serving(int64_t fetched_ms, int64_t expires_ms) {
+    fetched_wall_ms = fetched_ms;
+    expires_wall_ms = expires_ms;
+}
+
+void metrics_files(bool written) {
+    files[written]++;
+}
+
+void metrics_request(enum routes_kind listener, int status) {
+    size_t i = 0;
+    while (i + 1 < STATUSES && statuses[i] != status)
+        i++;
+    requests[listener][i]++;
+}
+
+void metrics_connections(int change) {
+    connections += change;
+}
+
+/* ---- rendering ---- */
+
+static void describe(struct buf *out, const char *name, const char *type, const char *help) {
+    buf_fmt(out, "# HELP pod_identity_%s %s\n# TYPE pod_identity_%s %s\n", name, help, name, type);
+}
+
+static void put_seconds(struct buf *out, int64_t ms) {
+    int64_t size = ms < 0 ? -ms : ms;
+    buf_fmt(out, "%s%lld.%03d", ms < 0 ? "-" : "", (long long)(size / 1000), (int)(size % 1000));
+}
+
+static void put_gauge(struct buf *out, const char *name, const char *help, int64_t ms) {
+    describe(out, name, "gauge", help);
+    buf_fmt(out, "pod_identity_%s ", name);
+    put_seconds(out, ms);
+    buf_char(out, '\n');
+}
+
+static void put_refreshes(struct buf *out) {
+    describe(out, "refreshes_total", "counter",
+             "Upstream requests for credentials that have ended, by result.");
+    for (size_t i = 0; i < REASONS; i++)
+        buf_fmt(out, "pod_identity_refreshes_total{result=\"%s\",reason=\"%s\"} %llu\n",
+                i == 0 ? "success" : "failure", reason_name(reasons[i]), (unsigned long long)refreshes[i]);
+}
+
+static void put_latency(struct buf *out) {
+    uint64_t sum = 0;
+    describe(out, "upstream_duration_seconds", "histogram", "How long those requests took.");
+    for (size_t i = 0; i <= BOUNDS; i++) {
+        sum += within[i];
+        buf_str(out, "pod_identity_upstream_duration_seconds_bucket{le=\"");
+        if (i < BOUNDS)
+            put_seconds(out, bounds_ms[i]);
+        else
+            buf_str(out, "+Inf");
+        buf_fmt(out, "\"} %llu\n", (unsigned long long)sum);
+    }
+    buf_str(out, "pod_identity_upstream_duration_seconds_sum ");
+    put_seconds(out, upstream_total_ms);
+    buf_fmt(out, "\npod_identity_upstream_duration_seconds_count %llu\n", (unsigned long long)sum);
+}
+
+/* Absent while there are none: a gauge of 0 would look like credentials that end now. */
+static void put_credentials(struct buf *out) {
+    int64_t now = clock_now().wall_ms;
+    describe(out, "credentials_valid", "gauge", "1 if credentials are served, 0 if the answer is a 503.");
+    buf_fmt(out, "pod_identity_credentials_valid %d\n", expires_wall_ms != 0);
+    if (expires_wall_ms == 0)
+        return;
+    put_gauge(out, "credentials_expiry_seconds", "Time until the served credentials end.",
+              expires_wall_ms - now);
+    put_gauge(out, "credentials_age_seconds", "Time since the served credentials were fetched.",
+              now - fetched_wall_ms);
+    put_gauge(out, "credentials_expiration_timestamp_seconds", "When the served credentials end, unix time.",
+              expires_wall_ms);
+}
+
+/* Only what was counted: most of the combinations cannot happen. */
+static void put_requests(struct buf *out) {
+    describe(out, "requests_total", "counter", "Answered requests, by listener and status.");
+    for (enum routes_kind l = 0; l < ROUTES_KINDS; l++) {
+        for (size_t i = 0; i < STATUSES; i++) {
+            if (requests[l][i] > 0 || i == 0)
+                buf_fmt(out, "pod_identity_requests_total{listener=\"%s\",code=\"%d\"} %llu\n",
+                        routes_kind_name(l), statuses[i], (unsigned long long)requests[l][i]);
+        }
+    }
+    describe(out, "connections", "gauge", "Connections that are open now, on all listeners.");
+    buf_fmt(out, "pod_identity_connections %d\n", connections);
+}
+
+static void put_files(struct buf *out) {
+    describe(out, "file_writes_total", "counter",
+             "Times that the credentials files were written, all of them or not.");
+    for (int i = 1; i >= 0; i--)
+        buf_fmt(out, "pod_identity_file_writes_total{result=\"%s\"} %llu\n", i == 1 ? "success" : "failure",
+                (unsigned long long)files[i]);
+}
+
+const struct answer *metrics_answer(void) {
+    struct buf out = answers_moment_begin();
+    describe(&out, "build_info", "gauge", "Always 1; the labels say what runs.");
+    buf_fmt(&out, "pod_identity_build_info{version=\"%s\",revision=\"%s\"} 1\n", version_number(),
+            version_revision());
+    put_credentials(&out);
+    put_refreshes(&out);
+    put_latency(&out);
+    put_files(&out);
+    put_requests(&out);
+    return answers_moment_end(&out, "");
+}

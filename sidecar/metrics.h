@@ -1,0 +1,22 @@
+/* What the sidecar counts, and its rendering for Prometheus (text exposition format 0.0.4). */
+#ifndef POD_IDENTITY_METRICS_H
+#define POD_IDENTITY_METRICS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/failure.h"
+#include "sidecar/routes.h"
+
+/* An upstream request has ended, after so long; REASON_OK if it brought credentials. */
+void metrics_refreshed(enum reason reason, int64_t took_ms);
+/* What is served from now on: when it was fetched and when it ends, wall time; 0 and 0: nothing. */
+void metrics_serving(int64_t fetched_ms, int64_t expires_ms);
+void metrics_files(bool written);
+void metrics_request(enum routes_kind listener, int status);
+void metrics_connections(int change);
+
+/* /metrics, as of now. */
+const struct answer *metrics_answer(void);
+
+#endif

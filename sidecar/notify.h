@@ -1,0 +1,12 @@
+/* Tells a process that the credentials are new: a signal, after each refresh. */
+#ifndef POD_IDENTITY_NOTIFY_H
+#define POD_IDENTITY_NOTIFY_H
+
+#include "sidecar/config.h"
+
+/* Does nothing unless --notify-pid-file is set. Reads the pid from the file each time; sends the signal only
+ * if that is a living process of the sidecar's own user. A process that is not there yet is no error: that is
+ * logged once, and its coming too. */
+void notify_refreshed(const struct config *config);
+
+#endif
