@@ -3,7 +3,7 @@
 # Each of them leaves its counts, "passed failed skipped", in build/test/NAME.counts, for tests/run.sh to add up.
 # Temporary state is under build/ only.
 
-.PHONY: test unit fuzz fuzz-replay lint integration check-reproducible bench bench-init bench-sidecar
+.PHONY: test unit fuzz fuzz-replay lint integration interop check-reproducible bench bench-init bench-sidecar
 
 TEST_STAGES = build unit fuzz-replay lint integration check-reproducible size check-binaries
 
@@ -113,6 +113,10 @@ $(CLOCK_SIDECAR): $(B)/obj/tests/clock/file_clock.o $(SIDECAR_OBJ) $(B)/common.a
 
 integration: $(PROGRAMS) $(CLOCK_SIDECAR)
 	@sh tests/integration.sh build/test $(PYTEST_ARGS)
+
+# Real SDKs as clients; `make test` has them among its integration tests. The counts go to a place of their own.
+interop: $(PROGRAMS)
+	@sh tests/integration.sh build/test/interop -k interop -rs $(PYTEST_ARGS)
 
 check-reproducible: $(SRC_STAMP)
 	@DISTFILES='$(abspath $(or $(DISTFILES),build/distfiles))' sh tests/reproducible.sh build/test '$(MAKE)' $(ARCH)

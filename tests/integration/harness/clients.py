@@ -1,0 +1,111 @@
+"""Real SDKs as clients: built or installed under build/interop when a test first needs one; skipped, with the reason, where that cannot be."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Mapping, Sequence
+
+import pytest
+
+from .programs import ROOT, Run
+
+SOURCES = ROOT / "tests" / "interop"
+FOLDER = ROOT / "build" / "interop"
+SET_UP_TIMEOUT_S = 400
+OLD_BOTOCORE = "1.29.165"  # the last before Pod Identity: no AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE, no address of the agent
+
+
+class CannotBeHad(Exception):
+    """The tool or its packages are not there."""
+
+
+def _set_up(argv: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> None:
+    try:
+        done = subprocess.run([str(word) for word in argv], cwd=cwd, env={**os.environ, **env}, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=SET_UP_TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CannotBeHad(str(error)) from error
+    if done.returncode != 0:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        raise CannotBeHad(f"{Path(argv[0]).name} {argv[1]}: {lines[-1] if lines else done.returncode}")
+
+
+def _tool(name: str) -> str:
+    found = shutil.which(name)
+    if not found:
+        raise CannotBeHad(f"there is no {name}")
+    return found
+
+
+@functools.cache
+def _go() -> Path | CannotBeHad:
+    try:
+        client = FOLDER / "go-client"
+        env = {"GOPATH": str(FOLDER / "gopath"), "GOCACHE": str(FOLDER / "gocache"), "GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local",
+               "CGO_ENABLED": "0", "GOWORK": "off"}
+        _set_up([_tool("go"), "build", "-trimpath", "-ldflags=-s -w", "-o", client, "."], SOURCES / "go", env)
+        return client
+    except CannotBeHad as error:
+        return error
+
+
+@functools.cache
+def _node() -> Path | CannotBeHad:
+    try:
+        _tool("node")
+        target = FOLDER / "js"
+        target.mkdir(parents=True, exist_ok=True)
+        for name in ("client.mjs", "package.json", "package-lock.json"):
+            shutil.copyfile(SOURCES / "js" / name, target / name)
+        _set_up([_tool("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund", f"--cache={FOLDER / 'npm'}"], target, {})
+        return target / "client.mjs"
+    except CannotBeHad as error:
+        return error
+
+
+@functools.cache
+def _old_botocore() -> Path | CannotBeHad:
+    try:
+        target = FOLDER / f"botocore-{OLD_BOTOCORE}"
+        python = target / "bin" / "python"
+        if not (target / ".whole").exists():
+            _set_up([sys.executable, "-m", "venv", "--clear", target], ROOT, {})
+            _set_up([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", f"botocore=={OLD_BOTOCORE}"], ROOT, {})
+            (target / ".whole").touch()
+        return python
+    except CannotBeHad as error:
+        return error
+
+
+def _or_skip(found: Path | CannotBeHad, what: str) -> Path:
+    if isinstance(found, CannotBeHad):
+        pytest.skip(f"{what} cannot be had: {found}")
+    return found
+
+
+def go_client() -> Path:
+    """A static program with the AWS SDK for Go v2 and minio-go; tests/interop/go."""
+    return _or_skip(_go(), "the Go SDKs")
+
+
+def node_client() -> list[str | Path]:
+    """The words before the way, for the AWS SDK for JavaScript v3; tests/interop/js."""
+    script = _or_skip(_node(), "the SDK for JavaScript")
+    return [_tool("node"), script]
+
+
+def old_botocore_client() -> list[str | Path]:
+    """A botocore that does not know Pod Identity."""
+    return [_or_skip(_old_botocore(), f"botocore {OLD_BOTOCORE}"), SOURCES / "python_client.py"]
+
+
+def shown(run: Run) -> dict[str, Any]:
+    """What a client that succeeded printed."""
+    assert run.exit_code == 0 and run.stderr == "", run
+    return json.loads(run.stdout)

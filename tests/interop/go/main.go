@@ -1,0 +1,65 @@
+// Retrieves credentials as real Go programs do, and prints who they are for and how long they last: nothing secret.
+//
+//	client default            the default chain of the AWS SDK for Go v2
+//	client instance-profile   its provider for instance profiles
+//	client minio              the IAM provider of minio-go
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
+	minio "github.com/minio/minio-go/v7/pkg/credentials"
+)
+
+type shown struct {
+	AccessKeyID string `json:"accessKeyId"`
+	Expiration  string `json:"expiration"`
+	Complete    bool   `json:"complete"`
+	Source      string `json:"source"`
+}
+
+func fromAWS(ctx context.Context, provider aws.CredentialsProvider) (shown, error) {
+	c, err := provider.Retrieve(ctx)
+	return shown{c.AccessKeyID, c.Expires.UTC().Format(time.RFC3339), c.SecretAccessKey != "" && c.SessionToken != "", c.Source}, err
+}
+
+func retrieve(ctx context.Context, how string) (shown, error) {
+	switch how {
+	case "default":
+		loaded, err := config.LoadDefaultConfig(ctx)
+		if err != nil {
+			return shown{}, err
+		}
+		return fromAWS(ctx, loaded.Credentials)
+	case "instance-profile":
+		return fromAWS(ctx, ec2rolecreds.New())
+	case "minio":
+		c, err := minio.NewIAM("").GetWithContext(nil)
+		return shown{c.AccessKeyID, c.Expiration.UTC().Format(time.RFC3339), c.SecretAccessKey != "" && c.SessionToken != "", "minio"}, err
+	}
+	return shown{}, fmt.Errorf("no such way: %q", how)
+}
+
+func main() {
+	how := "default"
+	if len(os.Args) > 1 {
+		how = os.Args[1]
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	found, err := retrieve(ctx, how)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(found); err != nil {
+		os.Exit(1)
+	}
+}
