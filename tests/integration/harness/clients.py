@@ -33,7 +33,8 @@ def _set_up(argv: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> No
         raise CannotBeHad(str(error)) from error
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines()
-        raise CannotBeHad(f"{Path(argv[0]).name} {argv[1]}: {lines[-1] if lines else done.returncode}")
+        reason = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else done.returncode)
+        raise CannotBeHad(f"{Path(argv[0]).name} {argv[1]}: {reason}")
 
 
 def _tool(name: str) -> str:
