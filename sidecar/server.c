@@ -43,6 +43,7 @@ struct connection {
     bool close_after;        /* the answer being written is the last one */
     bool with_body;
     bool denied;   /* every request gets a refusal */
+    bool read_all; /* the client asked for the end, and nothing is left unread: no need to wait for its end */
     uint32_t sent; /* bytes of the answer */
     const struct routes *routes;
     struct connection *before, *after; /* in the list of its phase; free ones use `after` alone */
@@ -107,8 +108,7 @@ static void append(struct connection *c, enum phase phase) {
     lists[phase].tail = c;
 }
 
-/* A phase that goes on keeps its deadline: a client cannot stretch a request by sending a byte now and then.
- */
+/* A phase that goes on keeps its deadline: a byte now and then does not stretch a request. */
 static void enter(struct connection *c, enum phase phase) {
     if (c->phase == phase && phase != PHASE_IDLE)
         return;
@@ -133,8 +133,7 @@ static void close_connection(struct connection *c) {
     free_list = c;
 }
 
-/* A place to remember a request in. If all are taken, the request that began first gives way: it had the
- * longest. */
+/* A place to remember a request in. If all are taken, the request that began first gives way. */
 static bool take_partial(struct connection *c) {
     if (c->partial != NULL)
         return true;
@@ -160,15 +159,19 @@ static bool would_block(void) {
     return errno == EAGAIN || errno == EWOULDBLOCK;
 }
 
-static void finish_answer(struct connection *c) {
+/* False if the connection was closed. */
+static bool finish_answer(struct connection *c) {
+    if (c->close_after && c->read_all) {
+        close_connection(c);
+        return false;
+    }
     if (c->close_after) {
         /* Closing with unread bytes would reset the connection, and the client might never see the answer. */
         drop_partial(c);
         shutdown(c->watch.fd, SHUT_WR);
-        enter(c, PHASE_DRAINING);
-    } else {
-        enter(c, PHASE_IDLE);
     }
+    enter(c, c->close_after ? PHASE_DRAINING : PHASE_IDLE);
+    return true;
 }
 
 /* What is left to be written: of the head, then of the body. Returns the number of bytes. */
@@ -193,6 +196,7 @@ static bool flush(struct connection *c) {
         if (n < 0 && would_block()) {
             if (c->phase != PHASE_WRITING)
                 loop_change(&c->watch, EPOLLOUT);
+            c->read_all = false; /* much can come until it is written */
             enter(c, PHASE_WRITING);
             return true;
         }
@@ -204,8 +208,7 @@ static bool flush(struct connection *c) {
     }
     if (c->phase == PHASE_WRITING)
         loop_change(&c->watch, EPOLLIN);
-    finish_answer(c);
-    return true;
+    return finish_answer(c);
 }
 
 static bool answer_with(struct connection *c, const struct answer *a, bool close, bool with_body) {
@@ -256,8 +259,7 @@ static void remember(struct connection *c, const char *bytes, size_t len) {
         enter(c, PHASE_READING);
 }
 
-/* Parses and answers, request by request, until the bytes are used up, an answer has to wait, or the end is
- * near. */
+/* Parses and answers until the bytes are used up, an answer has to wait, or the end is near. */
 static void feed(struct connection *c, const char *bytes, size_t len) {
     while (len > 0) {
         struct request *r = c->partial != NULL ? &c->partial->request : &scratch;
@@ -269,6 +271,7 @@ static void feed(struct connection *c, const char *bytes, size_t len) {
             remember(c, NULL, 0);
             break;
         }
+        c->read_all = status == REQUEST_DONE && r->close && len == 0;
         bool open = respond(c, r, status);
         request_reset(&scratch);
         if (!open)
@@ -282,7 +285,8 @@ static void feed(struct connection *c, const char *bytes, size_t len) {
             break;
         }
     }
-    request_reset(&scratch);
+    if (request_begun(&scratch))
+        request_reset(&scratch);
 }
 
 static void feed_pending(struct connection *c) {
@@ -361,11 +365,8 @@ static void admit(const struct listener *l, int fd) {
     *c = (struct connection){.watch = {.fd = fd, .ready = on_connection}, .routes = l->routes};
     append(c, PHASE_IDLE);
     metrics_connections(1);
-    int on = 1;
     if (l->routes->kind == ROUTES_SOCKET)
         c->denied = !peers_allowed(fd);
-    else
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (!loop_add(&c->watch, EPOLLIN))
         close_connection(c);
 }
@@ -417,6 +418,9 @@ bool server_listen(int fd, const struct routes *routes) {
         return false;
     struct listener *l = &listeners[listener_count++];
     *l = (struct listener){.watch = {.fd = fd, .ready = on_listener}, .routes = routes};
+    int on = 1; /* connections inherit it */
+    if (routes->kind != ROUTES_SOCKET)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return loop_add(&l->watch, EPOLLIN);
 }
 
