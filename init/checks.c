@@ -1,48 +1,64 @@
 #include "init/checks.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "init/install.h"
 
 #define QUOTED_MAX 253 /* the longest name in Kubernetes */
 
-static const struct check {
-    char id[24]; /* an array: a pointer would cost a relocation */
-    const char *title;
-    check_function *function;
-    bool network; /* takes time: not begun if the verdict is clear already */
-} checks[] = {
-    /* First: other containers may need the helper although this pod's identity is not in order yet. */
-    {"install.get", "pod-identity-get is copied for other containers (--install)", check_install, false},
-    {"injection.labels", "what the pod's labels say about the webhook (--pod-labels)", check_injection_labels,
-     false},
-    {"injection.pair", "both variables of EKS Pod Identity are there", check_injection_pair, false},
-    {"injection.uri", "the address is one to which AWS SDKs send the token", check_injection_uri, false},
-    {"injection.token-path", "the token's path is absolute", check_injection_token_path, false},
-    {"shadow.static-keys", "no access keys in the environment", check_shadow_static_keys, false},
-    {"shadow.profile", "no profile is chosen (AWS_PROFILE)", check_shadow_profile, false},
-    {"shadow.credentials-file", "no shared credentials file", check_shadow_credentials_file, false},
-    {"shadow.web-identity", "no web identity (IRSA) beside EKS Pod Identity", check_shadow_web_identity,
-     false},
-    {"shadow.relative-uri", "no address of ECS", check_shadow_relative_uri, false},
-    {"shadow.proxy", "no proxy takes requests to the agent", check_shadow_proxy, false},
-    {"shadow.metadata", "SDKs do not fall back to the node's role", check_shadow_metadata, false},
-    {"shadow.region", "SDKs know their region", check_shadow_region, false},
-    {"token.readable", "this user can read the mounted token", check_token_readable, false},
-    {"token.format", "it is a JSON web token", check_token_format, false},
-    {"token.audience", "it is for EKS Pod Identity", check_token_audience, false},
-    {"token.issuer", "a cluster issued it, for a service account", check_token_issuer, false},
-    {"token.times", "it is valid now, and the kubelet renews it", check_token_times, false},
-    {"token.identity", "it is for the expected namespace and service account", check_token_identity, false},
-    {"agent.reachable", "the agent of this node answers", check_agent_reachable, true},
-    {"agent.credentials", "it hands out credentials", check_agent_credentials, true},
-    {"agent.clock", "its clock and ours agree", check_agent_clock, true},
-    {"credentials.lifetime", "the credentials live long enough (--min-ttl)", check_credentials_lifetime,
-     true},
-    {"credentials.account", "they are for the expected account", check_credentials_account, true},
-};
+/* Name, what it looks at, function. install.get is first: other containers may need the helper although this
+ * pod's identity is not in order yet. */
+#define LOCAL_CHECKS(CHECK)                                                                                  \
+    CHECK("install.get", "pod-identity-get is copied for other containers (--install)", check_install)       \
+    CHECK("injection.labels", "what the pod's labels say about the webhook (--pod-labels)",                  \
+          check_injection_labels)                                                                            \
+    CHECK("injection.pair", "both variables of EKS Pod Identity are there", check_injection_pair)            \
+    CHECK("injection.uri", "the address is one to which AWS SDKs send the token", check_injection_uri)       \
+    CHECK("injection.token-path", "the token's path is absolute", check_injection_token_path)                \
+    CHECK("shadow.static-keys", "no access keys in the environment", check_shadow_static_keys)               \
+    CHECK("shadow.profile", "no profile is chosen (AWS_PROFILE)", check_shadow_profile)                      \
+    CHECK("shadow.credentials-file", "no shared credentials file", check_shadow_credentials_file)            \
+    CHECK("shadow.config-file", "no credentials in the shared config file", check_shadow_config_file)        \
+    CHECK("shadow.web-identity", "no web identity (IRSA) beside EKS Pod Identity",                           \
+          check_shadow_web_identity)                                                                         \
+    CHECK("shadow.relative-uri", "no address of ECS", check_shadow_relative_uri)                             \
+    CHECK("shadow.proxy", "no proxy takes requests to the agent", check_shadow_proxy)                        \
+    CHECK("shadow.metadata", "SDKs do not fall back to the node's role", check_shadow_metadata)              \
+    CHECK("shadow.region", "SDKs know their region", check_shadow_region)                                    \
+    CHECK("token.readable", "this user can read the mounted token", check_token_readable)                    \
+    CHECK("token.format", "it is a JSON web token", check_token_format)                                      \
+    CHECK("token.audience", "it is for EKS Pod Identity", check_token_audience)                              \
+    CHECK("token.issuer", "a cluster issued it, for a service account", check_token_issuer)                  \
+    CHECK("token.times", "it is valid now, and the kubelet renews it", check_token_times)                    \
+    CHECK("token.identity", "it is for the expected namespace and service account", check_token_identity)
+
+/* These take time: they are not begun if the verdict is clear already. */
+#define NETWORK_CHECKS(CHECK)                                                                                \
+    CHECK("agent.reachable", "the agent of this node answers", check_agent_reachable)                        \
+    CHECK("agent.credentials", "it hands out credentials", check_agent_credentials)                          \
+    CHECK("agent.clock", "its clock and ours agree", check_agent_clock)                                      \
+    CHECK("credentials.lifetime", "the credentials live long enough (--min-ttl)",                            \
+          check_credentials_lifetime)                                                                        \
+    CHECK("credentials.account", "they are for the expected account", check_credentials_account)
+
+#define CHECK_FUNCTION(id, title, function) function,
+#define CHECK_TEXT(id, title, function) id "\0" title "\0"
+#define CHECK_ONE(id, title, function) +1
+
+static check_function *const checks[] = {LOCAL_CHECKS(CHECK_FUNCTION) NETWORK_CHECKS(CHECK_FUNCTION)};
+enum { LOCAL_COUNT = 0 LOCAL_CHECKS(CHECK_ONE) };
+
+/* Name and title of each, with a NUL behind either: a pointer would cost a relocation of 24 bytes. */
+static const char texts[] = LOCAL_CHECKS(CHECK_TEXT) NETWORK_CHECKS(CHECK_TEXT);
+
+static const char *next_text(const char *text) {
+    return text + strlen(text) + 1;
+}
 
 _Static_assert(sizeof checks / sizeof checks[0] <= REPORT_CHECKS_MAX, "the report holds all checks");
 
@@ -50,17 +66,18 @@ _Static_assert(sizeof checks / sizeof checks[0] <= REPORT_CHECKS_MAX, "the repor
  * pod wants to know everything that is wrong with it at once. */
 void checks_run(struct run *run, struct report *report) {
     const char *failed = NULL;
+    const char *text = texts;
     bool stopped = false;
-    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++, text = next_text(next_text(text))) {
         struct check_result *r = &report->results[report->count++];
-        r->id = checks[i].id;
-        if (stopped || (failed != NULL && checks[i].network)) {
+        r->id = text;
+        if (stopped || (failed != NULL && i >= LOCAL_COUNT)) {
             struct buf m = failure_begin(&r->finding, REASON_OK);
             buf_fmt(&m, "not reached, because %s failed", failed);
             r->status = CHECK_SKIP;
             continue;
         }
-        r->status = checks[i].function(run, &r->finding);
+        r->status = checks[i](run, &r->finding);
         stopped = r->status == CHECK_FAIL;
         if (run->config->strict && r->status == CHECK_WARN)
             r->status = CHECK_FAIL;
@@ -72,8 +89,9 @@ void checks_run(struct run *run, struct report *report) {
 }
 
 void checks_list(struct buf *out) {
-    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
-        buf_fmt(out, "%-24s %s\n", checks[i].id, checks[i].title);
+    const char *text = texts;
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++, text = next_text(next_text(text)))
+        buf_fmt(out, "%-24s %s\n", text, next_text(text));
 }
 
 enum check_status check_passed(struct failure *finding, const char *format, ...) {
@@ -99,6 +117,22 @@ void check_quote(struct buf *message, const char *text) {
 bool check_is_set(const struct run *run, const char *name) {
     const char *value = run->lookup(name);
     return value != NULL && *value != '\0';
+}
+
+bool check_read_file(const char *path, char *out, size_t max, size_t *len) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    *len = 0;
+    if (fd < 0)
+        return false;
+    ssize_t n;
+    do {
+        n = read(fd, out + *len, max + 1 - *len);
+        *len += n > 0 ? (size_t)n : 0;
+    } while (n > 0 || (n < 0 && errno == EINTR));
+    int error = n < 0 ? errno : *len > max ? EFBIG : 0;
+    close(fd);
+    errno = error;
+    return error == 0;
 }
 
 const char *check_cluster_id(const struct jwt_claims *claims) {

@@ -46,7 +46,7 @@ check_function check_injection_labels, check_injection_pair, check_injection_uri
 check_function check_shadow_static_keys, check_shadow_profile, check_shadow_credentials_file;
 check_function check_shadow_web_identity, check_shadow_relative_uri, check_shadow_proxy,
     check_shadow_metadata;
-check_function check_shadow_region;
+check_function check_shadow_region, check_shadow_config_file;
 check_function check_token_readable, check_token_format, check_token_audience, check_token_issuer;
 check_function check_token_times, check_token_identity;
 check_function check_agent_reachable, check_agent_credentials, check_agent_clock;
@@ -59,6 +59,10 @@ enum check_status check_skipped(struct failure *finding, const char *message);
 
 /* Foreign text within a message: quoted, one line, and not all of it if it is long. */
 void check_quote(struct buf *message, const char *text);
+
+/* The whole file, without waiting for a pipe; false with errno if it cannot be read, with EFBIG if it has
+ * more than max bytes. out has room for max + 1. */
+bool check_read_file(const char *path, char *out, size_t max, size_t *len);
 
 /* Whether a variable is set and not empty. */
 bool check_is_set(const struct run *run, const char *name);

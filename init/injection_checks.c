@@ -1,8 +1,6 @@
 /* What was injected into this container, and why something was not. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "init/checks.h"
 
@@ -24,23 +22,6 @@ static enum check_status bad_labels(const struct run *run, struct failure *findi
     return CHECK_WARN;
 }
 
-/* The whole file; false with errno if it cannot be read, with EFBIG if it is too large. */
-static bool read_labels(const char *path, char out[LABELS_FILE_MAX + 1], size_t *len) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    *len = 0;
-    if (fd < 0)
-        return false;
-    ssize_t n;
-    do {
-        n = read(fd, out + *len, LABELS_FILE_MAX + 1 - *len);
-        *len += n > 0 ? (size_t)n : 0;
-    } while (n > 0 || (n < 0 && errno == EINTR));
-    int error = n < 0 ? errno : *len > LABELS_FILE_MAX ? EFBIG : 0;
-    close(fd);
-    errno = error;
-    return error == 0;
-}
-
 static enum err find_labels(struct run *run, const char *text, size_t len, size_t *line) {
     char value[LABELS_VALUE_MAX];
     enum err e = labels_find(text, len, LABEL_INJECTED, value, line);
@@ -59,7 +40,7 @@ enum check_status check_injection_labels(struct run *run, struct failure *findin
     size_t len, line;
     if (run->config->pod_labels[0] == '\0')
         return check_skipped(finding, "not known (--pod-labels)");
-    if (!read_labels(run->config->pod_labels, text, &len)) {
+    if (!check_read_file(run->config->pod_labels, text, LABELS_FILE_MAX, &len)) {
         buf_fmt(&what, "cannot be read: %s (errno %d)", strerror(errno), errno);
         return bad_labels(run, finding, what.data);
     }

@@ -1,14 +1,18 @@
 /* What AWS SDKs would take before EKS Pod Identity, or instead of it. This program goes on, the application
- * would not: so each is a warning. Nothing is opened.
+ * would not: so each is a warning. Only the config file is
+ * read, and only the names of its settings are shown.
  *
  * Source: the default chains of the SDKs: boto/botocore credentials.py, aws/aws-sdk-go-v2 config,
  * aws/aws-sdk-js-v3 credential-provider-node, minio/minio-go pkg/credentials. */
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
 #include "common/no_proxy.h"
+#include "common/wipe.h"
 #include "init/checks.h"
+#include "init/shared_config.h"
 
 #define REMOVE_REMEDY "remove %s from the env of the containers that shall use EKS Pod Identity"
 #define HOME_FILE_MAX 4096
@@ -50,17 +54,23 @@ enum check_status check_shadow_profile(struct run *run, struct failure *finding)
     return check_passed(finding, "no profile is chosen");
 }
 
-enum check_status check_shadow_credentials_file(struct run *run, struct failure *finding) {
+/* What the variable names, else a file below HOME; "" if there is neither. */
+static const char *aws_file(const struct run *run, const char *variable, const char *below_home) {
     static char home_file[HOME_FILE_MAX];
     struct buf path = BUF(home_file);
-    const char *name = "AWS_SHARED_CREDENTIALS_FILE", *home = run->lookup("HOME");
-    bool named = check_is_set(run, name);
-    if (!named && home != NULL && *home == '/') {
-        buf_str(&path, home);
-        buf_str(&path, "/.aws/credentials");
-    }
-    const char *file = named ? run->lookup(name) : path.overflow ? "" : path.data;
-    bool there = *file != '\0' && access(file, F_OK) == 0;
+    const char *home = run->lookup("HOME");
+    if (check_is_set(run, variable))
+        return run->lookup(variable);
+    if (home == NULL || *home != '/')
+        return "";
+    buf_str(&path, home);
+    buf_str(&path, below_home);
+    return path.overflow ? "" : path.data;
+}
+
+enum check_status check_shadow_credentials_file(struct run *run, struct failure *finding) {
+    const char *name = "AWS_SHARED_CREDENTIALS_FILE", *file = aws_file(run, name, "/.aws/credentials");
+    bool named = check_is_set(run, name), there = *file != '\0' && access(file, F_OK) == 0;
     if (!named && !there)
         return check_passed(finding, "no shared credentials file");
     struct buf m = warn(finding);
@@ -73,6 +83,35 @@ enum check_status check_shadow_credentials_file(struct run *run, struct failure 
                    named ? REMOVE_REMEDY
                          : "remove the file %s from the image or volume, or let HOME be elsewhere",
                    named ? name : "~/.aws/credentials");
+    return CHECK_WARN;
+}
+
+/* A config file is common, and harmless with a region and the like: so what is in it decides. */
+enum check_status check_shadow_config_file(struct run *run, struct failure *finding) {
+    static char text[SHARED_CONFIG_FILE_MAX + 1];
+    const char *file = aws_file(run, "AWS_CONFIG_FILE", "/.aws/config");
+    const char *profile = check_is_set(run, "AWS_PROFILE")           ? run->lookup("AWS_PROFILE")
+                          : check_is_set(run, "AWS_DEFAULT_PROFILE") ? run->lookup("AWS_DEFAULT_PROFILE")
+                                                                     : "default";
+    size_t len = 0;
+    bool read = *file != '\0' && check_read_file(file, text, SHARED_CONFIG_FILE_MAX, &len);
+    int error = *file == '\0' ? ENOENT : errno;
+    const char *key = read ? shared_config_find(text, len, profile) : NULL;
+    wipe(text, sizeof text); /* it may hold keys */
+    if (key == NULL && (read || error == ENOENT || error == ENOTDIR))
+        return check_passed(finding, "no credentials in the shared config file");
+    struct buf m = warn(finding);
+    buf_str(&m, "the config file ");
+    check_quote(&m, file);
+    if (read) {
+        buf_fmt(&m, " sets %s in profile ", key);
+        check_quote(&m, profile);
+        buf_str(&m, ": AWS SDKs take that before EKS Pod Identity");
+    } else {
+        buf_fmt(&m, " cannot be read: %s (errno %d)", strerror(error), error);
+    }
+    failure_remedy(finding, "take that setting out of the file, or set "
+                            "AWS_CONFIG_FILE=/nonexistent in the env of the containers");
     return CHECK_WARN;
 }
 

@@ -22,7 +22,7 @@ HOST_CFLAGS = -std=c11 -g -O1 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wforma
 
 TESTED_SRC = $(filter-out common/http.c common/tls.c common/fetch.c,$(wildcard common/*.c)) \
 	sidecar/request.c sidecar/routes.c sidecar/answers.c sidecar/unix_client.c sidecar/shell_words.c \
-	sidecar/imds.c sidecar/metrics.c sidecar/loop.c init/labels.c init/wait_policy.c
+	sidecar/imds.c sidecar/metrics.c sidecar/loop.c init/labels.c init/shared_config.c init/wait_policy.c
 TESTED_OBJ = $(patsubst %.c,$(H)/obj/%.o,$(TESTED_SRC)) $(H)/obj/cJSON.o
 
 $(H)/obj/common/version.o: HOST_CPPFLAGS += -include $(H)/version.h

@@ -89,6 +89,41 @@ def test_file_in_the_home(look: Callable[..., Run], folder: Path) -> None:
     assert str(folder) in found["shadow.credentials-file"]["message"]
 
 
+@pytest.mark.parametrize(("text", "profile", "key"), [
+    ("[default]\ncredential_process = /bin/x\n", "", "credential_process"), ("[profile dev]\r\nsso_session=s\r\n", "dev", "sso_session"),
+    ("[default]\nregion = x\nrole_arn = arn:aws:iam::111122223333:role/r\n", "", "role_arn"), ("[ profile\tdefault ] # mine\nsso_start_url = u", "", "sso_start_url"),
+    ("[default]\naws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = " + SECRET, "", "aws_access_key_id"),
+    ("[default]\n[profile a]\n[default]\nweb_identity_token_file = /t\n", "", "web_identity_token_file"),
+    ("[default]\nregion = eu-central-1\noutput = json\n", "", ""), ("[profile dev]\nrole_arn = r\n", "", ""), ("[default]\nrole_arn = r\n", "dev", ""),
+    ("[dev]\nrole_arn = r\n", "dev", ""), ("[profile developer]\nrole_arn = r\n", "dev", ""), ("[default]\ns3 =\n  role_arn = r\n", "", ""),
+    ("[default]\n# role_arn = r\n", "", ""), ("role_arn = r\n", "", ""), ("[default\nrole_arn = r\n", "", ""), ("", "", ""), ("\0\xff=[]\n[\n=\n[default]\n\0=", "", "")])
+@pytest.mark.parametrize("named", [True, False])
+def test_config_file(look: Callable[..., Run], folder: Path, text: str, profile: str, key: str, named: bool) -> None:
+    """Only what brings credentials in the profile that SDKs would take; no value of the file is shown."""
+    file = folder / "file" if named else folder / ".aws" / "config"
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(text.encode("latin-1"))
+    env = {"AWS_PROFILE": profile, **({"AWS_CONFIG_FILE": str(file)} if named else {"HOME": str(folder)})}
+    found = warnings(look(env))
+    assert set(found) == ({"shadow.config-file"} if key else set()) | ({"shadow.profile"} if profile else set())
+    if key:
+        message = found["shadow.config-file"]["message"]
+        assert str(file) in message and f"sets {key} in profile \"{profile or 'default'}\"" in message
+        assert "AWS_CONFIG_FILE" in found["shadow.config-file"]["remedy"] and "AKIAEXAMPLE" not in message
+        if not profile:
+            assert_failed(look(env, "--strict"), "INJECTION_INVALID", key)
+
+
+def test_config_file_that_cannot_be_read(look: Callable[..., Run], folder: Path) -> None:
+    large = folder / "large"
+    large.write_bytes(b"x" * 65537)
+    for path, says in ((folder, "Is a directory"), (large, "too large")):
+        found = warnings(look({"AWS_CONFIG_FILE": str(path)}))
+        assert set(found) == {"shadow.config-file"} and says in found["shadow.config-file"]["message"]
+    for path in ("/nonexistent/config", "/etc/hostname/config", "/dev/null"):
+        assert warnings(look({"AWS_CONFIG_FILE": path})) == {}, path
+
+
 def test_proxy_for_ipv6_and_for_loopback(look: Callable[..., Run]) -> None:
     proxy = {"HTTP_PROXY": "http://10.0.0.1:3128", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "IPv6"}
     six = {**proxy, URI: "http://[fd00:ec2::23]/v1/credentials"}
@@ -117,7 +152,7 @@ def test_localhost_is_reached_without_a_proxy(run_init: Callable[..., Run], emul
 
 
 NAMES = [URI, TOKEN_FILE, "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE",
-         "AWS_SHARED_CREDENTIALS_FILE", "HOME", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy",
+         "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "HOME", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy",
          "AWS_EC2_METADATA_DISABLED", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "AWS_REGION", "AWS_DEFAULT_REGION", "NO_COLOR"]
 BINARY = bytes(range(1, 256)).decode("latin-1").encode("latin-1").decode("utf-8", "surrogateescape")
 OPTIONS = ["WAIT", "SOURCE", "SELF_INJECTED", "POD_LABELS", "TRY_OTHER_FAMILY", "VERIFY", "EXPECT_NAMESPACE", "EXPECT_SERVICE_ACCOUNT",

@@ -83,7 +83,7 @@ check_layers() {
 # The heart is free of I/O and of clocks: parsers and the refresh machine are told all that they know.
 check_pure() {
 	tracked common/refresh.c common/json.c common/jwt.c common/ini.c common/sigv4.c common/agent.c common/agent_error.c common/no_proxy.c common/timefmt.c common/uri.c \
-		common/credentials.c sidecar/request.c sidecar/routes.c sidecar/answers.c sidecar/shell_words.c init/labels.c init/explain.c init/wait_policy.c |
+		common/credentials.c sidecar/request.c sidecar/routes.c sidecar/answers.c sidecar/shell_words.c init/labels.c init/shared_config.c init/explain.c init/wait_policy.c |
 		none 'no I/O and no clock here' '\b(open|read|write|close|fopen|getenv|socket|clock_now|time|gettimeofday|poll|log_event|LOG)\('
 }
 
