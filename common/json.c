@@ -1,9 +1,19 @@
 #include "common/json.h"
 
 #include <cJSON.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "common/decimal.h"
 #include "common/wipe.h"
+
+#ifndef __GLIBC__
+/* In place of the C library's, for cJSON: see decimal.h. It stands here because whatever uses cJSON links
+ * this file. */
+double strtod(const char *restrict text, char **restrict end) {
+    return decimal_parse(text, end);
+}
+#endif
 
 /* cJSON asks for memory through these two; the arena only grows until json_close() empties it. */
 static _Alignas(16) unsigned char arena[JSON_ARENA_SIZE];
