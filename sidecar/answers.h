@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/uio.h>
 
 #include "common/credentials.h"
 #include "common/failure.h"
@@ -18,6 +19,10 @@ struct answer {
     size_t body_len;
     int status;
 };
+
+/* What is left to be written after `sent` bytes: of the head, then of the body. Returns the number of bytes.
+ */
+size_t answer_rest(const struct answer *a, bool close, bool with_body, size_t sent, struct iovec out[2]);
 
 /* Answers whose content changes. */
 enum answers_page {

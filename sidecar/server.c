@@ -1,17 +1,16 @@
 #include "sidecar/server.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/wipe.h"
 #include "sidecar/access.h"
+#include "sidecar/descriptors.h"
+#include "sidecar/listen.h"
 #include "sidecar/metrics.h"
 #include "sidecar/peers.h"
 
@@ -59,7 +58,7 @@ struct listener {
 
 static struct connection connections[SERVER_CONNECTIONS_MAX];
 static struct connection *free_list;
-static size_t connections_used; /* those beyond were never touched, and take no memory */
+static size_t connections_max, connections_used; /* those not used were never touched, and take no memory */
 struct list {
     struct connection *head, *tail;
 };
@@ -133,7 +132,18 @@ static void close_connection(struct connection *c) {
     free_list = c;
 }
 
-/* A place to remember a request in. If all are taken, the request that began first gives way. */
+/* Who gives way when all places are taken: the oldest that reads no answers, then that is slow to ask. */
+static struct connection *oldest_holder(const struct connection *but) {
+    static const enum phase order[] = {PHASE_WRITING, PHASE_READING};
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        for (struct connection *c = lists[order[i]].head; c != NULL; c = c->after) {
+            if (c->partial != NULL && c != but)
+                return c;
+        }
+    }
+    return NULL;
+}
+
 static bool take_partial(struct connection *c) {
     if (c->partial != NULL)
         return true;
@@ -145,8 +155,8 @@ static bool take_partial(struct connection *c) {
                 return true;
             }
         }
-        struct connection *oldest = lists[PHASE_READING].head;
-        if (oldest == NULL || oldest == c)
+        struct connection *oldest = oldest_holder(c);
+        if (oldest == NULL)
             return false;
         close_connection(oldest);
     }
@@ -156,7 +166,7 @@ static bool take_partial(struct connection *c) {
 /* ---- answering ---- */
 
 static bool would_block(void) {
-    return errno == EAGAIN || errno == EWOULDBLOCK;
+    return errno == EAGAIN; /* EWOULDBLOCK is the same on Linux */
 }
 
 /* False if the connection was closed. */
@@ -174,21 +184,10 @@ static bool finish_answer(struct connection *c) {
     return true;
 }
 
-/* What is left to be written: of the head, then of the body. Returns the number of bytes. */
-static size_t rest(const struct connection *c, struct iovec out[2]) {
-    const struct answer *a = c->answer;
-    const char *head = c->close_after ? a->close : a->keep;
-    size_t head_len = c->close_after ? a->close_len : a->keep_len, body_len = c->with_body ? a->body_len : 0;
-    size_t of_head = c->sent < head_len ? c->sent : head_len, of_body = c->sent - of_head;
-    out[0] = (struct iovec){(void *)(head + of_head), head_len - of_head};
-    out[1] = (struct iovec){(void *)(a->body + of_body), body_len - of_body};
-    return out[0].iov_len + out[1].iov_len;
-}
-
 /* Writes what is left of the answer. False if the connection was closed. */
 static bool flush(struct connection *c) {
     struct iovec out[2];
-    while (rest(c, out) > 0) {
+    while (answer_rest(c->answer, c->close_after, c->with_body, c->sent, out) > 0) {
         const struct msghdr message = {.msg_iov = out, .msg_iovlen = 2};
         ssize_t n = sendmsg(c->watch.fd, &message, MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR)
@@ -324,7 +323,7 @@ static void on_connection(struct loop_watch *watch, uint32_t events) {
 /* ---- accepting ---- */
 
 static bool make_room(void) {
-    static const enum phase order[] = {PHASE_IDLE, PHASE_DRAINING, PHASE_READING};
+    static const enum phase order[] = {PHASE_IDLE, PHASE_DRAINING, PHASE_READING, PHASE_WRITING};
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
         if (lists[order[i]].head != NULL) {
             close_connection(lists[order[i]].head);
@@ -347,7 +346,7 @@ static void resume_accepting(void) {
 }
 
 static struct connection *take_connection(void) {
-    if (free_list == NULL && connections_used < SERVER_CONNECTIONS_MAX)
+    if (free_list == NULL && connections_used < connections_max)
         return &connections[connections_used++];
     if (free_list == NULL && !make_room())
         return NULL;
@@ -365,8 +364,11 @@ static void admit(const struct listener *l, int fd) {
     *c = (struct connection){.watch = {.fd = fd, .ready = on_connection}, .routes = l->routes};
     append(c, PHASE_IDLE);
     metrics_connections(1);
-    if (l->routes->kind == ROUTES_SOCKET)
+    const int buffer = LISTEN_SEND_BUFFER; /* not inherited here, unlike over TCP */
+    if (l->routes->kind == ROUTES_SOCKET) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
         c->denied = !peers_allowed(fd);
+    }
     if (!loop_add(&c->watch, EPOLLIN))
         close_connection(c);
 }
@@ -408,6 +410,7 @@ static void on_timer(struct loop_timer *t) {
 }
 
 void server_open(server_before *before) {
+    connections_max = descriptors_for_clients(SERVER_CONNECTIONS_MAX, SERVER_DESCRIPTORS_KEPT);
     before_answer = before;
     timer = (struct loop_timer){.deadline_ms = CLOCK_NEVER, .expired = on_timer};
     loop_add_timer(&timer);
@@ -418,9 +421,6 @@ bool server_listen(int fd, const struct routes *routes) {
         return false;
     struct listener *l = &listeners[listener_count++];
     *l = (struct listener){.watch = {.fd = fd, .ready = on_listener}, .routes = routes};
-    int on = 1; /* connections inherit it */
-    if (routes->kind != ROUTES_SOCKET)
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return loop_add(&l->watch, EPOLLIN);
 }
 

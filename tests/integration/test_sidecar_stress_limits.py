@@ -16,7 +16,7 @@ import pytest
 from harness import http
 from harness.emulator import Emulator
 from harness.programs import Binaries, Runner
-from harness.served import check_container, issued, temporaries, triple
+from harness.served import check_container, issued, limit, temporaries, triple
 from harness.sidecar import Sidecar
 from harness.waiting import eventually
 
@@ -137,6 +137,28 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def test_clients_leave_descriptors_to_the_refresh(start_wrapped: Start, emulator: Emulator, folder: Path) -> None:
+    """With a low limit, clients that stay take each other's places, and never those that a fetch and a file need."""
+    path = folder / "process.json"
+    sidecar = start_wrapped('ulimit -n 64; exec "$@"', f"--process-file={path}")
+    with contextlib.ExitStack() as stack:
+        for _ in range(100):
+            sock = stack.enter_context(sidecar.connect_unix())
+            sock.sendall(KEPT)
+            check_container(http.parse_answer(sock.recv(65536)))
+        assert sidecar.open_files() <= 64 - 16
+        refresh(sidecar, emulator)
+        assert sidecar.get("/readyz").status == 200
+        assert issued(emulator)[-1][0] in path.read_text()
+    assert "cannot accept" not in sidecar.stderr
+
+
+def test_a_low_soft_limit_is_raised(start_wrapped: Start, emulator: Emulator) -> None:
+    """Where the hard limit allows it, a thousand clients are held at a soft limit of 256."""
+    sidecar = start_wrapped('ulimit -Sn 256; exec "$@"')
+    assert resource.prlimit(sidecar.pid, resource.RLIMIT_NOFILE)[0] > 1024
+
+
 @needs_root
 def test_no_descriptor_left_at_all(start_sidecar: Start, emulator: Emulator) -> None:
     """It does not spin on a listener that stays readable, says so once, and serves who waited as soon as it can."""
@@ -181,10 +203,16 @@ def kills(group: Path) -> int:
 
 
 def test_4_mib(start_wrapped: Start, emulator: Emulator, small_memory: Path, folder: Path) -> None:
-    """Everything in a control group of 4 MiB: 200 clients at once, refreshes, files."""
+    """Everything in a control group of 4 MiB: 200 clients at once, 40 that never take their answers, refreshes, files."""
     path = folder / "process.json"
     sidecar = start_wrapped(f'echo $$ >{small_memory}/cgroup.procs; exec "$@"', f"--process-file={path}")
     with contextlib.ExitStack() as stack:
+        deaf = [stack.enter_context(sidecar.connect_unix()) for _ in range(40)]
+        for sock in deaf:
+            sock.setblocking(False)
+            with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+                while True:
+                    sock.send(KEPT * 100)
         socks = [stack.enter_context(sidecar.connect_unix()) for _ in range(200)]
         for _ in range(5):
             for sock in socks:
@@ -196,3 +224,26 @@ def test_4_mib(start_wrapped: Start, emulator: Emulator, small_memory: Path, fol
     assert kills(small_memory) == 0
     assert issued(emulator)[-1][0] in path.read_text()
     sidecar.close()
+
+
+# --- places to remember requests in
+
+
+def test_clients_that_ask_on_and_never_read_lock_nobody_out(start_sidecar: Start, emulator: Emulator) -> None:
+    """More of them than there are places to remember a request in: whoever sends a request in two pieces still gets one."""
+    sidecar = start_sidecar(with_http=False)
+    with contextlib.ExitStack() as stack:
+        for _ in range(limit("server.h", "SERVER_PARTIALS_MAX") + 6):
+            sock = stack.enter_context(sidecar.connect_unix())
+            sock.setblocking(False)
+            with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+                while True:
+                    sock.send(KEPT * 100)
+        for _ in range(200):  # many turns of its loop, so that all of them have come to a stop
+            check_container(sidecar.get())
+        for _ in range(20):
+            sock = stack.enter_context(sidecar.connect_unix())
+            sock.sendall(KEPT[:20])
+            check_container(sidecar.get())
+            sock.sendall(KEPT[20:])
+            check_container(http.parse_answer(sock.recv(65536)))
