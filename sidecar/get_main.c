@@ -58,7 +58,7 @@ static const struct options options = {
 static int complaints_fd = STDERR_FILENO;
 
 static int complain_as(const char *name, int status, const char *text) {
-    char line[OPTIONS_PROBLEM_MAX + 32];
+    char line[OPTIONS_PROBLEM_MAX + UNIX_CLIENT_PROBLEM_MAX + 32]; /* whichever of the two it is */
     struct buf b = BUF(line);
     buf_fmt(&b, "%s: %s\n", name, text);
     if (complaints_fd >= 0)
