@@ -169,6 +169,15 @@ static bool take_wait(void *config, const char *value, struct buf *problem) {
     return option_duration(value, &((struct config *)config)->wait_ms, problem);
 }
 
+static bool take_sandbox(void *config, const char *value, struct buf *problem) {
+    static const char *const names[] = {"auto", "require", "off", NULL};
+    size_t index;
+    if (!option_choice(value, names, &index, problem))
+        return false;
+    ((struct config *)config)->sandbox = (enum sandbox_mode)index;
+    return true;
+}
+
 static bool take_log_level(void *config, const char *value, struct buf *problem) {
     static const char *const names[] = {"error", "warn", "info", "debug", NULL};
     size_t index;
@@ -226,6 +235,9 @@ static const struct option_spec specs[] = {
      false},
     {"linger", "DURATION", "0", "after SIGTERM, go on answering for so long", take_linger, false},
     {"wait", "DURATION", "60s", "once: how long to wait for the agent; 0: one attempt", take_wait, false},
+    {"sandbox", "MODE", "auto",
+     "serve: what cannot be had of its sandbox is logged (auto) or an error (require); off: none",
+     take_sandbox, false},
     {"log-level", "LEVEL", "info", "error, warn, info or debug", take_log_level, false},
     {"log-format", "FORMAT", "text", "text (logfmt) or json, on standard error", take_log_format, false},
     {.name = NULL},
@@ -237,15 +249,16 @@ static const struct options options = {
     .about = "Fetches the pod's AWS credentials from the EKS Pod Identity Agent once, keeps them fresh, and "
              "serves them "
              "to every process of the pod.",
-    .epilogue = "Commands:\n"
-                "  serve    fetch, refresh and serve until SIGTERM (the default); SIGUSR1 fetches anew,\n"
-                "           SIGHUP opens its files again, too\n"
-                "  once     fetch, write --credentials-file and --process-file, exit\n"
-                "  probe    exit 0 if the sidecar on --unix-socket is ready, for exec probes\n"
-                "  version  the same as --version\n\n"
-                "Exit status: 0; 64 usage; 73 a socket, address or file that cannot be had; 10 nothing was "
-                "injected;\n"
-                "11 what was injected cannot be used; 'once' ends with the exits of pod-identity-init.\n",
+    .epilogue =
+        "Commands:\n"
+        "  serve    fetch, refresh and serve until SIGTERM (the default); SIGUSR1 fetches anew,\n"
+        "           SIGHUP opens its files again, too\n"
+        "  once     fetch, write --credentials-file and --process-file, exit\n"
+        "  probe    exit 0 if the sidecar on --unix-socket is ready, for exec probes\n"
+        "  version  the same as --version\n\n"
+        "Exit status: 0; 64 usage; 70 internal error, or a call that the sandbox stopped;\n"
+        "71 no --sandbox=require; 73 a socket, address or file that cannot be had; 10 nothing was injected;\n"
+        "11 what was injected cannot be used; 'once' ends with the exits of pod-identity-init.\n",
     .specs = specs,
 };
 

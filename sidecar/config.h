@@ -17,6 +17,8 @@
 
 enum config_command { COMMAND_SERVE, COMMAND_ONCE, COMMAND_PROBE, COMMAND_VERSION };
 
+enum sandbox_mode { SANDBOX_AUTO, SANDBOX_REQUIRE, SANDBOX_OFF };
+
 struct config_address {
     char text[64]; /* "127.0.0.1:8080"; "" if off */
     bool ipv6;
@@ -35,6 +37,7 @@ struct config {
     int notify_signal;
     int64_t linger_ms;
     int64_t wait_ms; /* of `once` */
+    enum sandbox_mode sandbox;
     enum log_level log_level;
     enum log_format log_format;
     struct config_address http, imds, metrics;

@@ -13,6 +13,7 @@
 #include "sidecar/loop.h"
 #include "sidecar/peers.h"
 #include "sidecar/refresher.h"
+#include "sidecar/sandbox.h"
 #include "sidecar/server.h"
 #include "sidecar/upstream.h"
 #include "sidecar/watches.h"
@@ -192,6 +193,36 @@ static void end(void) {
     LOG(LOG_INFO, "ended", LOG_NUMBER("status", 0));
 }
 
+/* All that is opened, reached or signalled after the start. */
+static int enter_sandbox(void) {
+    char text[512];
+    struct buf problem = BUF(text);
+    struct sandbox_rules rules = {.may_signal = config->notify_pid_file[0] != '\0'};
+    const struct uri *uri = &source.injection.uri;
+    if (uri->kind != URI_HOST_NAME) /* a name may need DNS over TCP */
+        rules.ports[rules.port_count++] = uri->port;
+    sandbox_allow(&rules, source.injection.token_path, SANDBOX_READ_BESIDE);
+    sandbox_allow(&rules, config->unix_socket, SANDBOX_WRITE_BESIDE);
+    sandbox_allow(&rules, bearer.path, SANDBOX_WRITE_BESIDE);
+    sandbox_allow(&rules, config->credentials_file, SANDBOX_WRITE_BESIDE);
+    sandbox_allow(&rules, config->process_file, SANDBOX_WRITE_BESIDE);
+    sandbox_allow(&rules, config->notify_pid_file, SANDBOX_READ_BESIDE);
+    if (rules.may_signal)
+        sandbox_allow(&rules, "/proc", SANDBOX_READ);
+    /* name resolution */
+    sandbox_allow(&rules, "/etc/hosts", SANDBOX_READ);
+    sandbox_allow(&rules, "/etc/resolv.conf", SANDBOX_READ);
+    sandbox_allow(&rules, "/etc/services", SANDBOX_READ);
+    if (sandbox_enter(config->sandbox, &rules, &problem))
+        return 0;
+    if (config->unix_socket[0] != '\0')
+        unlink(config->unix_socket);
+    bearer_close(&bearer);
+    struct buf line = BUF((char[640]){0});
+    buf_fmt(&line, "--sandbox=require: %s; use --sandbox=auto to run without it", problem.data);
+    return complain(EXIT_NO_SANDBOX, line.data);
+}
+
 int serve(const struct config *given) {
     struct failure failure;
     config = given;
@@ -200,6 +231,8 @@ int serve(const struct config *given) {
     int status = open_events();
     if (status == 0)
         status = open_listeners();
+    if (status == 0)
+        status = enter_sandbox();
     if (status != 0)
         return status;
     refresher_open(config, &source);

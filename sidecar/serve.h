@@ -5,6 +5,7 @@
 #include "common/failure.h"
 #include "sidecar/config.h"
 
+#define EXIT_NO_SANDBOX 71    /* --sandbox=require, and a part cannot be had (EX_OSERR) */
 #define EXIT_CANNOT_CREATE 73 /* a socket, address or file that cannot be had (EX_CANTCREAT) */
 
 int serve(const struct config *config);

@@ -22,7 +22,8 @@ HOST_CFLAGS = -std=c11 -g -O1 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wforma
 
 TESTED_SRC = $(filter-out common/http.c common/tls.c common/fetch.c,$(wildcard common/*.c)) \
 	sidecar/request.c sidecar/routes.c sidecar/answers.c sidecar/unix_client.c sidecar/shell_words.c \
-	sidecar/imds.c sidecar/metrics.c sidecar/loop.c init/labels.c init/shared_config.c init/wait_policy.c
+	sidecar/imds.c sidecar/metrics.c sidecar/loop.c sidecar/sandbox_filter.c sidecar/sandbox_landlock.c \
+	init/labels.c init/shared_config.c init/wait_policy.c
 TESTED_OBJ = $(patsubst %.c,$(H)/obj/%.o,$(TESTED_SRC)) $(H)/obj/cJSON.o
 
 $(H)/obj/common/version.o: HOST_CPPFLAGS += -include $(H)/version.h
@@ -111,7 +112,16 @@ $(CLOCK_SIDECAR): $(B)/obj/tests/clock/file_clock.o $(SIDECAR_OBJ) $(B)/common.a
 	@mkdir -p $(@D)
 	$(CC_TARGET) $(OUR_LDFLAGS) -Wl,--wrap=watches_clock,--wrap=epoll_wait $^ -lcurl $(B)/common.a -lbearssl -lcjson -o $@
 
-integration: $(PROGRAMS) $(CLOCK_SIDECAR)
+# The sidecar that tries, from inside its sandbox, what it must not be able to do.
+SANDBOX_SIDECAR = $(B)/test/pod-identity-sidecar-sandbox
+
+$(B)/obj/tests/sandbox/attempts.o: Makefile tests/tests.mk
+
+$(SANDBOX_SIDECAR): $(B)/obj/tests/sandbox/attempts.o $(SIDECAR_OBJ) $(B)/common.a
+	@mkdir -p $(@D)
+	$(CC_TARGET) $(OUR_LDFLAGS) -Wl,--wrap=loop_run $^ -lcurl $(B)/common.a -lbearssl -lcjson -o $@
+
+integration: $(PROGRAMS) $(CLOCK_SIDECAR) $(SANDBOX_SIDECAR)
 	@sh tests/integration.sh build/test $(PYTEST_ARGS)
 
 # Real SDKs as clients; `make test` has them among its integration tests. The counts go to a place of their own.

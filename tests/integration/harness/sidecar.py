@@ -31,6 +31,8 @@ class Sidecar:
         argv: list[str | Path] = [binaries.sidecar, command]
         argv += [f"--unix-socket={self.socket_path}"] if with_socket else []
         environment = dict(env)
+        if "POD_IDENTITY_SANDBOX" in os.environ:  # all tests once with `require`, or with `off`
+            environment.setdefault("POD_IDENTITY_SANDBOX", os.environ["POD_IDENTITY_SANDBOX"])
         self.port: int | None = None
         self._bearer = bearer
         if with_http:
