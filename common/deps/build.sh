@@ -97,7 +97,7 @@ for a; do
 	esac
 done
 if [ \$link = yes ]; then
-	set -- -static-pie -nostdlib -Os -flto=auto "\$d/lib/rcrt1.o" "\$d/lib/crti.o" "\$@" -L"\$d/lib" -Wl,--start-group -lc -lgcc -Wl,--end-group \\
+	set -- -static-pie -nostdlib -Os -flto=auto -flto-partition=one "\$d/lib/rcrt1.o" "\$d/lib/crti.o" "\$@" -L"\$d/lib" -Wl,--start-group -lc -lgcc -Wl,--end-group \\
 		"\$d/lib/crtn.o" -Wl,-z,relro,-z,now,-z,noexecstack,--build-id=none,--hash-style=gnu,--no-eh-frame-hdr \\
 		-Wl,-z,noseparate-code,$page,-T,"\$d/static-pie.ld"
 fi
@@ -150,7 +150,7 @@ curl() {
 			--disable-unix-sockets --disable-doh --disable-mime --disable-bindlocal --disable-form-api \
 			--disable-netrc --disable-progress-meter --disable-sha512-256 --disable-dnsshuffle --disable-get-easy-options \
 			--disable-alt-svc --disable-headers-api --disable-hsts --disable-websockets --disable-httpsrr --disable-ech \
-			--disable-ssls-export --disable-rt
+			--disable-ssls-export --disable-rt --disable-dateparse
 	) >"$prefix/curl.log" 2>&1 || {
 		tail -n 30 "$prefix/curl.log" >&2
 		exit 1
