@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 from typing import Any, Callable, Iterator
@@ -66,6 +67,11 @@ PLACES = pytest.StashKey[Places]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell in the background, or nohup, has these ignored, and a program that is started would inherit that. One that is
+    # caught is at its default again in the program, and still does nothing here.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
     config.addinivalue_line("markers", "place(name): run in `loopback` or `netns` instead of the best place")
     config.stash[PLACES] = Places()
 
