@@ -86,9 +86,8 @@ static const struct silence {
     [HTTP_PROHIBITED] = {REASON_AGENT_UNREACHABLE, "prohibited", "was prohibited on this side",
                          PROHIBITED_REMEDY},
     [HTTP_NO_FAMILY] = {REASON_AGENT_UNREACHABLE, "no-family",
-                        "failed: this pod has no address of that IP version", NO_IPV4_REMEDY},
-    [HTTP_NO_NAME] = {REASON_AGENT_UNREACHABLE, "no-name", "failed: the host name could not be resolved",
-                      NAME_REMEDY},
+                        "could not begin: this pod has no address of that IP version", NO_IPV4_REMEDY},
+    [HTTP_NO_NAME] = {REASON_AGENT_UNREACHABLE, "no-name", "could not resolve the host name", NAME_REMEDY},
     [HTTP_NO_ANSWER] = {REASON_AGENT_UNREACHABLE, "closed",
                         "connected, and the connection was closed without an answer", CLOSED_REMEDY},
     [HTTP_CUT_SHORT] = {REASON_BAD_RESPONSE, "cut-short", "got an answer that was cut short",
@@ -109,7 +108,9 @@ static enum reason no_answer(const struct uri *uri, const struct http_response *
     bool no_ipv6 = uri->ipv6 && (result == HTTP_NO_FAMILY || result == HTTP_NO_ROUTE);
     struct buf m = begin(f, s->reason, uri);
     f->cause = no_ipv6 ? "no-ipv6" : s->cause;
-    buf_fmt(&m, "%s after %lld ms", s->what, (long long)r->elapsed_ms);
+    buf_str(&m, s->what);
+    if (result != HTTP_NO_FAMILY) /* that shows before anything is sent */
+        buf_fmt(&m, " after %lld ms", (long long)r->elapsed_ms);
     if (r->detail[0] != '\0')
         buf_fmt(&m, " (%s)", r->detail);
     failure_remedy(f, "%s", no_ipv6 ? NO_IPV6_REMEDY : s->remedy);

@@ -58,13 +58,14 @@ enum check_status check_shadow_profile(struct run *run, struct failure *finding)
 static const char *aws_file(const struct run *run, const char *variable, const char *below_home) {
     static char home_file[HOME_FILE_MAX];
     struct buf path = BUF(home_file);
-    const char *home = run->lookup("HOME");
-    if (check_is_set(run, variable))
-        return run->lookup(variable);
+    const char *home = run->lookup("HOME"),
+               *named = check_is_set(run, variable) ? run->lookup(variable) : NULL;
+    if (named != NULL && strncmp(named, "~/", 2) != 0)
+        return named;
     if (home == NULL || *home != '/')
         return "";
     buf_str(&path, home);
-    buf_str(&path, below_home);
+    buf_str(&path, named != NULL ? named + 1 : below_home);
     return path.overflow ? "" : path.data;
 }
 

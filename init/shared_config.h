@@ -10,7 +10,8 @@
 #define SHARED_CONFIG_FILE_MAX 65536 /* a hand-kept file has a few kB */
 
 /* The first setting in the sections of that profile ([profile NAME], for "default" also [default]) from which
- * SDKs take credentials: its name, in static storage; NULL if there is none. Any bytes may come. */
+ * SDKs take credentials: its name, in static storage; NULL if there is none. A role_arn beside
+ * "credential_source = EcsContainer" is none: it builds on the container endpoint. Any bytes may come. */
 const char *shared_config_find(const char *text, size_t len, const char *profile);
 
 #endif

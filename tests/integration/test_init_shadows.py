@@ -94,7 +94,8 @@ def test_file_in_the_home(look: Callable[..., Run], folder: Path) -> None:
     ("[default]\nregion = x\nrole_arn = arn:aws:iam::111122223333:role/r\n", "", "role_arn"), ("[ profile\tdefault ] # mine\nsso_start_url = u", "", "sso_start_url"),
     ("[default]\naws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = " + SECRET, "", "aws_access_key_id"),
     ("[default]\n[profile a]\n[default]\nweb_identity_token_file = /t\n", "", "web_identity_token_file"),
-    ("[default]\nregion = eu-central-1\noutput = json\n", "", ""), ("[profile dev]\nrole_arn = r\n", "", ""), ("[default]\nrole_arn = r\n", "dev", ""),
+    ("[default]\nrole_arn = r\ncredential_source = Ec2InstanceMetadata\n", "", "role_arn"),
+    ("[default]\nrole_arn = r\ncredential_source = EcsContainer\n", "", ""), ("[default]\nregion = eu-central-1\noutput = json\n", "", ""), ("[profile dev]\nrole_arn = r\n", "", ""), ("[default]\nrole_arn = r\n", "dev", ""),
     ("[dev]\nrole_arn = r\n", "dev", ""), ("[profile developer]\nrole_arn = r\n", "dev", ""), ("[default]\ns3 =\n  role_arn = r\n", "", ""),
     ("[default]\n# role_arn = r\n", "", ""), ("role_arn = r\n", "", ""), ("[default\nrole_arn = r\n", "", ""), ("", "", ""), ("\0\xff=[]\n[\n=\n[default]\n\0=", "", "")])
 @pytest.mark.parametrize("named", [True, False])
@@ -112,6 +113,16 @@ def test_config_file(look: Callable[..., Run], folder: Path, text: str, profile:
         assert "AWS_CONFIG_FILE" in found["shadow.config-file"]["remedy"] and "AKIAEXAMPLE" not in message
         if not profile:
             assert_failed(look(env, "--strict"), "INJECTION_INVALID", key)
+
+
+def test_home_in_the_name_of_a_file(look: Callable[..., Run], folder: Path) -> None:
+    """The tilde that shells expand and pod specs do not."""
+    (folder / "aws").write_text("[default]\nsso_session = s\n")
+    for name, check in (("AWS_CONFIG_FILE", "shadow.config-file"), ("AWS_SHARED_CREDENTIALS_FILE", "shadow.credentials-file")):
+        found = warnings(look({"HOME": str(folder), name: "~/aws"}))
+        assert set(found) == {check} and f'"{folder}/aws"' in found[check]["message"]
+        assert "does not exist" not in found[check]["message"]
+    assert warnings(look({"HOME": str(folder), "AWS_CONFIG_FILE": "~/none"})) == {}
 
 
 def test_config_file_that_cannot_be_read(look: Callable[..., Run], folder: Path) -> None:
