@@ -12,9 +12,10 @@ import re
 import uuid
 from typing import Any
 
-from emulator.eksauth import EksAuthError, authorise, rfc3339
+from emulator.eksauth import EksAuthError, assume_for_pod, rfc3339
 from emulator.faults import Faults
 from emulator.httpd import Request, Response
+from emulator.identity import Directory
 from emulator.state import Credentials, State
 from emulator.tokens import Tokens
 
@@ -59,7 +60,8 @@ class Bucket:
 class Agent:
     """The agent of one node, on any number of addresses."""
 
-    def __init__(self, state: State, tokens: Tokens, faults: Faults, clock: Any) -> None:
+    def __init__(self, state: State, tokens: Tokens, directory: Directory, faults: Faults, clock: Any) -> None:
+        self.directory = directory
         self.state, self.tokens, self.faults, self.clock = state, tokens, faults, clock
         self.hosts: set[str] = set(REAL_HOSTS)
         self.buckets: dict[str, Bucket] = {}
@@ -139,7 +141,7 @@ class Agent:
                 raise Refused(500, fault.params["message"])
             if fault.kind == "eks_auth_error":
                 raise EksAuthError(fault.params["code"], fault.params["message"], fault.params["status"])
-        return self.state.new_credentials(authorise(self.state, self.tokens, token))
+        return assume_for_pod(self.state, self.tokens, self.directory, token)[1]
 
     def render(self, made: Credentials) -> bytes:
         """The success body, members in the agent's order; neither RoleArn nor Code."""

@@ -11,28 +11,53 @@ import time
 from typing import Any
 
 from emulator.agent import Agent
+from emulator import faults_aws  # noqa: F401 - registers its kinds
+from emulator.eksapi import Eks, EksAuth
 from emulator.faults import Faults
 from emulator.httpd import Handler, Listener, Request, Response, Script
+from emulator.iam import Ec2, Iam
+from emulator.identity import Directory
+from emulator.imds import Imds
+from emulator.proxy import Proxy
 from emulator.state import Seen, State
+from emulator.sts import Sts
+from emulator.tls import Tls
 from emulator.tokens import Tokens
 
 
 class Emulator:
-    """All services of one process. A later service is one more entry of `handlers`."""
+    """All services of one process."""
 
     def __init__(self, state: State, tokens: Tokens) -> None:
         self.state, self.tokens = state, tokens
         self.faults = Faults()
-        self.agent = Agent(state, tokens, self.faults, time.monotonic)
-        self.handlers: dict[str, Handler] = {"agent": self.agent.handle}
+        self.directory = Directory(state)
+        self.tls = Tls()
+        self.agent = Agent(state, tokens, self.directory, self.faults, time.monotonic)
+        self.imds = Imds(state)
+        self.proxy = Proxy()
+        self.handlers: dict[str, Handler] = {
+            "agent": self.agent.handle,
+            "sts": Sts(state, self.directory, tokens).handle,
+            "iam": Iam(state, self.directory).handle,
+            "ec2": Ec2(state, self.directory).handle,
+            "eks": Eks(state, self.directory).handle,
+            "eks-auth-api": EksAuth(state, self.directory, tokens, self.faults).handle,
+            "imds": self.imds.handle,
+            "proxy": self.proxy.handle,
+        }
         self.listeners: list[Listener] = []
         self._later: list[asyncio.Task[None]] = []
 
-    def add_listener(self, service: str, host: str, port: int) -> Listener:
-        """Takes an address for a service; it refuses connections until its mode is `open`."""
+    def add_listener(self, service: str, host: str, port: int, certificate: str | None = None) -> Listener:
+        """Takes an address for a service, with TLS if a kind of certificate is named; it refuses connections until its mode is
+        `open`."""
+        if service not in self.handlers:
+            raise ValueError(f"unknown service {service!r}; there are {sorted(self.handlers)}")
         async def handle(request: Request) -> Response | Script:
             return await self.serve(service, request)
-        listener = Listener(service, host, port, handle, self.state.now)
+        context = self.tls.context(certificate) if certificate else None
+        listener = Listener(service, host, port, handle, self.state.now, context, certificate)
         listener.accepted = self._accepted
         if service == "agent":
             self.agent.hosts.add(host)
@@ -54,7 +79,7 @@ class Emulator:
             return answer
         fault = self.faults.take(service, request)
         seen.fault = fault.kind if fault else None
-        answer = await (fault.make(request, normal, self.state) if fault else normal())
+        answer = await (fault.make(request, normal, self.state) if fault else self.handlers[service](request))
         seen.status = answer.status if isinstance(answer, Response) else None
         seen.seconds = time.monotonic() - seen.monotonic
         return answer
@@ -85,6 +110,8 @@ class Emulator:
         self._later.clear()
         self.faults.queue.clear()
         self.agent.buckets.clear()
+        self.directory.roles.clear()
+        self.imds.reset()
         self.state.reset()
         for listener in self.listeners:
             listener.drop_connections()
@@ -96,9 +123,11 @@ class Emulator:
             "pid": os.getpid(),
             "listeners": [
                 {"service": one.service, "host": one.host, "port": one.port, "mode": one.mode,
-                 "url": f"http://{one.authority}"}
+                 "certificate": one.certificate,
+                 "url": f"http{'s' if one.certificate else ''}://{one.authority}"}
                 for one in self.listeners
             ],
+            "ca_file": self.tls.ca_file if any(one.certificate for one in self.listeners) else None,
             "issuer": self.tokens.issuer,
         }
 
@@ -134,6 +163,7 @@ async def run(
     await stop.wait()
     for listener in [*emulator.listeners, control]:
         listener.shut()
+    emulator.tls.remove()
     if ready_file:
         try:
             os.unlink(ready_file)

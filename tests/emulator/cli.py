@@ -41,6 +41,15 @@ def address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def service(text: str) -> tuple[str, str | None, str, int]:
+    """`NAME=ADDR:PORT`, or `NAME+CERTIFICATE=ADDR:PORT` for TLS: service, kind of certificate, host, port."""
+    names, equals, where = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"not SERVICE=ADDR:PORT: {text!r}")
+    name, _, certificate = names.partition("+")
+    return (name, certificate or None, *address(where))
+
+
 def association(text: str) -> Association:
     """`NAMESPACE/SERVICE_ACCOUNT=ROLE_ARN`."""
     subject, equals, role_arn = text.partition("=")
@@ -68,6 +77,9 @@ def serve(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="emulator", description=__doc__)
     parser.add_argument("--listen", type=address, action="append", metavar="ADDR:PORT",
                         help="an address of the agent; repeatable; default 127.0.0.1:0 (a free port)")
+    parser.add_argument("--serve", type=service, action="append", default=[], metavar="SERVICE[+CERTIFICATE]=ADDR:PORT",
+                        help="an address of sts, iam, ec2, eks, eks-auth-api, imds or proxy; with TLS if a kind of "
+                        "certificate is named, as in sts+good=127.0.0.1:0; repeatable")
     parser.add_argument("--control", type=address, default=("127.0.0.1", 0), metavar="ADDR:PORT",
                         help="the control endpoint, also unix:PATH; default 127.0.0.1:0")
     parser.add_argument("--ready-file", metavar="PATH", help="gets a JSON with the real addresses once it listens")
@@ -92,11 +104,13 @@ def serve(argv: list[str]) -> int:
         emulator = Emulator(state, Tokens(key_of(options.key_file)))
         for host, port in options.listen or [("127.0.0.1", 0)]:
             emulator.add_listener("agent", host, port)
+        for name, certificate, host, port in options.serve:
+            emulator.add_listener(name, host, port, certificate)
         control = Listener("control", *options.control, Control(emulator).handle, time.time)
         await run(emulator, control, options.late, options.ready_file, options.watch_stdin)
     try:
         asyncio.run(start())
-    except OSError as error:
+    except (OSError, ValueError) as error:
         print(f"emulator: {error}", file=sys.stderr)
         return 1
     return 0

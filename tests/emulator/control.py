@@ -9,6 +9,11 @@
 | GET, PUT, DELETE /associations | namespace, service_account, role_arn, lifetime_s, assumable | add or change, remove |
 | POST /tokens | namespace, service_account, … (tokens.Tokens.issue) | a token |
 | POST /tokens/sign | header, payload (base64), forged | a signature over any two byte strings |
+| GET, PUT, DELETE /roles | arn, trust (a policy), max_session_s | the roles that IAM and STS know |
+| POST /callers | arn of a role or user, lifetime_s, session_name | credentials to start from |
+| PUT /node | role_arn or null | the role of the node at IMDS |
+| POST /listeners | service, host, port, certificate (a kind of tls.KINDS, or null) | one more address |
+| GET /proxy | | what the proxy was asked to connect to |
 | PUT /listeners | mode: open, closed, deaf; service; after_s | stop and start listening |
 | GET, DELETE /requests | service, secrets=1, wait=N, timeout=S | requests seen; wait for the Nth |
 | GET /secrets | | all that was issued: what no program may print |
@@ -24,6 +29,7 @@ from typing import Any
 from emulator.app import Emulator
 from emulator.faults import parse_fault
 from emulator.httpd import Request, Response
+from emulator.identity import Role
 from emulator.state import Association
 
 
@@ -108,6 +114,34 @@ class Control:
     async def do_put_listeners(self, body: Any, query: dict[str, str]) -> Any:
         await self.emulator.set_mode(body.get("service", "agent"), body["mode"], body.get("after_s", 0.0))
         return self.emulator.describe()
+
+    async def do_post_listeners(self, body: Any, query: dict[str, str]) -> Any:
+        listener = self.emulator.add_listener(body["service"], body.get("host", "127.0.0.1"), body.get("port", 0),
+                                              body.get("certificate"))
+        await listener.set_mode("open")
+        return {**self.emulator.describe()["listeners"][-1], "ca_file": self.emulator.describe()["ca_file"]}
+
+    async def do_get_roles(self, body: Any, query: dict[str, str]) -> Any:
+        return [dataclasses.asdict(role) for role in self.emulator.directory.roles.values()]
+
+    async def do_put_roles(self, body: Any, query: dict[str, str]) -> Any:
+        return dataclasses.asdict(self.emulator.directory.put(Role(**body)))
+
+    async def do_delete_roles(self, body: Any, query: dict[str, str]) -> Any:
+        del self.emulator.directory.roles[query["arn"]]
+        return {}
+
+    async def do_post_callers(self, body: Any, query: dict[str, str]) -> Any:
+        made = self.emulator.directory.caller(**body)
+        return {"access_key_id": made.access_key_id, "secret_access_key": made.secret_access_key,
+                "session_token": made.session_token, "arn": made.arn}
+
+    async def do_put_node(self, body: Any, query: dict[str, str]) -> Any:
+        self.emulator.imds.role_arn = body["role_arn"]
+        return body
+
+    async def do_get_proxy(self, body: Any, query: dict[str, str]) -> Any:
+        return self.emulator.proxy.targets
 
     async def do_get_requests(self, body: Any, query: dict[str, str]) -> Any:
         service = query.get("service", "agent")

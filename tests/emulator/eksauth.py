@@ -10,10 +10,12 @@ from __future__ import annotations
 import base64
 import json
 import re
+import uuid
 from datetime import datetime, timezone
 from typing import Any
 
-from emulator.state import Association, State
+from emulator.identity import Directory
+from emulator.state import Association, Credentials, State
 from emulator.tokens import Tokens
 
 TOKEN_SHAPE = re.compile(r"[A-Za-z0-9\-_=]+\.[A-Za-z0-9\-_=]+\.[A-Za-z0-9\-_=]+")
@@ -108,3 +110,29 @@ def authorise(state: State, tokens: Tokens, token: str) -> Association:
     if not association.assumable:
         raise EksAuthError("AccessDeniedException")
     return association
+
+
+def assume_for_pod(state: State, tokens: Tokens, directory: Directory, token: str) -> tuple[Association, Credentials]:
+    """The credentials of the pod that the token was made for, with EKS's session name and tags."""
+    association = authorise(state, tokens, token)
+    target = association.target_role_arn
+    if not directory.pods_may(association.role_arn):
+        raise EksAuthError("AccessDeniedException")
+    if target and not directory.role_may(association.role_arn, target, association.external_id):
+        raise EksAuthError("AccessDeniedException")
+    made = state.new_credentials(association)
+    bound = claims_of(token).get("kubernetes.io") or {}
+    pod = bound.get("pod") or {}
+    cluster = state.settings.cluster_name
+    made.session_name = f"eks-{cluster[:10]}-{str(pod.get('name', 'pod'))[:10]}-{uuid.uuid4()}"
+    if not association.disable_session_tags:
+        made.tags = {
+            "eks-cluster-arn": f"arn:aws:eks:{state.settings.region}:{association.account_id}:cluster/{cluster}",
+            "eks-cluster-name": cluster,
+            "kubernetes-namespace": association.namespace,
+            "kubernetes-service-account": association.service_account,
+            "kubernetes-pod-name": str(pod.get("name", "")),
+            "kubernetes-pod-uid": str(pod.get("uid", "")),
+        }
+        made.transitive = frozenset(made.tags)
+    return association, made

@@ -1,7 +1,8 @@
 """Scripted faults: what goes wrong with the next requests, in the order they were queued.
 
 A fault for a listening service ("agent") decides what goes over the wire instead of, or made from, the normal answer.
-A fault for "eks-auth" happens behind the agent, so the agent's own checks and its cache come first.
+A fault for "eks-auth" happens behind the agent, so the agent's own checks and its cache come first; and
+behind "eks-auth-api", the service itself as it listens for nodes without an agent.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ EKS_AUTH_KINDS: dict[str, dict[str, Any]] = {
         "exceeded maximum number of attempts, 3, https response error StatusCode: 0, RequestID: , request send failed"
     },
 }
-SERVICES = ("agent", "eks-auth")
+SERVICES = ("agent", "eks-auth", "sts", "iam", "ec2", "eks", "eks-auth-api", "imds", "proxy")
 
 
 def kind(name: str, **params: Any) -> Callable[[Maker], Maker]:

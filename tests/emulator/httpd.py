@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import ssl
 import struct
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -166,8 +167,10 @@ class Listener:
     accepts, so connecting times out, as behind a rule that drops packets.
     """
 
-    def __init__(self, service: str, host: str, port: int, handler: Handler, now: Callable[[], float]) -> None:
+    def __init__(self, service: str, host: str, port: int, handler: Handler, now: Callable[[], float],
+                 tls: ssl.SSLContext | None = None, certificate: str | None = None) -> None:
         self.service, self.host, self.port = service, host, port
+        self.certificate, self._tls = certificate, tls
         self.mode = "closed"
         self.accepted: Callable[[str], None] = lambda service: None
         self._handler, self._now = handler, now
@@ -213,7 +216,7 @@ class Listener:
             self._reserved = self._bind()
         if mode == "open":
             self._server = await asyncio.start_server(
-                self._serve, sock=self._reserved, limit=HEAD_MAX, backlog=4096, start_serving=True
+                self._serve, sock=self._reserved, limit=HEAD_MAX, backlog=4096, start_serving=True, ssl=self._tls
             )
         elif mode == "deaf":
             self._reserved.listen(0)

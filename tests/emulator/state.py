@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 JOURNAL_MAX = 50_000  # requests remembered in full; the totals go on counting beyond it
+SECRET_HEADERS = ("authorization", "proxy-authorization", "x-amz-security-token", "x-aws-ec2-metadata-token")
 ACCESS_KEY_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
@@ -31,6 +32,10 @@ class Settings:
     fraction: bool = False
     """Expiration with a fraction of a second, as EKS Auth may send one."""
     audience: str = "pods.eks.amazonaws.com"
+    cluster_name: str = "demo"
+    """The one cluster that EKS and EKS Auth know."""
+    region: str = "eu-central-1"
+    """Signatures must be scoped to it; IAM's to us-east-1."""
 
     def change(self, values: dict[str, Any]) -> None:
         """Sets the named knobs; ValueError for one that does not exist or has another type."""
@@ -55,7 +60,14 @@ class Association:
     role_arn: str
     lifetime_s: float | None = None
     assumable: bool = True
-    """False: the role's trust policy does not let EKS assume it."""
+    """False: the role's trust policy does not let EKS assume it. A role that IAM knows is judged by its policy as well."""
+    association_id: str = field(default_factory=lambda: "a-" + secrets.token_hex(9)[:17])
+    target_role_arn: str | None = None
+    external_id: str | None = None
+    disable_session_tags: bool = False
+    tags: dict[str, str] = field(default_factory=dict)
+    created_at: float = field(default_factory=time.time)
+    modified_at: float = field(default_factory=time.time)
 
     @property
     def account_id(self) -> str:
@@ -74,6 +86,20 @@ class Credentials:
     role_arn: str
     issued_at: float
     expires_at: float
+    session_name: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+    transitive: frozenset[str] = frozenset()
+    source_identity: str = ""
+    user_arn: str = ""
+    """Long-lived keys of a user: no session token, no role."""
+
+    @property
+    def arn(self) -> str:
+        """As GetCallerIdentity shows it: the role's path is not part of it."""
+        if self.user_arn:
+            return self.user_arn
+        partition = self.role_arn.split(":")[1]
+        return f"arn:{partition}:sts::{self.account_id}:assumed-role/{self.role_arn.rsplit('/', 1)[1]}/{self.session_name}"
 
 
 @dataclass
@@ -94,10 +120,10 @@ class Seen:
     seconds: float | None = None
 
     def public(self, with_secrets: bool) -> dict[str, Any]:
-        """As JSON; without secrets an Authorization value becomes the start of its hash."""
+        """As JSON; without secrets the value of a secret header becomes the start of its hash."""
         shown = []
         for name, value in self.headers:
-            if not with_secrets and name.lower() == "authorization":
+            if not with_secrets and name.lower() in SECRET_HEADERS:
                 value = "sha256:" + hashlib.sha256(value.encode("latin-1")).hexdigest()[:16]
             shown.append([name, value])
         return {**dataclasses.asdict(self), "headers": shown}
@@ -119,7 +145,9 @@ class State:
     def reset(self) -> None:
         """Back to the state of the command line. What was issued stays known."""
         self.settings = dataclasses.replace(self.defaults)
-        self.associations = {(a.namespace, a.service_account): a for a in self.first_associations}
+        self.associations = {
+            (a.namespace, a.service_account): dataclasses.replace(a) for a in self.first_associations
+        }
         self.cache: dict[str, tuple[Credentials, float]] = {}
         self.reset_journal()
 
@@ -158,21 +186,33 @@ class State:
     def new_credentials(self, association: Association) -> Credentials:
         """Makes credentials for the association's role."""
         lifetime_s = association.lifetime_s if association.lifetime_s is not None else self.settings.lifetime_s
+        return self.issue(association.target_role_arn or association.role_arn, lifetime_s, "eks-pod")
+
+    def issue(self, role_arn: str, lifetime_s: float, session_name: str, **session: Any) -> Credentials:
+        """Makes credentials of a session of the role; `session` may have tags, transitive and source_identity."""
         now = self.now()
         made = Credentials(
             access_key_id="ASIA" + "".join(secrets.choice(ACCESS_KEY_ALPHABET) for _ in range(16)),
             secret_access_key=base64.b64encode(secrets.token_bytes(30)).decode(),
             session_token=random_session_token(),
-            account_id=association.account_id,
-            role_arn=association.role_arn,
+            account_id=role_arn.split(":")[4],
+            role_arn=role_arn,
             issued_at=now,
             expires_at=now + lifetime_s,
+            session_name=session_name,
+            **session,
         )
-        self.issued[made.access_key_id] = made
-        self.remember("access_key_id", made.access_key_id)
-        self.remember("secret_access_key", made.secret_access_key)
-        self.remember("session_token", made.session_token)
+        self.keep(made)
         return made
+
+    def keep(self, made: Credentials) -> None:
+        """Knows credentials from now on, and that they are secret."""
+        self.issued[made.access_key_id] = made
+        kind = "" if made.session_token else "user_"
+        self.remember(kind + "access_key_id", made.access_key_id)
+        self.remember(kind + "secret_access_key", made.secret_access_key)
+        if made.session_token:
+            self.remember("session_token", made.session_token)
 
 
 def random_session_token() -> str:

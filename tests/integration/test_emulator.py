@@ -495,7 +495,7 @@ def test_redirect(emulator: Emulator) -> None:
     assert (answer.status, answer.header("location")) == (307, "http://127.0.0.1:1/elsewhere")
 
 
-@pytest.mark.parametrize("spec", [{"kind": "nonsense"}, {"kind": "answer", "statsu": 500}, {"kind": "hang", "service": "sts"},
+@pytest.mark.parametrize("spec", [{"kind": "nonsense"}, {"kind": "answer", "statsu": 500}, {"kind": "hang", "service": "nowhere"},
                                   {"kind": "hang", "service": "eks-auth"}, {"kind": "eks_auth_error", "service": "eks-auth", "code": "X"}])
 def test_faults_are_checked(emulator: Emulator, spec: dict[str, Any]) -> None:
     with pytest.raises(ControlError):

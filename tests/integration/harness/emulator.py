@@ -114,7 +114,8 @@ class Emulator:
         self.call("POST", "/reset")
 
     def settings(self, **values: Any) -> dict[str, Any]:
-        """Changes knobs: lifetime_s, renew_after_s, clock_skew_s, inbound_rate, fraction, audience."""
+        """Changes knobs: lifetime_s, renew_after_s, clock_skew_s, inbound_rate, fraction, audience, cluster_name,
+        region."""
         return self.call("PATCH", "/settings", values)
 
     def fault(self, kind: str, **params: Any) -> None:
@@ -151,6 +152,26 @@ class Emulator:
     def listen(self, mode: str = "open", after_s: float = 0.0) -> None:
         """open; closed: connections are refused; deaf: they time out."""
         self.call("PUT", "/listeners", {"mode": mode, "after_s": after_s})
+
+    def serve(self, service: str, certificate: str | None = None, host: str = "127.0.0.1") -> dict[str, Any]:
+        """One more address of a service: url, host, port, and ca_file where a kind of certificate was named."""
+        return self.call("POST", "/listeners", {"service": service, "certificate": certificate, "host": host})
+
+    def role(self, arn: str, trust: dict[str, Any], max_session_s: int = 3600) -> None:
+        """Makes a role known, or changes its trust policy."""
+        self.call("PUT", "/roles", {"arn": arn, "trust": trust, "max_session_s": max_session_s})
+
+    def caller(self, arn: str, **params: Any) -> dict[str, str]:
+        """Credentials of a role or user: access_key_id, secret_access_key, session_token, arn. Params: lifetime_s, session_name."""
+        return self.call("POST", "/callers", {"arn": arn, **params})
+
+    def node(self, role_arn: str | None) -> None:
+        """The role of the node at IMDS; None: it has none."""
+        self.call("PUT", "/node", {"role_arn": role_arn})
+
+    def proxied(self) -> list[str]:
+        """What the proxy was asked to connect to."""
+        return self.call("GET", "/proxy")
 
     def requests(self, with_secrets: bool = False) -> list[dict[str, Any]]:
         """The requests seen since the reset."""

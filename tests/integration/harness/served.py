@@ -81,8 +81,9 @@ def check_error(answer: Answer, status: int, code: str | None = None) -> str:
 
 
 def issued(emulator: Emulator) -> list[tuple[str, str, str]]:
-    """All credentials that the emulator ever made, in order: access key id, secret access key, session token."""
-    values = [one["value"] for one in emulator.secrets() if one["kind"] != "service_account_token"]
+    """All temporary credentials that the emulator ever made, in order: access key id, secret access key, session token."""
+    kinds = ("access_key_id", "secret_access_key", "session_token")
+    values = [one["value"] for one in emulator.secrets() if one["kind"] in kinds]
     assert len(values) % 3 == 0
     return list(zip(values[0::3], values[1::3], values[2::3]))
 
