@@ -208,9 +208,8 @@ class State:
     def keep(self, made: Credentials) -> None:
         """Knows credentials from now on, and that they are secret."""
         self.issued[made.access_key_id] = made
-        kind = "" if made.session_token else "user_"
-        self.remember(kind + "access_key_id", made.access_key_id)
-        self.remember(kind + "secret_access_key", made.secret_access_key)
+        self.remember("access_key_id", made.access_key_id)
+        self.remember("secret_access_key", made.secret_access_key)
         if made.session_token:
             self.remember("session_token", made.session_token)
 

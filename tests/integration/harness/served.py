@@ -81,11 +81,15 @@ def check_error(answer: Answer, status: int, code: str | None = None) -> str:
 
 
 def issued(emulator: Emulator) -> list[tuple[str, str, str]]:
-    """All temporary credentials that the emulator ever made, in order: access key id, secret access key, session token."""
-    kinds = ("access_key_id", "secret_access_key", "session_token")
-    values = [one["value"] for one in emulator.secrets() if one["kind"] in kinds]
-    assert len(values) % 3 == 0
-    return list(zip(values[0::3], values[1::3], values[2::3]))
+    """All temporary credentials that the emulator ever made, in order: access key id, secret access key, session token.
+    Keys of a user have no session token, and are not among them."""
+    sets: list[list[str]] = []
+    for one in emulator.secrets():
+        if one["kind"] == "access_key_id":
+            sets.append([])
+        if one["kind"] in ("access_key_id", "secret_access_key", "session_token"):
+            sets[-1].append(one["value"])
+    return [(made[0], made[1], made[2]) for made in sets if len(made) == 3]
 
 
 def triple(members: dict[str, Any]) -> tuple[str, str, str]:
