@@ -21,7 +21,7 @@ from harness.emulator import Emulator
 from harness.leaks import Leaks
 from harness.places import Namespace, Place, why_no_namespace
 from harness.programs import Binaries, Run, Runner
-from harness.sidecar import Sidecar
+from harness.sidecar import Sidecar, wanted_sandbox
 from harness.token_files import ProjectedToken
 
 TOKEN_FOLDER = "var/run/secrets/pods.eks.amazonaws.com/serviceaccount"
@@ -83,6 +83,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     else:
         line = "place: network namespace with the agent's real addresses 169.254.170.23 and fd00:ec2::23"
     terminalreporter.write_sep("-", line)
+    terminalreporter.write_sep("-", f"sandbox of the sidecar: {wanted_sandbox()}")
 
 
 @pytest.fixture(scope="session")

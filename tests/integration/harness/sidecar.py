@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import functools
 import os
 import signal
 import socket
@@ -18,6 +20,18 @@ from .http import Answer
 from .programs import Binaries, Runner
 from .waiting import eventually
 
+LANDLOCK_CREATE_RULESET, LANDLOCK_VERSION = 444, 1
+
+
+@functools.cache
+def wanted_sandbox() -> str:
+    """`require` where the machine has all parts of the sandbox, so that each test also shows that nothing it needs is forbidden;
+    `auto` elsewhere. POD_IDENTITY_SANDBOX in the environment of the tests wins."""
+    abi = ctypes.CDLL(None).syscall(LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), LANDLOCK_VERSION)
+    actions = Path("/proc/sys/kernel/seccomp/actions_avail")
+    had = abi >= 1 and actions.exists() and "trap" in actions.read_text().split()
+    return os.environ.get("POD_IDENTITY_SANDBOX", "require" if had else "auto")
+
 
 class Sidecar:
     """Starts it in a folder of its own, asks it over its interfaces, and stops it by its process id."""
@@ -30,9 +44,7 @@ class Sidecar:
         self.token_path = folder / "http-token"
         argv: list[str | Path] = [binaries.sidecar, command]
         argv += [f"--unix-socket={self.socket_path}"] if with_socket else []
-        environment = dict(env)
-        if "POD_IDENTITY_SANDBOX" in os.environ:  # all tests once with `require`, or with `off`
-            environment.setdefault("POD_IDENTITY_SANDBOX", os.environ["POD_IDENTITY_SANDBOX"])
+        environment = {"POD_IDENTITY_SANDBOX": wanted_sandbox(), **env}
         self.port: int | None = None
         self._bearer = bearer
         if with_http:
