@@ -72,48 +72,45 @@ static struct buf begin(struct failure *f, enum reason reason, const struct uri 
 
 #define INJECTION_ADDRESS "http://" URI_EKS_V4 "/v1/credentials"
 
-static const struct silence {
-    enum reason reason;
-    char cause[16]; /* an array: see agent_error.c */
-    const char *what, *remedy;
-} silences[] = {
-    [HTTP_REFUSED] = {REASON_AGENT_UNREACHABLE, "refused", "was refused", REFUSED_REMEDY},
-    [HTTP_CONNECT_TIMEOUT] = {REASON_AGENT_UNREACHABLE, "connect-timeout", "timed out while connecting",
-                              DROPPED_REMEDY},
-    [HTTP_ANSWER_TIMEOUT] = {REASON_AGENT_UNREACHABLE, "answer-timeout",
-                             "connected and timed out while waiting for the whole answer", HUNG_REMEDY},
-    [HTTP_NO_ROUTE] = {REASON_AGENT_UNREACHABLE, "no-route", "found no route", NO_ROUTE_REMEDY},
-    [HTTP_PROHIBITED] = {REASON_AGENT_UNREACHABLE, "prohibited", "was prohibited on this side",
-                         PROHIBITED_REMEDY},
-    [HTTP_NO_FAMILY] = {REASON_AGENT_UNREACHABLE, "no-family",
-                        "could not begin: this pod has no address of that IP version", NO_IPV4_REMEDY},
-    [HTTP_NO_NAME] = {REASON_AGENT_UNREACHABLE, "no-name", "could not resolve the host name", NAME_REMEDY},
-    [HTTP_NO_ANSWER] = {REASON_AGENT_UNREACHABLE, "closed",
-                        "connected, and the connection was closed without an answer", CLOSED_REMEDY},
-    [HTTP_CUT_SHORT] = {REASON_BAD_RESPONSE, "cut-short", "got an answer that was cut short",
-                        OTHER_SERVER_REMEDY},
-    [HTTP_NOT_HTTP] = {REASON_BAD_RESPONSE, "not-http", "got something that is not HTTP",
-                       OTHER_SERVER_REMEDY},
-    [HTTP_TOO_LARGE] = {REASON_BAD_RESPONSE, "too-large", "got an answer of more than 16384 bytes",
-                        OTHER_SERVER_REMEDY},
-    [HTTP_TLS] = {REASON_AGENT_UNREACHABLE, "tls", "failed to set up TLS", OTHER_SERVER_REMEDY},
-    [HTTP_FAILED] = {REASON_AGENT_UNREACHABLE, "failed", "failed", "look at " AGENT_LOG_HINT},
-};
+static const char *silence_remedy(enum http_result result) {
+    switch (result) {
+    case HTTP_REFUSED:
+        return REFUSED_REMEDY;
+    case HTTP_CONNECT_TIMEOUT:
+        return DROPPED_REMEDY;
+    case HTTP_ANSWER_TIMEOUT:
+        return HUNG_REMEDY;
+    case HTTP_NO_ROUTE:
+        return NO_ROUTE_REMEDY;
+    case HTTP_PROHIBITED:
+        return PROHIBITED_REMEDY;
+    case HTTP_NO_FAMILY:
+        return NO_IPV4_REMEDY;
+    case HTTP_NO_NAME:
+        return NAME_REMEDY;
+    case HTTP_NO_ANSWER:
+        return CLOSED_REMEDY;
+    case HTTP_FAILED:
+        return "look at " AGENT_LOG_HINT;
+    default:
+        return OTHER_SERVER_REMEDY;
+    }
+}
 
 static enum reason no_answer(const struct uri *uri, const struct http_response *r, struct failure *f) {
     enum http_result result = r->result;
     if (result == HTTP_NO_NAME && uri->kind != URI_HOST_NAME)
         result = HTTP_NO_FAMILY; /* libcurl's way to say that a numeric address has no family here */
-    const struct silence *s = &silences[result];
+    bool bad = result == HTTP_CUT_SHORT || result == HTTP_NOT_HTTP || result == HTTP_TOO_LARGE;
     bool no_ipv6 = uri->ipv6 && (result == HTTP_NO_FAMILY || result == HTTP_NO_ROUTE);
-    struct buf m = begin(f, s->reason, uri);
-    f->cause = no_ipv6 ? "no-ipv6" : s->cause;
-    buf_str(&m, s->what);
+    struct buf m = begin(f, bad ? REASON_BAD_RESPONSE : REASON_AGENT_UNREACHABLE, uri);
+    f->cause = no_ipv6 ? "no-ipv6" : http_result_cause(result);
+    buf_str(&m, http_result_text(result));
     if (result != HTTP_NO_FAMILY) /* that shows before anything is sent */
         buf_fmt(&m, " after %lld ms", (long long)r->elapsed_ms);
     if (r->detail[0] != '\0')
         buf_fmt(&m, " (%s)", r->detail);
-    failure_remedy(f, "%s", no_ipv6 ? NO_IPV6_REMEDY : s->remedy);
+    failure_remedy(f, "%s", no_ipv6 ? NO_IPV6_REMEDY : silence_remedy(result));
     return f->reason;
 }
 
@@ -191,7 +188,7 @@ void agent_probe_request(const struct uri *uri, struct agent_probe *probe, struc
 
 bool agent_probe_result(const struct http_response *r, struct buf *message) {
     if (r->result != HTTP_ANSWERED) {
-        buf_str(message, silences[r->result].what);
+        buf_str(message, http_result_text(r->result));
         return false;
     }
     buf_fmt(message, "answered %d", r->status);

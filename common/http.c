@@ -3,7 +3,6 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <malloc.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +16,7 @@
 #define RECEIVE_BUFFER 4096 /* answers are small; libcurl's default of 16 kB would stay resident */
 
 static CURLM *multi;
+static const char *ca_file;
 static struct http_hooks hooks;
 
 /* ---- memory: what libcurl gives back held tokens and keys ---- */
@@ -121,24 +121,51 @@ static enum http_result classify_connect(long os_error) {
     }
 }
 
-static enum http_result classify(const struct http_transfer *t, CURLcode code, long os_error) {
+static bool says(const struct http_transfer *t, const char *text) {
+    return strstr(t->error, text) != NULL;
+}
+
+/* The certificate was looked at, and is not good. libcurl has one code for all of it, and BearSSL's verdict
+ * in words of its own (lib/vtls/bearssl.c). */
+static enum http_result classify_certificate(const struct http_transfer *t) {
+    if (says(t, "expired or not yet valid"))
+        return HTTP_TLS_EXPIRED;
+    if (says(t, "server name was not found"))
+        return HTTP_TLS_NAME;
+    return says(t, "trust anchor") ? HTTP_TLS_UNTRUSTED : HTTP_TLS;
+}
+
+/* The connection ended: before, within, or instead of an answer. */
+static enum http_result classify_end(const struct http_transfer *t) {
+    if (says(t, "CONNECT"))
+        return HTTP_PROXY;
+    return t->headers_len > 0 ? HTTP_CUT_SHORT : HTTP_NO_ANSWER;
+}
+
+static enum http_result classify_timeout(const struct http_transfer *t) {
     curl_off_t connected_us = 0;
+    curl_easy_getinfo(t->easy, CURLINFO_CONNECT_TIME_T, &connected_us);
+    return connected_us > 0 ? HTTP_ANSWER_TIMEOUT : HTTP_CONNECT_TIMEOUT;
+}
+
+static enum http_result classify(const struct http_transfer *t, CURLcode code, long os_error) {
     switch (code) {
     case CURLE_OK:
         return HTTP_ANSWERED;
     case CURLE_OPERATION_TIMEDOUT:
-        curl_easy_getinfo(t->easy, CURLINFO_CONNECT_TIME_T, &connected_us);
-        return connected_us > 0 ? HTTP_ANSWER_TIMEOUT : HTTP_CONNECT_TIMEOUT;
+        return classify_timeout(t);
     case CURLE_COULDNT_CONNECT:
         return classify_connect(os_error);
     case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_RESOLVE_PROXY:
         return HTTP_NO_NAME;
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_PROXY:
+        return HTTP_PROXY;
     case CURLE_GOT_NOTHING:
     case CURLE_PARTIAL_FILE:
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
-        return t->headers_len > 0 ? HTTP_CUT_SHORT : HTTP_NO_ANSWER;
+        return classify_end(t);
     case CURLE_WRITE_ERROR:
     case CURLE_TOO_LARGE:
         return HTTP_TOO_LARGE;
@@ -146,9 +173,11 @@ static enum http_result classify(const struct http_transfer *t, CURLcode code, l
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_BAD_CONTENT_ENCODING:
         return HTTP_NOT_HTTP;
-    case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
+        return classify_certificate(t);
     case CURLE_SSL_CACERT_BADFILE:
+        return HTTP_TLS_NO_CA;
+    case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CIPHER:
     case CURLE_SSL_ISSUER_ERROR:
@@ -158,16 +187,37 @@ static enum http_result classify(const struct http_transfer *t, CURLcode code, l
     }
 }
 
+/* The words of the system are the better ones, where there are any: libcurl's are about its own part. */
+static void describe(const struct http_transfer *t, long os_error, struct buf *out) {
+    long proxied = 0;
+    if (os_error != 0)
+        buf_str(out, strerror((int)os_error));
+    else if (t->tls || t->response.result == HTTP_PROXY || t->response.result == HTTP_FAILED)
+        buf_printable(out, t->error, strlen(t->error), HTTP_DETAIL_MAX - 32);
+    curl_easy_getinfo(t->easy, CURLINFO_USED_PROXY, &proxied);
+    if (proxied != 0)
+        buf_str(out, out->len > 0 ? ", through a proxy" : "through a proxy");
+}
+
+/* Not beyond what was received: touching the rest would make it resident. */
+static void wipe_response(struct http_transfer *t) {
+    wipe(t->body, t->response.body_len + 1);
+    memset(&t->response, 0, sizeof t->response);
+    t->headers_len = 0;
+    t->too_large = false;
+    t->error[0] = '\0';
+}
+
 static void release(struct http_transfer *t) {
     if (t->easy != NULL) {
         curl_multi_remove_handle(multi, t->easy);
         curl_easy_cleanup(t->easy);
     }
     curl_slist_free_all(t->header_list);
-    /* Not beyond what was received: touching the rest would make it resident. */
-    wipe(t, offsetof(struct http_transfer, body) + t->response.body_len + 1);
+    t->easy = t->header_list = NULL;
 }
 
+/* libcurl's side ends before the callback, which may start the transfer anew. */
 static void finish(struct http_transfer *t, CURLcode code) {
     long status = 0, os_error = 0;
     curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -180,11 +230,12 @@ static void finish(struct http_transfer *t, CURLcode code) {
     r->body = t->body;
     if (r->result != HTTP_ANSWERED) {
         struct buf detail = BUF(r->detail);
-        buf_str(&detail, os_error != 0 ? strerror((int)os_error) : curl_easy_strerror(code));
+        describe(t, os_error, &detail);
     }
-    http_done *done = t->done;
-    done(t->context, r);
     release(t);
+    t->done(t->context, r);
+    if (t->easy == NULL)
+        wipe_response(t);
 }
 
 /* The transfer goes before its callback may start the next one, so only one message is taken at a time. */
@@ -265,8 +316,8 @@ static void set_options(struct http_transfer *t, const struct http_request *requ
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t->header_list);
     if (request->body != NULL) {
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)request->body_len);
+        curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, request->body);
     }
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
@@ -281,34 +332,42 @@ static void set_options(struct http_transfer *t, const struct http_request *requ
         curl_easy_setopt(easy, CURLOPT_PROXY, "");
         curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
     }
+    if (t->tls)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file != NULL ? ca_file : "");
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->error);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
 }
 
+void http_trust(const char *path) {
+    ca_file = path;
+}
+
 enum err http_start(struct http_transfer *t, const struct http_request *request, http_done *done,
                     void *context) {
     http_cancel(t);
+    wipe_response(t);
+    t->tls = strncmp(request->url, "https:", 6) == 0;
     t->done = done;
     t->context = context;
     t->started_ms = clock_now().mono_ms;
     t->easy = curl_easy_init();
-    if (t->easy == NULL || !add_headers(t, request)) {
-        release(t);
-        return ERR_SYSTEM;
+    if (t->easy != NULL && add_headers(t, request)) {
+        set_options(t, request);
+        if (curl_multi_add_handle(multi, t->easy) == CURLM_OK)
+            return ERR_OK;
     }
-    set_options(t, request);
-    if (curl_multi_add_handle(multi, t->easy) != CURLM_OK) {
-        release(t);
-        return ERR_SYSTEM;
-    }
-    return ERR_OK;
+    release(t);
+    return ERR_SYSTEM;
 }
 
 void http_cancel(struct http_transfer *t) {
-    if (t->easy != NULL)
-        release(t);
+    if (t->easy == NULL)
+        return;
+    release(t);
+    wipe_response(t);
 }
 
 void http_socket(int fd, int events) {

@@ -18,6 +18,7 @@
 #define HTTP_REQUEST_HEADERS_MAX 12
 #define HTTP_HEADER_LINE_MAX 69632 /* a token of TOKEN_FILE_MAX with its header's name */
 #define HTTP_DETAIL_MAX 160
+#define HTTP_ERROR_MAX 256 /* what libcurl asks for */
 
 enum http_result {
     HTTP_ANSWERED,        /* a whole answer, whatever its status */
@@ -32,9 +33,20 @@ enum http_result {
     HTTP_CUT_SHORT,       /* the answer began, and ended before it was whole */
     HTTP_NOT_HTTP,        /* what came is no HTTP */
     HTTP_TOO_LARGE,       /* headers or body over the limit */
-    HTTP_TLS,             /* TLS failed: detail says how */
-    HTTP_FAILED           /* anything else: detail says what */
+    HTTP_PROXY,           /* the proxy's name was not resolved, or it did not let us through */
+    HTTP_TLS_UNTRUSTED,   /* no certificate of the server's chain is signed by one that is trusted */
+    HTTP_TLS_EXPIRED,     /* a certificate has ended or has not begun, by our clock */
+    HTTP_TLS_NAME,        /* the certificate is for another host */
+    HTTP_TLS_NO_CA,       /* the file of trusted certificates cannot be read, or holds none */
+    HTTP_TLS,             /* TLS failed otherwise: detail says how */
+    HTTP_FAILED,          /* anything else: detail says what */
+    HTTP_RESULTS
 };
+
+/* Names of the result, static text: a word for programs ("refused", "tls-untrusted"), and what stands behind
+ * "GET URL " ("was refused"). HTTP_ANSWERED has none. */
+const char *http_result_cause(enum http_result result);
+const char *http_result_text(enum http_result result);
 
 struct http_header {
     const char *name, *value; /* value without control characters */
@@ -45,9 +57,9 @@ struct http_request {
     const char *url;
     const struct http_header *headers;
     size_t header_count; /* at most HTTP_REQUEST_HEADERS_MAX */
-    const void *body;    /* NULL: no body. Must live until the transfer ends */
+    const void *body;    /* NULL: no body */
     size_t body_len;
-    bool local; /* never through a proxy */
+    bool local; /* never through a proxy; others honour HTTPS_PROXY, ALL_PROXY and NO_PROXY */
     int64_t connect_timeout_ms, total_timeout_ms;
 };
 
@@ -59,12 +71,12 @@ struct http_response {
     int64_t retry_after_ms; /* 0 if the answer did not say */
     int64_t date_s;         /* the server's clock, 0 if it did not say */
     int64_t elapsed_ms;
-    char detail[HTTP_DETAIL_MAX]; /* for all but HTTP_ANSWERED: what libcurl or the system said */
+    char detail[HTTP_DETAIL_MAX]; /* for all but HTTP_ANSWERED: what libcurl or the system said; may be "" */
 };
 
 struct http_transfer;
-/* Called once for each started transfer, unless it is cancelled. The response is valid, and the transfer may
- * not be started anew, only until this returns; both are wiped then. */
+/* Called once for each started transfer, unless it is cancelled. The response is valid until this returns, or
+ * until it starts the transfer anew, which it may; then it is wiped. */
 typedef void http_done(void *context, const struct http_response *response);
 
 /* Storage for one request under way; zero it once, then it can be used again and again. Fields are private.
@@ -76,7 +88,8 @@ struct http_transfer {
     struct http_response response;
     int64_t started_ms;
     size_t headers_len;
-    bool too_large;
+    bool too_large, tls;
+    char error[HTTP_ERROR_MAX];
     char body[HTTP_BODY_MAX + 1];
 };
 
@@ -92,7 +105,11 @@ struct http_hooks {
 enum err http_open(const struct http_hooks *hooks);
 void http_close(void);
 
-/* Everything in the request but the body is copied. ERR_SYSTEM if it cannot even begin. */
+/* The certificates that https trusts: a PEM file, read at each request. The path is borrowed. Without it
+ * nothing is trusted. */
+void http_trust(const char *ca_file);
+
+/* Everything in the request is copied. ERR_SYSTEM if it cannot even begin. */
 enum err http_start(struct http_transfer *transfer, const struct http_request *request, http_done *done,
                     void *context);
 void http_cancel(struct http_transfer *transfer); /* harmless if it is not under way */
