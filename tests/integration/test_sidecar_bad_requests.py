@@ -162,6 +162,26 @@ def test_what_comes_behind_the_last_request_is_not_read(sidecar: Sidecar) -> Non
     assert len(split_answers(sidecar.raw(LAST + GOOD * 50))) == 1
 
 
+@pytest.mark.parametrize("listener", ["unix", "http"])
+@pytest.mark.parametrize("when", ["at once", "after the answer"])
+def test_a_client_that_asks_on_after_asking_for_the_end(sidecar: Sidecar, listener: str, when: str) -> None:
+    """Whenever its next request comes: it has its one answer whole, then the end (or a reset), and no second answer."""
+    connect = getattr(sidecar, f"connect_{listener}")
+    bearer = f"Host: 127.0.0.1\r\nAuthorization: {sidecar.bearer}".encode()
+    last, more = (data.replace(b"Host: localhost", bearer) for data in (LAST, GOOD))
+    for turn in range(100):
+        with connect() as sock:
+            sock.sendall(last)
+            early = b"" if when == "at once" else sock.recv(1)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                for _ in range(turn % 4 + 1):
+                    sock.sendall(more)
+            answers = split_answers(early + http.read_all(sock))
+        assert len(answers) == 1, f"{len(answers)} answers"
+        check_container(answers[0])
+        assert answers[0].header("Connection") == "close"
+
+
 def test_head_is_followed_by_the_next_answer(sidecar: Sidecar) -> None:
     raw = sidecar.raw(GOOD.replace(b"GET", b"HEAD") + LAST)
     head, _, rest = raw.partition(b"\r\n\r\n")

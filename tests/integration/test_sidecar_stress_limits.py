@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import select
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -151,6 +153,39 @@ def test_clients_leave_descriptors_to_the_refresh(start_wrapped: Start, emulator
         assert sidecar.get("/readyz").status == 200
         assert issued(emulator)[-1][0] in path.read_text()
     assert "cannot accept" not in sidecar.stderr
+
+
+def stuck(sock: socket.socket) -> bool:
+    """Asks on without reading: an answer has begun, and the rest of many finds no room."""
+    sock.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            sock.send(KEPT * 100)
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(10_000))
+
+
+def gone(sock: socket.socket) -> bool:
+    """The other side has closed."""
+    poll = select.poll()
+    poll.register(sock, 0)
+    return any(events & select.POLLHUP for _, events in poll.poll(0))
+
+
+def test_answers_that_nobody_takes_give_way(start_wrapped: Start, emulator: Emulator) -> None:
+    """With every place held by a client that reads nothing, the oldest of them makes room for the next client, one at a time."""
+    places = 20
+    sidecar = start_wrapped(f'ulimit -n {limit("server.h", "SERVER_DESCRIPTORS_KEPT") + places}; exec "$@"')
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(sidecar.connect_unix()) for _ in range(places)]
+        assert all(stuck(sock) for sock in socks) and not any(gone(sock) for sock in socks)
+        for number in range(places):
+            newcomer = stack.enter_context(sidecar.connect_unix())
+            assert stuck(newcomer)
+            eventually(lambda: gone(socks[number]), 10, "the oldest has given way")
+            assert not any(gone(sock) for sock in socks[number + 1:]), "only the oldest"
+        check_container(sidecar.get())
 
 
 def test_a_low_soft_limit_is_raised(start_wrapped: Start, emulator: Emulator) -> None:
