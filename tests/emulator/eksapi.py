@@ -1,6 +1,7 @@
 """EKS in REST-JSON: AssumeRoleForPodIdentity of EKS Auth, and the pod identity associations of EKS.
 
-Paths, members and error codes are those of the service models in boto/botocore (eks-auth/2023-11-26, eks/2017-11-01).
+Paths, members and error codes are those of the service models in boto/botocore (eks-auth/2023-11-26, eks/2017-11-01); the
+texts about roles are those that users quote in public (hashicorp/terraform-provider-aws#34711 and #41483).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from urllib.parse import unquote
 from emulator.eksauth import EksAuthError, assume_for_pod
 from emulator.faults import Faults
 from emulator.httpd import Request, Response, Script
-from emulator.identity import Directory
+from emulator.identity import POD_PRINCIPAL, Directory, allowed, listed
 from emulator.sigv4 import Problem, verify
 from emulator.state import Association, State
 from emulator.tokens import Tokens
@@ -50,7 +51,7 @@ class RestService:
     async def handle(self, request: Request) -> Response | Script:
         """Answers one request."""
         try:
-            self.caller = verify(request, self.service, self.state.settings.region, self.state.now(), self.directory.find)
+            verify(request, self.service, self.state.settings.region, self.state.now(), self.directory.find)
             try:
                 body = json.loads(request.body) if request.body else {}
             except ValueError:
@@ -162,21 +163,36 @@ class Eks(RestService):
         if key in self.state.associations:
             raise RestError("ResourceInUseException", "Association already exists: "
                             + self.state.associations[key].association_id, 409)
-        association = Association(*key, role_of(body["roleArn"]), tags=dict(body.get("tags") or {}))
+        association = Association(*key, "", tags=dict(body.get("tags") or {}))
         self.update(association, body)
         self.state.associations[key] = association
         return {"association": self.shown(association)}
 
     def update(self, association: Association, body: dict[str, Any]) -> None:
         """Changes role, target role and session tags. The agent's cache goes on with what it has, as in AWS."""
-        target = body.get("targetRoleArn")
-        role_arn = role_of(body["roleArn"]) if "roleArn" in body else association.role_arn
+        role_arn = self.role_of_pods(body["roleArn"]) if "roleArn" in body else association.role_arn
+        target = role_of(body["targetRoleArn"]) if body.get("targetRoleArn") else association.target_role_arn
+        untagged = bool(body.get("disableSessionTags", association.disable_session_tags))
+        policy = body.get("policy", association.policy)
+        if policy and not untagged:
+            raise RestError("InvalidParameterException", "policy can only be specified when disableSessionTags is true")
         if target:
-            association.target_role_arn = role_of(target)
             association.external_id = association.external_id or secrets.token_hex(16)
-        association.role_arn = role_arn
-        association.disable_session_tags = bool(body.get("disableSessionTags", association.disable_session_tags))
+        association.role_arn, association.target_role_arn = role_arn, target
+        association.disable_session_tags, association.policy = untagged, policy
         association.modified_at = self.state.now()
+
+    def role_of_pods(self, arn: Any) -> str:
+        """The ARN of a role that exists and trusts EKS, which the service looks at when an association is made or changed.
+        Conditions, and sts:TagSession, show only when the role is assumed."""
+        role = self.directory.roles.get(role_of(arn))
+        if role is None:
+            raise RestError("InvalidParameterException", "Role provided in the request does not exist.")
+        bare = [{**one, "Condition": {}} for one in listed(role.trust["Statement"])]
+        if not allowed({"Statement": bare}, "sts:AssumeRole", "Service", {POD_PRINCIPAL}, {}):
+            raise RestError("InvalidParameterException", "Trust policy of the role provided is invalid. Follow the official "
+                            "documentation to resolve the issue.")
+        return role.arn
 
     def list(self, query: dict[str, str]) -> Any:
         """A page of the associations, of one namespace or service account if wanted."""
@@ -202,6 +218,8 @@ class Eks(RestService):
         }
         if association.target_role_arn:
             shown.update(targetRoleArn=association.target_role_arn, externalId=association.external_id)
+        if association.policy:
+            shown["policy"] = association.policy
         return shown
 
 

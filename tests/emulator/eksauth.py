@@ -116,23 +116,28 @@ def assume_for_pod(state: State, tokens: Tokens, directory: Directory, token: st
     """The credentials of the pod that the token was made for, with EKS's session name and tags."""
     association = authorise(state, tokens, token)
     target = association.target_role_arn
-    if not directory.pods_may(association.role_arn):
-        raise EksAuthError("AccessDeniedException")
-    if target and not directory.role_may(association.role_arn, target, association.external_id):
-        raise EksAuthError("AccessDeniedException")
-    made = state.new_credentials(association)
     bound = claims_of(token).get("kubernetes.io") or {}
     pod = bound.get("pod") or {}
+    tags = {} if association.disable_session_tags else session_tags(state, association, pod)
+    if not directory.pods_may(association.role_arn, tags):
+        raise EksAuthError("AccessDeniedException")
+    if target and not directory.role_may(association.role_arn, target, association.external_id, tags):
+        raise EksAuthError("AccessDeniedException")
+    made = state.new_credentials(association)
     cluster = state.settings.cluster_name
     made.session_name = f"eks-{cluster[:10]}-{str(pod.get('name', 'pod'))[:10]}-{uuid.uuid4()}"
-    if not association.disable_session_tags:
-        made.tags = {
-            "eks-cluster-arn": f"arn:aws:eks:{state.settings.region}:{association.account_id}:cluster/{cluster}",
-            "eks-cluster-name": cluster,
-            "kubernetes-namespace": association.namespace,
-            "kubernetes-service-account": association.service_account,
-            "kubernetes-pod-name": str(pod.get("name", "")),
-            "kubernetes-pod-uid": str(pod.get("uid", "")),
-        }
-        made.transitive = frozenset(made.tags)
+    made.tags, made.transitive = tags, frozenset(tags)
     return association, made
+
+
+def session_tags(state: State, association: Association, pod: dict[str, Any]) -> dict[str, str]:
+    """The six tags that EKS gives a session, all transitive."""
+    cluster = state.settings.cluster_name
+    return {
+        "eks-cluster-arn": f"arn:aws:eks:{state.settings.region}:{association.account_id}:cluster/{cluster}",
+        "eks-cluster-name": cluster,
+        "kubernetes-namespace": association.namespace,
+        "kubernetes-service-account": association.service_account,
+        "kubernetes-pod-name": str(pod.get("name", "")),
+        "kubernetes-pod-uid": str(pod.get("uid", "")),
+    }

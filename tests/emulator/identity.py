@@ -100,6 +100,16 @@ def allowed(trust: dict[str, Any], action: str, kind: str, names: set[str], cont
     return "Allow" in fits and "Deny" not in fits
 
 
+def actions(tags: Any, source_identity: str = "") -> list[str]:
+    """What a trust policy must allow for a session with or without tags and a source identity."""
+    return ["sts:AssumeRole", *(["sts:TagSession"] if tags else []), *(["sts:SetSourceIdentity"] if source_identity else [])]
+
+
+def tag_context(prefix: str, tags: dict[str, str]) -> dict[str, str]:
+    """Tags as condition keys."""
+    return {f"{prefix}/{key}": value for key, value in tags.items()}
+
+
 def names_of(caller: Credentials) -> set[str]:
     """What a policy may call this caller: its session, its role or user, its account."""
     root = f"arn:{caller.arn.split(':')[1]}:iam::{caller.account_id}:root"
@@ -126,21 +136,25 @@ class Directory:
         """The credentials that were issued with this id."""
         return self.state.issued.get(access_key_id)
 
-    def pods_may(self, arn: str) -> bool:
-        """True if EKS may assume the role for a pod. A role that nobody described is trusted to be right."""
+    def pods_may(self, arn: str, tags: dict[str, str]) -> bool:
+        """True if EKS may assume the role for a pod, with these session tags; without tags sts:TagSession is not needed.
+        A role that nobody described is trusted to be right."""
         role = self.roles.get(arn)
-        return role is None or all(
-            allowed(role.trust, action, "Service", {POD_PRINCIPAL}, {}) for action in ("sts:AssumeRole", "sts:TagSession")
-        )
+        context = tag_context("aws:RequestTag", tags)
+        return role is None or all(allowed(role.trust, action, "Service", {POD_PRINCIPAL}, context) for action in actions(tags))
 
-    def role_may(self, source_arn: str, target_arn: str, external_id: str | None) -> bool:
-        """True if the source role may assume the target, as EKS does it for an association with a target role."""
+    def role_may(self, source_arn: str, target_arn: str, external_id: str | None, tags: dict[str, str]) -> bool:
+        """True if the source role may assume the target, as EKS does it for an association with a target role: the tags are
+        transitive, so they come along."""
         target = self.roles.get(target_arn)
         if target is None:
             return True
-        names = {source_arn, source_arn.split(":")[4], f"arn:aws:iam::{source_arn.split(':')[4]}:root"}
-        context = {"sts:ExternalId": external_id} if external_id else {}
-        return allowed(target.trust, "sts:AssumeRole", "AWS", names, context)
+        partition, account = source_arn.split(":")[1], source_arn.split(":")[4]
+        names = {source_arn, account, f"arn:{partition}:iam::{account}:root"}
+        context = {"aws:PrincipalArn": source_arn, "aws:PrincipalAccount": account,
+                   **({"sts:ExternalId": external_id} if external_id else {}),
+                   **tag_context("aws:RequestTag", tags), **tag_context("aws:PrincipalTag", tags)}
+        return all(allowed(target.trust, action, "AWS", names, context) for action in actions(tags))
 
     def caller(self, arn: str, lifetime_s: float = 3600.0, session_name: str = "test") -> Credentials:
         """New credentials of a role (temporary) or a user (long-lived), without asking anybody."""

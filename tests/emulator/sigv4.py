@@ -55,15 +55,15 @@ def canonical_query(raw: str) -> str:
     """Names and values encoded, sorted by name and then by value."""
     pairs = []
     for part in filter(None, raw.split("&")):
-        name, _, value = part.partition("=")
-        pairs.append((encode(unquote_to_bytes(name.replace("+", " "))), encode(unquote_to_bytes(value.replace("+", " ")))))
+        name, _, value = part.replace("+", " ").encode("latin-1").partition(b"=")
+        pairs.append((encode(unquote_to_bytes(name)), encode(unquote_to_bytes(value))))
     return "&".join(f"{name}={value}" for name, value in sorted(pairs))
 
 
-def canonical_request(request: Request, signed: list[str], body_hash: str) -> str:
+def canonical_request(request: Request, signed: list[str], body_hash: str, normalise: bool = True) -> str:
     """The canonical form of the request, with these headers."""
     path, _, query = request.target.partition("?")
-    lines = [request.method, canonical_path(path), canonical_query(query)]
+    lines = [request.method, canonical_path(path, normalise), canonical_query(query)]
     for wanted in signed:
         values = [re.sub(r" +", " ", value.strip()) for name, value in request.headers if name.lower() == wanted]
         lines.append(f"{wanted}:{','.join(values)}")

@@ -65,6 +65,7 @@ class Association:
     target_role_arn: str | None = None
     external_id: str | None = None
     disable_session_tags: bool = False
+    policy: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     created_at: float = field(default_factory=time.time)
     modified_at: float = field(default_factory=time.time)

@@ -11,12 +11,13 @@ import re
 from typing import Any
 
 from emulator.eksauth import claims_of, rfc3339
-from emulator.identity import Directory, Role, allowed, listed, names_of
+from emulator.identity import Directory, Role, actions, allowed, listed, names_of, tag_context
 from emulator.query import Call, QueryError, QueryService
 from emulator.state import Credentials, State
 from emulator.tokens import Tokens
 
 PACKED_MAX = 2048  # characters of session policy and tags: real packing is compressed, so the true limit varies
+POLICY_ARNS_MAX = 10
 AUDIENCE = "sts.amazonaws.com"
 SHAPES = {
     "RoleArn": (20, 2048, r"[\s\S]+"),
@@ -70,13 +71,11 @@ class Sts(QueryService):
         context = {"sts:ExternalId": call.get("ExternalId"), "sts:SourceIdentity": source_identity,
                    "sts:RoleSessionName": call.get("RoleSessionName"), "aws:PrincipalArn": caller.role_arn or caller.arn,
                    "aws:PrincipalAccount": caller.account_id,
-                   **{f"aws:RequestTag/{key}": value for key, value in tags.items()}}
+                   **tag_context("aws:RequestTag", tags), **tag_context("aws:PrincipalTag", caller.tags)}
         context = {name: value for name, value in context.items() if value}
         inherited = {key: value for key, value in caller.tags.items() if key in caller.transitive}
-        actions = ["sts:AssumeRole", *(["sts:TagSession"] if tags or inherited else []),
-                   *(["sts:SetSourceIdentity"] if source_identity else [])]
         conflict = caller.source_identity and call.get("SourceIdentity") not in ("", caller.source_identity)
-        for action in actions:
+        for action in actions({**inherited, **tags}, source_identity):
             if role is None or conflict or not allowed(role.trust, action, "AWS", names_of(caller), context):
                 raise QueryError("AccessDenied", f"User: {caller.arn} is not authorized to perform: {action} on resource: "
                                  f"{arn}", 403)
@@ -188,6 +187,19 @@ def session_tags(call: Call, caller: Credentials) -> tuple[dict[str, str], froze
     return dict(pairs), frozenset(transitive)
 
 
+def policy_arns(call: Call) -> list[str]:
+    """The managed policies that narrow the session."""
+    found: list[str] = []
+    while (arn := call.get(f"PolicyArns.member.{len(found) + 1}.arn")):
+        found.append(arn)
+    if len(found) > POLICY_ARNS_MAX:
+        raise invalid("PolicyArns", "[...]", f"have length less than or equal to {POLICY_ARNS_MAX}")
+    for arn in found:
+        if not re.fullmatch(r"arn:aws[a-z0-9-]*:iam::(\d{12}|aws):policy/.+", arn):
+            raise QueryError("ValidationError", f"{arn} is invalid")
+    return found
+
+
 def packed_size(call: Call, tags: dict[str, str]) -> int | None:
     """Percent of the room that policy and tags take; None without either."""
     policy = call.get("Policy")
@@ -197,7 +209,8 @@ def packed_size(call: Call, tags: dict[str, str]) -> int | None:
                 raise ValueError
         except ValueError:
             raise QueryError("MalformedPolicyDocument", "Syntax errors in policy.") from None
-    size = len(policy) + sum(len(key) + len(value) for key, value in tags.items())
+    arns = policy_arns(call)
+    size = len(policy) + sum(map(len, arns)) + sum(len(key) + len(value) for key, value in tags.items())
     percent = -(-size * 100 // PACKED_MAX)
     if percent > 100:
         raise QueryError("PackedPolicyTooLarge", f"Packed policy consumes {percent}% of allotted space, please use smaller policy.")

@@ -261,7 +261,8 @@ def test_walkthrough(client: Client, emulator: Emulator) -> None:
     assert client("ec2", caller).describe_instances()["Reservations"] == []
 
     identifier = {"clusterName": "demo", "associationId": made["associationId"]}
-    eks.update_pod_identity_association(**identifier, roleArn=f"arn:aws:iam::{ACCOUNT}:role/writer")
+    writer = iam.create_role(RoleName="writer", AssumeRolePolicyDocument=json.dumps(POD_TRUST))["Role"]
+    eks.update_pod_identity_association(**identifier, roleArn=writer["Arn"])
     assert ":assumed-role/writer/" in assume()["assumedRoleUser"]["arn"]
     assert eks.describe_pod_identity_association(**identifier)["association"]["roleArn"].endswith("/writer")
     listed = eks.list_pod_identity_associations(clusterName="demo", namespace="shop")["associations"]
@@ -286,14 +287,61 @@ def test_role_that_does_not_trust_pods(client: Client, emulator: Emulator) -> No
     iam.delete_role(RoleName="demo-app")
 
 
+def test_associations_are_checked(client: Client, emulator: Emulator) -> None:
+    eks = client("eks", emulator.caller(f"arn:aws:iam::{ACCOUNT}:user/admin"))
+    wanted = {"clusterName": "demo", "namespace": "shop", "serviceAccount": "web", "roleArn": ROLE_ARN}
+    create = eks.create_pod_identity_association
+    assert refused(create, **wanted) == ("InvalidParameterException", 400, "Role provided in the request does not exist.")
+    emulator.role(ROLE_ARN, trust(NODE))
+    assert refused(create, **wanted)[2].startswith("Trust policy of the role provided is invalid.")
+    emulator.role(ROLE_ARN, POD_TRUST)
+    assert refused(create, **wanted, policy="{}")[0] == "InvalidParameterException"
+    assert refused(create, **{**wanted, "clusterName": "other"})[:2] == ("ResourceNotFoundException", 404)
+    made = create(**wanted, policy="{}", disableSessionTags=True)["association"]
+    assert made["disableSessionTags"] is True and made["policy"] == "{}"
+    page = eks.list_pod_identity_associations(clusterName="demo", maxResults=1)
+    assert len(page["associations"]) == 1 and page["nextToken"]
+    rest = eks.list_pod_identity_associations(clusterName="demo", maxResults=1, nextToken=page["nextToken"])
+    assert rest["associations"][0]["associationId"] == made["associationId"] and "nextToken" not in rest
+
+
+def test_conditions_on_the_tags_of_a_pod(client: Client, emulator: Emulator) -> None:
+    policy = json.loads(json.dumps(POD_TRUST))
+    policy["Statement"][0]["Condition"] = {"StringEquals": {"aws:RequestTag/kubernetes-namespace": NAMESPACE}}
+    emulator.role(ROLE_ARN, policy)
+    call = client("eks-auth", emulator.caller(NODE)).assume_role_for_pod_identity
+    call(clusterName="demo", token=emulator.token())
+    policy["Statement"][0]["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-namespace"] = "other"
+    emulator.role(ROLE_ARN, policy)
+    assert refused(call, clusterName="demo", token=emulator.token())[:2] == ("AccessDeniedException", 400)
+
+
+def test_pods_without_session_tags(client: Client, emulator: Emulator) -> None:
+    """Then sts:TagSession is needed nowhere."""
+    emulator.role(ROLE_ARN, {"Statement": [{**POD_TRUST["Statement"][0], "Action": "sts:AssumeRole"}]})
+    made = client("eks", emulator.caller(f"arn:aws:iam::{ACCOUNT}:user/admin")).create_pod_identity_association(
+        clusterName="demo", namespace="shop", serviceAccount="bare", roleArn=ROLE_ARN, disableSessionTags=True)["association"]
+    call = client("eks-auth", emulator.caller(NODE)).assume_role_for_pod_identity
+    keys = call(clusterName="demo", token=emulator.token("shop", "bare"))["credentials"]
+    assert made["disableSessionTags"] is True
+    emulator.role(OTHER, trust(ROLE_ARN))
+    caller = {"access_key_id": keys["accessKeyId"], "secret_access_key": keys["secretAccessKey"],
+              "session_token": keys["sessionToken"]}
+    client("sts", caller).assume_role(RoleArn=OTHER, RoleSessionName="deploy")
+
+
 def test_target_role(client: Client, emulator: Emulator) -> None:
     admin = emulator.caller(f"arn:aws:iam::{ACCOUNT}:user/admin")
+    emulator.role(ROLE_ARN, POD_TRUST)
     made = client("eks", admin).create_pod_identity_association(
         clusterName="demo", namespace="shop", serviceAccount="far", roleArn=ROLE_ARN, targetRoleArn=OTHER)["association"]
     call = client("eks-auth", emulator.caller(NODE)).assume_role_for_pod_identity
-    emulator.role(OTHER, trust(ROLE_ARN, StringEquals={"sts:ExternalId": "another"}))
-    assert refused(call, clusterName="demo", token=emulator.token("shop", "far"))[0] == "AccessDeniedException"
+    both = ("sts:AssumeRole", "sts:TagSession")
     emulator.role(OTHER, trust(ROLE_ARN, StringEquals={"sts:ExternalId": made["externalId"]}))
+    assert refused(call, clusterName="demo", token=emulator.token("shop", "far"))[0] == "AccessDeniedException"
+    emulator.role(OTHER, trust(ROLE_ARN, *both, StringEquals={"sts:ExternalId": "another"}))
+    assert refused(call, clusterName="demo", token=emulator.token("shop", "far"))[0] == "AccessDeniedException"
+    emulator.role(OTHER, trust(ROLE_ARN, *both, StringEquals={"sts:ExternalId": made["externalId"]}))
     answer = call(clusterName="demo", token=emulator.token("shop", "far"))
     assert answer["assumedRoleUser"]["arn"].startswith("arn:aws:sts::444455556666:assumed-role/other/")
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import ssl
+import sys
 import urllib.error
 import urllib.request
 from datetime import datetime, timedelta, timezone
@@ -12,12 +15,17 @@ from typing import Any
 import pytest
 
 from harness.emulator import Emulator
+from harness.programs import ROOT
 
 botocore = pytest.importorskip("botocore", reason="botocore is not installed; see tests/requirements.txt")
 
 import botocore.auth  # noqa: E402
 import botocore.awsrequest  # noqa: E402
 import botocore.credentials  # noqa: E402
+
+sys.path.append(str(ROOT / "tests"))
+
+from emulator import httpd, sigv4  # noqa: E402
 
 pytestmark = pytest.mark.place("loopback")
 REGION = "eu-central-1"
@@ -184,3 +192,22 @@ def test_journal_hides_the_token(sts: str, caller: dict[str, str], emulator: Emu
     send(signed(sts, caller))
     seen = emulator.call("GET", "/requests?service=sts")
     assert seen["count"] == 1 and caller["session_token"] not in str(seen)
+
+
+SUITE = ROOT / "tests" / "sigv4-test-suite" / "v4"
+
+
+@pytest.mark.parametrize("case", sorted(path.name for path in SUITE.iterdir()))
+def test_public_suite(case: str) -> None:
+    """The request that the suite says is well signed is; the emulator never saw how it was made."""
+    folder = SUITE / case
+    context = json.loads((folder / "context.json").read_text())
+    head, _, body = (folder / "header-signed-request.txt").read_bytes().partition(b"\n\n")
+    lines = re.sub(r"\n[ \t]+", " ", head.decode("latin-1")).split("\n")
+    method, _, rest = lines[0].partition(" ")
+    headers = [(name, value) for name, _, value in (line.partition(":") for line in lines[1:])]
+    request = httpd.Request(method, rest.rpartition(" ")[0], "HTTP/1.1", headers, body, "", "")
+    _, scope, signed, given, stamp = sigv4.parse(request)
+    canonical = sigv4.canonical_request(request, signed, hashlib.sha256(body).hexdigest(), context["normalize"])
+    assert canonical == (folder / "header-canonical-request.txt").read_bytes().decode("latin-1")
+    assert sigv4.signature(context["credentials"]["secret_access_key"], scope, stamp, canonical) == given
