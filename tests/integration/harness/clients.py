@@ -18,6 +18,7 @@ from .programs import ROOT, Run
 SOURCES = ROOT / "tests" / "interop"
 FOLDER = ROOT / "build" / "interop"
 SET_UP_TIMEOUT_S = 400
+AWS_CLI = "1.46.3"  # version 1, which is a package of Python; it brings a botocore of its own
 OLD_BOTOCORE = "1.29.165"  # the last before Pod Identity: no AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE, no address of the agent
 
 
@@ -71,13 +72,14 @@ def _node() -> Path | CannotBeHad:
 
 
 @functools.cache
-def _old_botocore() -> Path | CannotBeHad:
+def _python_with(package: str, version: str) -> Path | CannotBeHad:
+    """The interpreter of a virtual environment that has this one package."""
     try:
-        target = FOLDER / f"botocore-{OLD_BOTOCORE}"
+        target = FOLDER / f"{package}-{version}"
         python = target / "bin" / "python"
         if not (target / ".whole").exists():
             _set_up([sys.executable, "-m", "venv", "--clear", target], ROOT, {})
-            _set_up([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", f"botocore=={OLD_BOTOCORE}"], ROOT, {})
+            _set_up([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", f"{package}=={version}"], ROOT, {})
             (target / ".whole").touch()
         return python
     except CannotBeHad as error:
@@ -103,7 +105,12 @@ def node_client() -> list[str | Path]:
 
 def old_botocore_client() -> list[str | Path]:
     """A botocore that does not know Pod Identity."""
-    return [_or_skip(_old_botocore(), f"botocore {OLD_BOTOCORE}"), SOURCES / "python_client.py"]
+    return [_or_skip(_python_with("botocore", OLD_BOTOCORE), f"botocore {OLD_BOTOCORE}"), SOURCES / "python_client.py"]
+
+
+def aws_cli() -> list[str | Path]:
+    """The words before the service, for the real `aws` command."""
+    return [_or_skip(_python_with("awscli", AWS_CLI), f"the aws CLI {AWS_CLI}"), "-m", "awscli"]
 
 
 def shown(run: Run) -> dict[str, Any]:
