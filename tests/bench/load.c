@@ -127,12 +127,13 @@ static void on_readable(struct client *c) {
         end(c, whole);
 }
 
-static double percentile(double share) {
-    unsigned long rank = (unsigned long)((double)done * share), seen = 0;
+/* In nanoseconds. Whole numbers throughout: the printf of this C library has no floats. */
+static unsigned long percentile(unsigned long percent) {
+    unsigned long rank = done * percent / 100, seen = 0;
     for (size_t i = 0; i <= STEPS; i++) {
         seen += histogram[i];
         if (seen > rank)
-            return (double)i * STEP_NS / 1000;
+            return i * STEP_NS;
     }
     return 0;
 }
@@ -151,9 +152,11 @@ static void run(int count, int64_t for_ns) {
             on_readable(events[i].data.ptr);
         now = now_ns();
     }
-    double took_s = (double)(now - started) / 1e9;
-    printf("{\"requests\": %lu, \"errors\": %lu, \"per_second\": %.0f, \"p50_us\": %.1f, \"p99_us\": %.1f}\n",
-           done, errors, (double)done / took_s, percentile(0.5), percentile(0.99));
+    unsigned long per_second = done * 1000000 / (unsigned long)((now - started) / 1000);
+    unsigned long p50 = percentile(50), p99 = percentile(99);
+    printf("{\"requests\": %lu, \"errors\": %lu, \"per_second\": %lu, \"p50_us\": %lu.%03lu, \"p99_us\": "
+           "%lu.%03lu}\n",
+           done, errors, per_second, p50 / 1000, p50 % 1000, p99 / 1000, p99 % 1000);
 }
 
 int main(int argc, char **argv) {
