@@ -47,9 +47,9 @@ static enum request_status refuse(struct request *r, int status, const char *why
 }
 
 static bool token_char(char c) {
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-')
         return true;
-    return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+    return c != '\0' && strchr("!#$%&'*+.^_`|~", c) != NULL;
 }
 
 static char lower(char c) {
@@ -144,7 +144,7 @@ static enum field field_named(const char *name) {
         [FIELD_FORWARDED] = "x-forwarded-for",
     };
     enum field field = FIELDS;
-    while (--field > FIELD_OTHER && strcmp(name, names[field]) != 0)
+    while (--field > FIELD_OTHER && (name[0] != names[field][0] || strcmp(name, names[field]) != 0))
         continue;
     return field;
 }
@@ -274,6 +274,20 @@ static enum request_status value_ends(struct request *r) {
     return REQUEST_MORE;
 }
 
+/* Bytes of a value, as far as they fit; nothing if nobody decides on it. */
+static void keep(struct request *r, const char *bytes, size_t len) {
+    size_t cap;
+    char *storage = field_storage(r, &cap);
+    if (storage == NULL)
+        return;
+    if (len > cap - 1 - r->at) {
+        len = cap - 1 - r->at;
+        r->field_too_long = true;
+    }
+    memcpy(storage + r->at, bytes, len);
+    r->at = (uint16_t)(r->at + len);
+}
+
 static enum request_status in_value(struct request *r, char c) {
     if (c == '\r')
         return value_ends(r);
@@ -282,15 +296,23 @@ static enum request_status in_value(struct request *r, char c) {
     if (((unsigned char)c < ' ' && c != '\t') || c == 0x7F)
         return refuse(r, 400, "a header holds a control character");
     r->state = VALUE;
-    size_t cap;
-    char *storage = field_storage(r, &cap);
-    if (storage == NULL)
-        return REQUEST_MORE;
-    if (r->at < cap - 1)
-        storage[r->at++] = c;
-    else
-        r->field_too_long = true;
+    keep(r, &c, 1);
     return REQUEST_MORE;
+}
+
+/* Most of a request is values. How many of the next bytes are plain text of one: taken at once, as the
+ * machine would take them one by one. */
+static size_t take_text(struct request *r, const char *bytes, size_t len) {
+    size_t n = 0;
+    if (r->state != VALUE)
+        return 0;
+    if (len > REQUEST_HEAD_MAX - r->head_len)
+        len = REQUEST_HEAD_MAX - r->head_len;
+    while (n < len && (unsigned char)bytes[n] >= ' ' && bytes[n] != 0x7F)
+        n++;
+    keep(r, bytes, n);
+    r->head_len += (uint32_t)n;
+    return n;
 }
 
 static enum request_status at_header(struct request *r, char c) {
@@ -353,6 +375,8 @@ enum request_status request_feed(struct request *r, const char *bytes, size_t le
         else
             status = take(r, bytes[i]);
         i++;
+        if (status == REQUEST_MORE)
+            i += take_text(r, bytes + i, len - i);
     }
     *used = i;
     return status;
