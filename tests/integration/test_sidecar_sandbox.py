@@ -8,10 +8,11 @@ import errno
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 import pytest
 
@@ -214,6 +215,61 @@ def test_read_only_root(runner: Runner, binaries: Binaries, injected: dict[str, 
     finally:
         process.terminate()
         assert process.wait(10) == 0
+
+
+# What a whole life calls, on amd64 and arm64. All of these are in the default seccomp profiles of containerd and Docker: look there before
+# anything is added, since a container that has such a profile (RuntimeDefault) gets an error, or a signal, for what is not.
+CALLS = set("""accept4 arch_prctl bind brk capset chmod close connect epoll_create1 epoll_ctl epoll_pwait epoll_wait eventfd2 execve exit_group
+    faccessat fchmod fchmodat fchown fcntl flock fstat fsync futex getdents64 geteuid getpid getrandom getsockname getsockopt inotify_add_watch
+    inotify_init1 inotify_rm_watch kill landlock_add_rule landlock_create_ruleset landlock_restrict_self listen lseek lstat madvise mmap mprotect
+    munmap newfstatat open openat poll ppoll prctl prlimit64 read readlink readlinkat recvfrom recvmsg rename renameat rt_sigaction rt_sigprocmask
+    rt_sigreturn seccomp sendmsg sendto set_tid_address setsockopt shutdown signalfd4 socket timerfd_create timerfd_settime umask unlink unlinkat
+    write writev""".split())
+
+
+class Traced(Runner):
+    """Under strace, which writes the calls down."""
+
+    def __init__(self, runner: Runner, output: Path) -> None:
+        super().__init__(runner.place, runner.leaks)
+        self.output = output
+
+    def command(self, argv: Sequence[str | Path], **user: Any) -> list[str]:
+        return self.place.command([shutil.which("strace") or "strace", "-f", "-o", str(self.output), *map(str, argv)])
+
+
+def test_calls_of_a_whole_life(runner: Runner, binaries: Binaries, folder: Path, injected: dict[str, str], emulator: Emulator,
+                               token: ProjectedToken) -> None:
+    """From exec to exit, with all listeners and files: nothing that the profile of a container runtime would refuse."""
+    if shutil.which("strace") is None:
+        pytest.skip("no strace")
+    own, output = folder / "own", folder / "calls"
+    own.mkdir()
+    (own / "pid").write_text("4194303")
+    ports = [emulator.place.free_port() for _ in range(2)]
+    sidecar = Sidecar(Traced(runner, output), binaries, own, f"--credentials-file={own}/c", f"--process-file={own}/p", f"--imds=127.0.0.1:{ports[0]}",
+                      f"--metrics=127.0.0.1:{ports[1]}", "--allow-uid=1", f"--notify-pid-file={own}/pid", env=injected)
+    try:
+        sidecar.wait_ready(30)
+        pid = int(output.read_text().split()[0])
+        check_container(sidecar.get())
+        check_container(sidecar.get_http())
+        sidecar.raw(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 20 + b"\r\n\r\n")
+        os.kill(pid, signal.SIGHUP)
+        emulator.wait_for_requests(2)
+        emulator.listen("closed")
+        os.kill(pid, signal.SIGUSR1)
+        eventually(lambda: "refresh failed" in sidecar.stderr, 30, "a failure")
+        emulator.listen("open")
+        token.rotate(emulator.token())
+        eventually(lambda: "refreshing works again" in sidecar.stderr, 30, "the rotation was seen")
+        os.kill(pid, signal.SIGTERM)
+        assert sidecar.wait(30) == 0
+    finally:
+        sidecar.close()
+    calls = set(re.findall(r"^\d+ +([a-z0-9_]+)\(", output.read_text(), re.MULTILINE))
+    assert {"sendmsg", "rename" if "rename" in calls else "renameat"} <= calls
+    assert calls <= CALLS, calls - CALLS
 
 
 # --- where a part is missing
