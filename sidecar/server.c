@@ -9,61 +9,18 @@
 #include "common/log.h"
 #include "common/wipe.h"
 #include "sidecar/access.h"
+#include "sidecar/connections.h"
 #include "sidecar/descriptors.h"
 #include "sidecar/listen.h"
-#include "sidecar/metrics.h"
 #include "sidecar/peers.h"
 
 #define ACCEPTS_PER_ROUND 64
-
-/* Each phase has one time limit, so each list is in the order of its deadlines, and its head is the next to
- * end. */
-enum phase { PHASE_IDLE, PHASE_READING, PHASE_WRITING, PHASE_DRAINING, PHASES };
-
-static const int64_t limit_ms[PHASES] = {
-    [PHASE_IDLE] = SERVER_IDLE_MS,
-    [PHASE_READING] = SERVER_REQUEST_MS,
-    [PHASE_WRITING] = SERVER_WRITE_MS,
-    [PHASE_DRAINING] = SERVER_DRAIN_MS,
-};
-
-/* What a connection needs only while a request is not whole, or while an answer waits and more requests are
- * behind it. */
-struct partial {
-    bool taken;
-    struct request request;
-    size_t pending_len;
-    char pending[SERVER_CHUNK];
-};
-
-struct connection {
-    struct loop_watch watch; /* first: the loop hands back its address */
-    uint8_t phase;           /* enum phase */
-    bool close_after;        /* the answer being written is the last one */
-    bool with_body;
-    bool denied;   /* every request gets a refusal */
-    bool read_all; /* the client asked for the end, and nothing is left unread: no need to wait for its end */
-    uint32_t sent; /* bytes of the answer */
-    const struct routes *routes;
-    struct connection *before, *after; /* in the list of its phase; free ones use `after` alone */
-    int64_t deadline_ms;
-    const struct answer *answer; /* being written, in PHASE_WRITING only */
-    struct partial *partial;
-};
 
 struct listener {
     struct loop_watch watch;
     const struct routes *routes;
 };
 
-static struct connection connections[SERVER_CONNECTIONS_MAX];
-static struct connection *free_list;
-static size_t connections_max, connections_used; /* those not used were never touched, and take no memory */
-struct list {
-    struct connection *head, *tail;
-};
-static struct list lists[PHASES];
-static struct partial partials[SERVER_PARTIALS_MAX];
 static struct listener listeners[SERVER_LISTENERS_MAX];
 static int listener_count;
 static int64_t accept_again_ms = CLOCK_NEVER;
@@ -73,94 +30,9 @@ static bool last_answers;
 static struct request scratch; /* always reset between uses */
 static struct log_repeat descriptors_short;
 
-/* ---- lists and deadlines ---- */
-
 static void set_timer(void) {
-    int64_t nearest = accept_again_ms;
-    for (int i = 0; i < PHASES; i++) {
-        if (lists[i].head != NULL && lists[i].head->deadline_ms < nearest)
-            nearest = lists[i].head->deadline_ms;
-    }
-    timer.deadline_ms = nearest;
-}
-
-static void unlink_connection(struct connection *c) {
-    if (c->before != NULL)
-        c->before->after = c->after;
-    else
-        lists[c->phase].head = c->after;
-    if (c->after != NULL)
-        c->after->before = c->before;
-    else
-        lists[c->phase].tail = c->before;
-}
-
-static void append(struct connection *c, enum phase phase) {
-    c->phase = phase;
-    c->deadline_ms = loop_now().mono_ms + limit_ms[phase];
-    c->before = lists[phase].tail;
-    c->after = NULL;
-    if (c->before != NULL)
-        c->before->after = c;
-    else
-        lists[phase].head = c;
-    lists[phase].tail = c;
-}
-
-/* A phase that goes on keeps its deadline: a byte now and then does not stretch a request. */
-static void enter(struct connection *c, enum phase phase) {
-    if (c->phase == phase && phase != PHASE_IDLE)
-        return;
-    unlink_connection(c);
-    append(c, phase);
-}
-
-static void drop_partial(struct connection *c) {
-    if (c->partial == NULL)
-        return;
-    wipe(c->partial, sizeof *c->partial);
-    c->partial = NULL;
-}
-
-static void close_connection(struct connection *c) {
-    unlink_connection(c);
-    drop_partial(c);
-    close(c->watch.fd);
-    c->watch.fd = -1;
-    metrics_connections(-1);
-    c->after = free_list;
-    free_list = c;
-}
-
-/* Who gives way when all places are taken: the oldest that reads no answers, then that is slow to ask. */
-static struct connection *oldest_holder(const struct connection *but) {
-    static const enum phase order[] = {PHASE_WRITING, PHASE_READING};
-    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
-        for (struct connection *c = lists[order[i]].head; c != NULL; c = c->after) {
-            if (c->partial != NULL && c != but)
-                return c;
-        }
-    }
-    return NULL;
-}
-
-static bool take_partial(struct connection *c) {
-    if (c->partial != NULL)
-        return true;
-    for (int attempt = 0; attempt < 2; attempt++) {
-        for (size_t i = 0; i < SERVER_PARTIALS_MAX; i++) {
-            if (!partials[i].taken) {
-                partials[i].taken = true;
-                c->partial = &partials[i];
-                return true;
-            }
-        }
-        struct connection *oldest = oldest_holder(c);
-        if (oldest == NULL)
-            return false;
-        close_connection(oldest);
-    }
-    return false;
+    int64_t nearest = connections_deadline();
+    timer.deadline_ms = accept_again_ms < nearest ? accept_again_ms : nearest;
 }
 
 /* ---- answering ---- */
@@ -172,15 +44,15 @@ static bool would_block(void) {
 /* False if the connection was closed. */
 static bool finish_answer(struct connection *c) {
     if (c->close_after && c->read_all) {
-        close_connection(c);
+        connections_close(c);
         return false;
     }
     if (c->close_after) {
         /* Closing with unread bytes would reset the connection, and the client might never see the answer. */
-        drop_partial(c);
+        connections_drop_partial(c);
         shutdown(c->watch.fd, SHUT_WR);
     }
-    enter(c, c->close_after ? PHASE_DRAINING : PHASE_IDLE);
+    connections_enter(c, c->close_after ? PHASE_DRAINING : PHASE_IDLE);
     return true;
 }
 
@@ -196,11 +68,11 @@ static bool flush(struct connection *c) {
             if (c->phase != PHASE_WRITING)
                 loop_change(&c->watch, EPOLLOUT);
             c->read_all = false; /* much can come until it is written */
-            enter(c, PHASE_WRITING);
+            connections_enter(c, PHASE_WRITING);
             return true;
         }
         if (n < 0) {
-            close_connection(c);
+            connections_close(c);
             return false;
         }
         c->sent += (uint32_t)n;
@@ -242,9 +114,9 @@ static void refuse_busy(struct connection *c) {
 /* Keeps the state of an unfinished request, or bytes of the next one that cannot be answered yet. */
 static void remember(struct connection *c, const char *bytes, size_t len) {
     bool had_partial = c->partial != NULL;
-    if (!take_partial(c)) {
+    if (!connections_take_partial(c)) {
         if (c->phase == PHASE_WRITING)
-            close_connection(c);
+            connections_close(c);
         else
             refuse_busy(c);
         return;
@@ -255,7 +127,7 @@ static void remember(struct connection *c, const char *bytes, size_t len) {
         memcpy(c->partial->pending, bytes, len);
     c->partial->pending_len = len;
     if (c->phase != PHASE_WRITING)
-        enter(c, PHASE_READING);
+        connections_enter(c, PHASE_READING);
 }
 
 /* Parses and answers until the bytes are used up, an answer has to wait, or the end is near. */
@@ -275,7 +147,7 @@ static void feed(struct connection *c, const char *bytes, size_t len) {
         request_reset(&scratch);
         if (!open)
             return;
-        drop_partial(c);
+        connections_drop_partial(c);
         if (c->phase == PHASE_DRAINING)
             return;
         if (c->phase == PHASE_WRITING) {
@@ -289,22 +161,22 @@ static void feed(struct connection *c, const char *bytes, size_t len) {
 }
 
 static void feed_pending(struct connection *c) {
-    char bytes[SERVER_CHUNK];
+    char bytes[CONNECTIONS_CHUNK];
     size_t len = c->partial != NULL ? c->partial->pending_len : 0;
     if (len == 0)
         return;
     memcpy(bytes, c->partial->pending, len);
-    drop_partial(c);
+    connections_drop_partial(c);
     feed(c, bytes, len);
     wipe(bytes, len);
 }
 
 static void on_connection(struct loop_watch *watch, uint32_t events) {
-    static char chunk[SERVER_CHUNK];
+    static char chunk[CONNECTIONS_CHUNK];
     struct connection *c = (struct connection *)watch;
     if (c->phase == PHASE_WRITING) {
         if ((events & EPOLLOUT) == 0)
-            close_connection(c);
+            connections_close(c);
         else if (flush(c) && c->phase == PHASE_IDLE)
             feed_pending(c);
         set_timer();
@@ -312,7 +184,7 @@ static void on_connection(struct loop_watch *watch, uint32_t events) {
     }
     ssize_t n = recv(c->watch.fd, chunk, sizeof chunk, 0);
     if (n == 0 || (n < 0 && !would_block() && errno != EINTR)) {
-        close_connection(c);
+        connections_close(c);
     } else if (n > 0 && c->phase != PHASE_DRAINING) {
         feed(c, chunk, (size_t)n);
         wipe(chunk, (size_t)n);
@@ -321,17 +193,6 @@ static void on_connection(struct loop_watch *watch, uint32_t events) {
 }
 
 /* ---- accepting ---- */
-
-static bool make_room(void) {
-    static const enum phase order[] = {PHASE_IDLE, PHASE_DRAINING, PHASE_READING, PHASE_WRITING};
-    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
-        if (lists[order[i]].head != NULL) {
-            close_connection(lists[order[i]].head);
-            return true;
-        }
-    }
-    return false;
-}
 
 static void pause_accepting(void) {
     for (int i = 0; i < listener_count; i++)
@@ -345,32 +206,20 @@ static void resume_accepting(void) {
         loop_change(&listeners[i].watch, EPOLLIN);
 }
 
-static struct connection *take_connection(void) {
-    if (free_list == NULL && connections_used < connections_max)
-        return &connections[connections_used++];
-    if (free_list == NULL && !make_room())
-        return NULL;
-    struct connection *c = free_list;
-    free_list = c->after;
-    return c;
-}
-
 static void admit(const struct listener *l, int fd) {
-    struct connection *c = take_connection();
+    const struct loop_watch watch = {.fd = fd, .ready = on_connection};
+    struct connection *c = connections_add(&watch, l->routes);
     if (c == NULL) {
         close(fd);
         return;
     }
-    *c = (struct connection){.watch = {.fd = fd, .ready = on_connection}, .routes = l->routes};
-    append(c, PHASE_IDLE);
-    metrics_connections(1);
     const int buffer = LISTEN_SEND_BUFFER; /* not inherited here, unlike over TCP */
     if (l->routes->kind == ROUTES_SOCKET) {
         (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
         c->denied = !peers_allowed(fd);
     }
     if (!loop_add(&c->watch, EPOLLIN))
-        close_connection(c);
+        connections_close(c);
 }
 
 static void on_listener(struct loop_watch *watch, uint32_t events) {
@@ -389,7 +238,7 @@ static void on_listener(struct loop_watch *watch, uint32_t events) {
             break;
         /* Out of descriptors or memory: the listener stays readable, so trying again at once would spin. */
         log_failing(&descriptors_short, LOG_WARN, "cannot accept a connection", "accept", strerror(errno));
-        if (!make_room()) {
+        if (!connections_make_room()) {
             pause_accepting();
             break;
         }
@@ -400,17 +249,14 @@ static void on_listener(struct loop_watch *watch, uint32_t events) {
 static void on_timer(struct loop_timer *t) {
     (void)t;
     int64_t now = loop_now().mono_ms;
-    for (int i = 0; i < PHASES; i++) {
-        while (lists[i].head != NULL && lists[i].head->deadline_ms <= now)
-            close_connection(lists[i].head);
-    }
+    connections_expire(now);
     if (accept_again_ms <= now)
         resume_accepting();
     set_timer();
 }
 
 void server_open(server_before *before) {
-    connections_max = descriptors_for_clients(SERVER_CONNECTIONS_MAX, SERVER_DESCRIPTORS_KEPT);
+    connections_open(descriptors_for_clients(CONNECTIONS_MAX, SERVER_DESCRIPTORS_KEPT));
     before_answer = before;
     timer = (struct loop_timer){.deadline_ms = CLOCK_NEVER, .expired = on_timer};
     loop_add_timer(&timer);
@@ -429,10 +275,7 @@ void server_last_answers(void) {
 }
 
 void server_close(void) {
-    for (int i = 0; i < PHASES; i++) {
-        while (lists[i].head != NULL)
-            close_connection(lists[i].head);
-    }
+    connections_close_all();
     for (int i = 0; i < listener_count; i++)
         close(listeners[i].watch.fd);
     listener_count = 0;
@@ -440,11 +283,5 @@ void server_close(void) {
 }
 
 void server_retire(const struct answer *answer) {
-    struct connection *c = lists[PHASE_WRITING].head;
-    while (c != NULL) {
-        struct connection *next = c->after;
-        if (c->answer == answer)
-            close_connection(c);
-        c = next;
-    }
+    connections_close_writers(answer);
 }

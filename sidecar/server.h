@@ -1,4 +1,4 @@
-/* Connections: a fixed pool, answered in the order in which bytes come, each bounded by a deadline. */
+/* Listeners, and the exchange on each connection: requests are answered in the order in which they come. */
 #ifndef POD_IDENTITY_SERVER_H
 #define POD_IDENTITY_SERVER_H
 
@@ -8,15 +8,8 @@
 #include "sidecar/loop.h"
 #include "sidecar/routes.h"
 
-#define SERVER_CONNECTIONS_MAX 1024
-#define SERVER_PARTIALS_MAX 64 /* requests that have begun and not ended; SDKs send theirs in one piece */
 #define SERVER_LISTENERS_MAX 4
 #define SERVER_DESCRIPTORS_KEPT 32 /* not for clients: listeners, the loop's own, a refresh and its files */
-#define SERVER_CHUNK 2048          /* bytes read at a time */
-#define SERVER_IDLE_MS 75000       /* between requests; SDKs that keep connections give them up earlier */
-#define SERVER_REQUEST_MS 10000    /* from the first byte of a request to its last */
-#define SERVER_WRITE_MS 10000      /* for a client to take an answer */
-#define SERVER_DRAIN_MS 1000       /* after the last answer, for the client to close first */
 #define SERVER_PAUSE_MS 100        /* before accepting anew when the process is out of descriptors */
 
 /* Called before an answer is picked: what is served must be true at that moment. */

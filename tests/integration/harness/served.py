@@ -18,7 +18,7 @@ TEMPORARY_MARK = ".pod-identity-"
 
 
 def limit(header: str, name: str) -> int:
-    """A named limit of the sidecar, such as SERVER_CONNECTIONS_MAX in server.h."""
+    """A named limit of the sidecar, such as CONNECTIONS_MAX in connections.h."""
     found = re.search(rf"^#define {name} (\d+)\b", (ROOT / "sidecar" / header).read_text(), re.MULTILINE)
     assert found, f"no {name} in sidecar/{header}"
     return int(found.group(1))
