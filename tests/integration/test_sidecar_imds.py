@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 from typing import Callable
 
 import pytest
@@ -15,6 +17,7 @@ from harness.sidecar import Sidecar
 from harness.waiting import eventually
 
 Start = Callable[..., Sidecar]
+ETH_P_IP = 0x0800
 TOKEN_PATH = "/latest/api/token"
 ROLES_PATH = "/latest/meta-data/iam/security-credentials"
 TTL = "X-aws-ec2-metadata-token-ttl-seconds"
@@ -93,6 +96,35 @@ def test_no_token_through_a_proxy_nor_for_another_host(start_sidecar: Start, emu
     check_error(imds.ask("PUT", TOKEN_PATH, **{TTL: "60", "X-Forwarded-For": "10.0.0.1"}), 403)
     check_error(imds.ask("PUT", TOKEN_PATH, host="evil.example", **{TTL: "60"}), 403)
     assert imds.ask("PUT", TOKEN_PATH, host="127.0.0.1", **{TTL: "60"}).status == 200, "the AWS CRT sends no port"
+
+
+def hops(port: int, exchange: Callable[[], Answer]) -> set[int]:
+    """The hop limits of the packets that come from a port of this machine's loopback during an exchange."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_IP)) as tap:
+        tap.bind(("lo", ETH_P_IP))
+        tap.settimeout(10)
+        assert exchange().status == 200
+        found: set[int] = set()
+        while True:
+            packet = tap.recv(65536)
+            header = (packet[0] & 15) * 4
+            if packet[9] != socket.IPPROTO_TCP or int.from_bytes(packet[header:header + 2], "big") != port:
+                continue
+            found.add(packet[8])
+            if packet[header + 13] & 1:  # FIN: the last one
+                return found
+
+
+@pytest.mark.place("loopback")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to look at packets")
+def test_answers_go_one_hop(start_sidecar: Start, emulator: Emulator) -> None:
+    """As those of the real service: a router on the way, of whatever kind, drops them. Metrics may go further."""
+    port = emulator.place.free_port()
+    imds = Imds(start_sidecar, f"--metrics=127.0.0.1:{port}")
+    assert hops(imds.port, lambda: imds.ask("PUT", TOKEN_PATH, **{TTL: "60"})) == {1}
+    assert hops(imds.sidecar.port or 0, imds.sidecar.get_http) == {1}
+    get = http.request_bytes("GET", "/healthz", {})
+    assert min(hops(port, lambda: http.parse_answer(http.exchange(emulator.place.connect("127.0.0.1", port), get)))) > 1
 
 
 def test_other_methods_and_paths(start_sidecar: Start, emulator: Emulator) -> None:

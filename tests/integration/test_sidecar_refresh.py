@@ -81,6 +81,24 @@ def test_refreshes_when_half_of_what_was_left_is_over(start_sidecar: Start, emul
     assert sidecar.get("/readyz").status == 200
 
 
+def test_one_line_per_refresh(start_sidecar: Start, emulator: Emulator) -> None:
+    """With the access key id shortened, when they end, when the next one comes, and how long it took; and no line for requests."""
+    emulator.settings(lifetime_s=6 * 3600.0)
+    sidecar = start_sidecar(with_http=False)
+    sidecar.send_signal(signal.SIGUSR1)
+    emulator.wait_for_requests(2)
+    eventually(lambda: sidecar.stderr.count("credentials refreshed") == 2, 10, "both are told")
+    lines = [line for line in sidecar.stderr.splitlines() if "credentials refreshed" in line]
+    form = re.compile(r'time=\S+Z level=info msg="credentials refreshed" access_key_id=(\w{4})\.\.\.(\w{4}) expires=(\S+Z) next_in="2h \d+m" took_ms=\d+')
+    for line, (access_key_id, *_), served in zip(lines, issued(emulator), (None, sidecar.get().json)):
+        found = form.fullmatch(line)
+        assert found and access_key_id.startswith(found[1]) and access_key_id.endswith(found[2]), line
+        assert served is None or found[3] == served["Expiration"]
+    told = [re.search(r'msg=("[^"]*"|\S+)', line)[1].strip('"') for line in sidecar.stderr.splitlines()]  # type: ignore[index]
+    told = [event for event in told if event != "the sidecar runs without a part of its sandbox"]  # as the machine has it
+    assert told == ["serving", "sandbox", "credentials refreshed", "refresh requested", "credentials refreshed"]
+
+
 def test_the_same_credentials_again_do_no_harm(start_sidecar: Start, emulator: Emulator) -> None:
     """The agent's cache: what is left halves with each refresh, down to the floor, and not to a storm."""
     ends = time.time() + 7.9

@@ -5,8 +5,12 @@ The test build (tests/clock/file_clock.c) takes the time from a file; nobody set
 
 from __future__ import annotations
 
+import ctypes
+import os
 import re
+import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Callable, Iterator
@@ -162,6 +166,56 @@ def test_a_suspend_within_their_life(start: Start, emulator: Emulator) -> None:
     eventually(lambda: sidecar.stderr.count("the wall clock jumped") == 2, 5, "the event")
     check_container(sidecar.get())
     assert emulator.count() == 0
+
+
+# --- the kernel's word for it, with the shipped program: no clock is set, so its timer is fired by us, and the kernel's answer is put in
+
+
+PIDFD_OPEN, PIDFD_GETFD = 434, 438
+
+
+def fire_clock_timer(pid: int) -> None:
+    """Makes the timer that waits for the clock to be set readable."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    [number] = [int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir() if os.readlink(path) == "anon_inode:[timerfd]"]
+    pidfd = libc.syscall(PIDFD_OPEN, pid, 0)
+    copy = libc.syscall(PIDFD_GETFD, pidfd, number, 0)
+    os.close(pidfd)
+    if copy < 0:
+        pytest.skip(f"no descriptor of another process here: errno {ctypes.get_errno()}")
+    at_once = (ctypes.c_long * 4)(0, 0, 0, 1)
+    assert libc.timerfd_settime(copy, 0, at_once, None) == 0
+    os.close(copy)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to reach into another process")
+def test_what_the_kernel_says_of_a_clock_that_was_set(start_sidecar: Callable[..., Sidecar], emulator: Emulator, folder: Path) -> None:
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("no strace")
+    # Without the sandbox: to strace an answer that is put in is a call of number -1, which seccomp does not like.
+    sidecar, output = start_sidecar("--sandbox=off", with_http=False), folder / "strace"
+    tracer = subprocess.Popen([strace, "-o", str(output), "-p", str(sidecar.pid), "-e", "trace=read,timerfd_settime",
+                               "-e", "inject=read:error=ECANCELED"], stderr=subprocess.PIPE, text=True)
+    assert tracer.stderr
+    try:
+        line = tracer.stderr.readline()
+        if "attached" not in line:
+            pytest.skip(f"strace: {line.strip()}")
+        fire_clock_timer(sidecar.pid)
+        eventually(lambda: "the wall clock jumped" in sidecar.stderr, 10, "it is told")
+        check_container(sidecar.get())
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait(10)
+        tracer.stderr.close()
+    assert sidecar.stderr.count("the wall clock jumped") == 1, "it was armed anew, and does not spin"
+    assert "TFD_TIMER_ABSTIME|TFD_TIMER_CANCEL_ON_SET" in output.read_text()
+    fire_clock_timer(sidecar.pid)  # an end of the timer by itself means nothing
+    sidecar.send_signal(signal.SIGUSR1)
+    emulator.wait_for_requests(2)
+    assert sidecar.stderr.count("the wall clock jumped") == 1
+    check_container(sidecar.get())
 
 
 def test_the_shipped_programs_know_nothing_of_it(binaries: Binaries) -> None:

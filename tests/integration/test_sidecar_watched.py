@@ -172,10 +172,13 @@ def test_notifies_after_each_refresh(start_sidecar: Start, emulator: Emulator, f
                                      app: tuple[subprocess.Popen[str], Path]) -> None:
     process, output = app
     pid_file = folder / "app.pid"
-    emulator.fault("answer", status=503, body="busy", times=1)
-    sidecar = start_sidecar(f"--notify-pid-file={pid_file}", "--notify-signal=USR2", ready=False).wait_serving()
+    emulator.fault("answer", status=503, body="busy", times=None)
     pid_file.write_text(f"{process.pid}\n")
-    sidecar.wait_ready()
+    sidecar = start_sidecar(f"--notify-pid-file={pid_file}", "--notify-signal=USR2", ready=False).wait_serving()
+    emulator.wait_for_requests(2, 10)
+    assert "told" not in output.read_text(), "before the first success"
+    emulator.clear_faults()
+    sidecar.wait_ready(30)
     eventually(lambda: output.read_text().count(f"told {signal.SIGUSR2:d}") == 1, 10, "told once")
     sidecar.send_signal(signal.SIGUSR1)
     eventually(lambda: output.read_text().count(f"told {signal.SIGUSR2:d}") == 2, 10, "told again")
