@@ -31,7 +31,7 @@ fi
 # Files or folders among the arguments: only those.
 case " $* " in *' tests/'*) ;; *) set -- tests/integration "$@" ;; esac
 status=0
-"$python" -m pytest -q -p no:cacheprovider --junitxml="$results/integration.xml" "$@" || status=$?
+"$python" -m pytest -q -rs -p no:cacheprovider --junitxml="$results/integration.xml" "$@" || status=$?
 if [ -s "$results/integration.xml" ]; then
 	"$python" - "$results/integration.xml" >"$results/integration.counts" <<'END'
 import sys

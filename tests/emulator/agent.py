@@ -23,6 +23,8 @@ PATH = "/v1/credentials"
 REAL_HOSTS = ("169.254.170.23", "fd00:ec2::23")
 MIN_CREDENTIAL_S = 15.0
 BASE64URL = re.compile(r"[A-Za-z0-9\-_]*")
+SYNTAX = {"Expecting property name": "looking for beginning of object key string", "Extra data": "after top-level value",
+          "Expecting ',' delimiter": "after object key:value pair", "Expecting ':' delimiter": "after object key"}
 ALGORITHMS = {f"{kind}{bits}" for kind in ("RS", "ES", "PS", "HS") for bits in (256, 384, 512)} | {"EdDSA", "none"}
 
 
@@ -137,7 +139,7 @@ class Agent:
         fault = self.faults.take("eks-auth")
         if fault:
             await fault.delay()
-            if fault.kind == "unreachable":
+            if fault.kind in ("unreachable", "no_node_credentials"):
                 raise Refused(500, fault.params["message"])
             if fault.kind == "eks_auth_error":
                 raise EksAuthError(fault.params["code"], fault.params["message"], fault.params["status"])
@@ -169,10 +171,12 @@ def parse_unverified(token: str) -> dict[str, Any]:
     audience = claims.get("aud")
     listed = audience if isinstance(audience, list) else [audience or ""]
     if not all(isinstance(entry, str) for entry in listed):
-        raise unparsable("could not JSON decode claim: aud is invalid")
+        raise unparsable("could not JSON decode claim: invalid type for claim")
     for name in ("iss", "sub", "jti"):
-        if not isinstance(claims.get(name, ""), str):
-            raise unparsable(f"could not JSON decode claim: json: cannot unmarshal into Go struct field RegisteredClaims.{name} of type string")
+        value = claims.get(name)
+        if value is not None and not isinstance(value, str):
+            raise unparsable(f"could not JSON decode claim: json: cannot unmarshal {kind_of(value)} into Go struct field "
+                             f"RegisteredClaims.{name} of type string")
     algorithm = header.get("alg")
     if not isinstance(algorithm, str):
         raise unparsable("signing method (alg) is unspecified", "unverifiable")
@@ -192,10 +196,27 @@ def member(part: str, what: str, token: str) -> dict[str, Any]:
     try:
         value = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     except (ValueError, RecursionError) as error:
-        raise unparsable(f"could not JSON decode {what}: {error}") from None
-    if not isinstance(value, dict):
-        raise unparsable(f"could not JSON decode {what}: json: cannot unmarshal {type(value).__name__} into Go value")
-    return value
+        raise unparsable(f"could not JSON decode {what}: {syntax_error(error)}") from None
+    if not isinstance(value, (dict, type(None))):
+        target = "jwt.RegisteredClaims" if what == "claim" else "map[string]interface {}"
+        raise unparsable(f"could not JSON decode {what}: json: cannot unmarshal {kind_of(value)} into Go value of type {target}")
+    return value or {}
+
+
+def kind_of(value: Any) -> str:
+    """What Go's encoding/json calls the kind of a JSON value."""
+    kinds = {bool: "bool", int: "number", float: "number", str: "string", list: "array", dict: "object"}
+    return kinds.get(type(value), "null")
+
+
+def syntax_error(error: Exception) -> str:
+    """Python's complaint about JSON as Go words it."""
+    if not isinstance(error, json.JSONDecodeError):
+        return str(error)
+    if error.pos >= len(error.doc.rstrip()):
+        return "unexpected end of JSON input"
+    where = next((words for start, words in SYNTAX.items() if error.msg.startswith(start)), "looking for beginning of value")
+    return f"invalid character {error.doc[error.pos]!r} {where}"
 
 
 def number(claims: dict[str, Any], name: str) -> float | None:
@@ -208,7 +229,10 @@ def number(claims: dict[str, Any], name: str) -> float | None:
             raise ValueError
         return float(value)
     except ValueError:
-        raise unparsable(f"could not JSON decode claim: could not parse NumericData: {name}") from None
+        why = f"cannot unmarshal {kind_of(value)} into Go value of type json.Number"
+        if isinstance(value, str):
+            why = f'invalid number literal, trying to unmarshal {json.dumps(json.dumps(value))} into Number'
+        raise unparsable(f"could not JSON decode claim: could not parse NumericData: json: {why}") from None
 
 
 def check_times(claims: dict[str, Any], now: float) -> None:

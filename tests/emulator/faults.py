@@ -26,9 +26,13 @@ KINDS: dict[str, tuple[dict[str, Any], Maker]] = {}
 EKS_AUTH_KINDS: dict[str, dict[str, Any]] = {
     "pass": {},
     "eks_auth_error": {"code": "InternalServerException", "message": None, "status": None},
-    "unreachable": {
-        "message": "unable to fetch credentials from EKS Auth: operation error EKS Auth: AssumeRoleForPodIdentity, "
-        "exceeded maximum number of attempts, 3, https response error StatusCode: 0, RequestID: , request send failed"
+    # No answer of EKS Auth: the agent shows the request id of an answer that there never was, and nothing else.
+    "unreachable": {"message": "[]"},
+    # The node has no credentials to sign with, for instance since its metadata service cannot be reached.
+    "no_node_credentials": {
+        "message": "unable to fetch credentials from EKS Auth: operation error EKS Auth: AssumeRoleForPodIdentity, get identity: get "
+        "credentials: failed to refresh cached credentials, no EC2 IMDS role found, operation error ec2imds: GetMetadata, exceeded "
+        "maximum number of attempts, 3, request send failed"
     },
 }
 SERVICES = ("agent", "eks-auth", "sts", "iam", "ec2", "eks", "eks-auth-api", "imds", "proxy")

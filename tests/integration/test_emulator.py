@@ -206,6 +206,9 @@ def test_altered_token(emulator: Emulator) -> None:
 def test_eks_auth_not_reachable(emulator: Emulator) -> None:
     emulator.fault("unreachable", service="eks-auth")
     answer = ask(emulator, emulator.token())
+    assert (answer.status, answer.body) == (500, b"[]\n")
+    emulator.fault("no_node_credentials", service="eks-auth")
+    answer = ask(emulator, emulator.token())
     assert answer.status == 500
     assert answer.body.startswith(b"unable to fetch credentials from EKS Auth")
 

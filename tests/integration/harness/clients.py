@@ -26,7 +26,8 @@ class CannotBeHad(Exception):
     """The tool or its packages are not there."""
 
 
-def _set_up(argv: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> None:
+def set_up(argv: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> str:
+    """Runs a step of an installation; returns what it printed, or raises CannotBeHad with its own words."""
     try:
         done = subprocess.run([str(word) for word in argv], cwd=cwd, env={**os.environ, **env}, stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=SET_UP_TIMEOUT_S, check=False)
@@ -35,23 +36,29 @@ def _set_up(argv: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> No
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines()
         reason = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else done.returncode)
-        raise CannotBeHad(f"{Path(argv[0]).name} {argv[1]}: {reason}")
+        raise CannotBeHad(f"{Path(argv[0]).name} {argv[1]}: {str(reason).strip()}")
+    return done.stdout
 
 
-def _tool(name: str) -> str:
+def tool(name: str) -> str:
+    """The path of a program of this machine."""
     found = shutil.which(name)
     if not found:
         raise CannotBeHad(f"there is no {name}")
     return found
 
 
+def go_environment() -> dict[str, str]:
+    """Go's own folders under build/interop, and the toolchain that is there."""
+    return {"GOPATH": str(FOLDER / "gopath"), "GOCACHE": str(FOLDER / "gocache"), "GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local",
+            "CGO_ENABLED": "0", "GOWORK": "off"}
+
+
 @functools.cache
 def _go() -> Path | CannotBeHad:
     try:
         client = FOLDER / "go-client"
-        env = {"GOPATH": str(FOLDER / "gopath"), "GOCACHE": str(FOLDER / "gocache"), "GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local",
-               "CGO_ENABLED": "0", "GOWORK": "off"}
-        _set_up([_tool("go"), "build", "-trimpath", "-ldflags=-s -w", "-o", client, "."], SOURCES / "go", env)
+        set_up([tool("go"), "build", "-trimpath", "-ldflags=-s -w", "-o", client, "."], SOURCES / "go", go_environment())
         return client
     except CannotBeHad as error:
         return error
@@ -60,12 +67,12 @@ def _go() -> Path | CannotBeHad:
 @functools.cache
 def _node() -> Path | CannotBeHad:
     try:
-        _tool("node")
+        tool("node")
         target = FOLDER / "js"
         target.mkdir(parents=True, exist_ok=True)
         for name in ("client.mjs", "package.json", "package-lock.json"):
             shutil.copyfile(SOURCES / "js" / name, target / name)
-        _set_up([_tool("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund", f"--cache={FOLDER / 'npm'}"], target, {})
+        set_up([tool("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund", f"--cache={FOLDER / 'npm'}"], target, {})
         return target / "client.mjs"
     except CannotBeHad as error:
         return error
@@ -78,8 +85,8 @@ def _python_with(package: str, version: str) -> Path | CannotBeHad:
         target = FOLDER / f"{package}-{version}"
         python = target / "bin" / "python"
         if not (target / ".whole").exists():
-            _set_up([sys.executable, "-m", "venv", "--clear", target], ROOT, {})
-            _set_up([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", f"{package}=={version}"], ROOT, {})
+            set_up([sys.executable, "-m", "venv", "--clear", target], ROOT, {})
+            set_up([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", f"{package}=={version}"], ROOT, {})
             (target / ".whole").touch()
         return python
     except CannotBeHad as error:
@@ -100,7 +107,7 @@ def go_client() -> Path:
 def node_client() -> list[str | Path]:
     """The words before the way, for the AWS SDK for JavaScript v3; tests/interop/js."""
     script = _or_skip(_node(), "the SDK for JavaScript")
-    return [_tool("node"), script]
+    return [tool("node"), script]
 
 
 def old_botocore_client() -> list[str | Path]:

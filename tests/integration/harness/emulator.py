@@ -41,13 +41,15 @@ class _UnixConnection(http.client.HTTPConnection):
 class Emulator:
     """A running emulator in one place. Its control endpoint is a Unix socket, so it can be reached from anywhere."""
 
-    def __init__(self, place: Place, *options: str) -> None:
+    def __init__(self, place: Place, *options: str, as_agent: bool = True) -> None:
+        """Where the place has the agent's addresses, they are taken, unless another is to be the agent there."""
+        real_address = place.real_address and as_agent
         self.place = place
         self.folder = tempfile.mkdtemp(prefix="emulator-")
         self.control = os.path.join(self.folder, "control.sock")
         self.ready_file = os.path.join(self.folder, "ready.json")
-        addresses = [f"{AGENT_IPV4}:80", f"[{AGENT_IPV6}]:80"] if place.real_address else ["127.0.0.1:0", "[::1]:0"]
-        if not place.real_address and not _has_ipv6_loopback():
+        addresses = [f"{AGENT_IPV4}:80", f"[{AGENT_IPV6}]:80"] if real_address else ["127.0.0.1:0", "[::1]:0"]
+        if not real_address and not _has_ipv6_loopback():
             addresses.pop()
         argv = [sys.executable, str(EMULATOR), "--control", f"unix:{self.control}", "--ready-file", self.ready_file,
                 "--association", f"{NAMESPACE}/{SERVICE_ACCOUNT}={ROLE_ARN}", "--renew-after", "0", "--watch-stdin"]
@@ -62,7 +64,7 @@ class Emulator:
         self.url = listeners[0]["url"] + "/v1/credentials"
         self.host, self.port = listeners[0]["host"], listeners[0]["port"]
         self.url6 = listeners[1]["url"] + "/v1/credentials" if len(listeners) > 1 else None
-        if place.real_address:
+        if real_address:
             self.url, self.url6 = self.url.replace(":80/", "/"), f"http://[{AGENT_IPV6}]/v1/credentials"
 
     def _ready(self) -> bool:
