@@ -62,11 +62,18 @@ static void nothing(struct refresh *r, const struct refresh_event *event, struct
 static void accept(struct refresh *r, const struct refresh_event *event, struct moment now) {
     int64_t left = event->expires_wall_ms - now.wall_ms;
     r->in_flight = false;
+    r->rotated_in_flight = false;
     r->failures = 0;
     r->expires_wall_ms = event->expires_wall_ms;
     r->expires_mono_ms = now.mono_ms + left;
     r->state = left > 0 ? REFRESH_FRESH : REFRESH_EXPIRED;
     r->next_mono_ms = now.mono_ms + delay_for(r, larger(left, 0));
+}
+
+/* As soon as the floor since the latest attempt allows. One that is under way serves the wish as well. */
+static void hurry(struct refresh *r, const struct refresh_event *event, struct moment now) {
+    (void)event;
+    r->next_mono_ms = smaller(r->next_mono_ms, larger(now.mono_ms, r->attempted_mono_ms + REFRESH_FLOOR_MS));
 }
 
 /* Exponential back-off with full jitter between the floor and a window that doubles up to the longest. A
@@ -86,12 +93,15 @@ static void back_off(struct refresh *r, const struct refresh_event *event, struc
     r->next_mono_ms = now.mono_ms + delay;
     if (r->state == REFRESH_FRESH || r->state == REFRESH_DUE)
         r->state = REFRESH_FAILING_VALID;
+    if (r->rotated_in_flight)
+        hurry(r, event, now);
+    r->rotated_in_flight = false;
 }
 
-/* As soon as the floor since the latest attempt allows. One that is under way serves the wish as well. */
-static void hurry(struct refresh *r, const struct refresh_event *event, struct moment now) {
-    (void)event;
-    r->next_mono_ms = smaller(r->next_mono_ms, larger(now.mono_ms, r->attempted_mono_ms + REFRESH_FLOOR_MS));
+/* A new token may mend what is wrong: tried as soon as possible, whatever was planned for the old one. */
+static void rotated(struct refresh *r, const struct refresh_event *event, struct moment now) {
+    r->rotated_in_flight = r->in_flight;
+    hurry(r, event, now);
 }
 
 /* The clock was set while all was well: less may be left than was thought, so come earlier, never later. */
@@ -102,11 +112,11 @@ static void reconsider(struct refresh *r, const struct refresh_event *event, str
 
 static handler *const table[REFRESH_STATES][REFRESH_EVENTS] = {
     /*                          tick     fetched failed    clock jumped token rotated requested */
-    [REFRESH_NEVER_HAD] = {nothing, accept, back_off, hurry, hurry, hurry},
+    [REFRESH_NEVER_HAD] = {nothing, accept, back_off, hurry, rotated, hurry},
     [REFRESH_FRESH] = {nothing, accept, back_off, reconsider, nothing, hurry},
-    [REFRESH_DUE] = {nothing, accept, back_off, reconsider, nothing, hurry},
-    [REFRESH_FAILING_VALID] = {nothing, accept, back_off, hurry, hurry, hurry},
-    [REFRESH_EXPIRED] = {nothing, accept, back_off, hurry, hurry, hurry},
+    [REFRESH_DUE] = {nothing, accept, back_off, reconsider, rotated, hurry},
+    [REFRESH_FAILING_VALID] = {nothing, accept, back_off, hurry, rotated, hurry},
+    [REFRESH_EXPIRED] = {nothing, accept, back_off, hurry, rotated, hurry},
 };
 
 void refresh_init(struct refresh *r, uint64_t seed, struct moment now) {

@@ -48,6 +48,7 @@ enum refresh_action { REFRESH_WAIT, REFRESH_FETCH };
 struct refresh {
     enum refresh_state state;
     bool in_flight;            /* a fetch was asked for, and has not been answered by FETCHED or FAILED */
+    bool rotated_in_flight;    /* the token was replaced meanwhile: what is under way has the old one */
     unsigned failures;         /* in a row */
     int64_t attempted_mono_ms; /* the start of the latest fetch */
     int64_t next_mono_ms;      /* of the next fetch; has no meaning while one is in flight */

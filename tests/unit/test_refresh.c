@@ -210,6 +210,27 @@ static void a_rotated_token_matters_only_while_something_is_wrong(void **state) 
     assert_int_equal(sim_event(REFRESH_TOKEN_ROTATED), REFRESH_FETCH);
 }
 
+/* What is under way was asked with the old token: its failure says nothing about the new one. */
+static void a_token_rotated_during_a_fetch_that_fails_is_tried_at_once(void **state) {
+    (void)state;
+    sim_start(21);
+    assert_int_equal(sim_event(REFRESH_TICK), REFRESH_FETCH);
+    sim_sleep(2 * SECOND);
+    assert_int_equal(sim_event(REFRESH_TOKEN_ROTATED), REFRESH_WAIT);
+    assert_int_equal(sim_failed(MINUTE), REFRESH_FETCH);
+    assert_int_equal(sim_failed(MINUTE), REFRESH_WAIT); /* once */
+    assert_true(sim.r.next_mono_ms - sim.now.mono_ms >= MINUTE);
+    sim_sleep(2 * MINUTE);
+    assert_int_equal(sim_event(REFRESH_TICK), REFRESH_FETCH);
+    assert_int_equal(sim_event(REFRESH_TOKEN_ROTATED), REFRESH_WAIT);
+    assert_int_equal(sim_failed(MINUTE), REFRESH_WAIT);
+    assert_int_equal(sim.r.next_mono_ms - sim.now.mono_ms, REFRESH_FLOOR_MS); /* never two within the floor */
+    assert_int_equal(sim_to_deadline(), REFRESH_FETCH);
+    assert_int_equal(sim_event(REFRESH_TOKEN_ROTATED), REFRESH_WAIT);
+    sim_fetched(6 * HOUR); /* a success is one, with whichever token */
+    assert_true(sim.r.next_mono_ms - sim.now.mono_ms > 2 * HOUR);
+}
+
 static void a_wish_waits_for_the_floor_and_for_a_fetch_under_way(void **state) {
     (void)state;
     sim_start(12);
@@ -258,6 +279,7 @@ int main(void) {
         cmocka_unit_test(expired_is_final_though_the_clock_goes_back),
         cmocka_unit_test(a_machine_that_slept_fetches_when_it_wakes),
         cmocka_unit_test(a_rotated_token_matters_only_while_something_is_wrong),
+        cmocka_unit_test(a_token_rotated_during_a_fetch_that_fails_is_tried_at_once),
         cmocka_unit_test(a_wish_waits_for_the_floor_and_for_a_fetch_under_way),
         cmocka_unit_test(answers_that_nobody_waits_for_change_nothing),
         cmocka_unit_test(every_state_has_a_name),
