@@ -207,5 +207,8 @@ demo:
 	@$(MAKE) --no-print-directory -j"$$(nproc)" all
 	@sh tests/demo.sh $(B)
 
+# images, bundle, release, e2e
+-include images/images.mk
+
 # test, lint, fuzz, bench
 -include tests/tests.mk

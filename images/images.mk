@@ -1,0 +1,42 @@
+# What a cluster needs. Images are made for both architectures, whatever ARCH is.
+
+.PHONY: images image-roots setup-images e2e setup-e2e
+
+IMAGE_NAMES = init sidecar
+IMAGE_ARCHES = amd64 arm64
+IMAGE_TAG ?= $(VERSION)
+# The version of what is released: that of the tag, if this is what was tagged, else with the revision.
+RELEASE := $(or $(shell git describe --tags --exact-match --match 'v$(VERSION)' --dirty 2>/dev/null | sed -n 's/^v\([0-9.]*\)$$/\1/p'),$(VERSION)-g$(REVISION))
+IMAGE_ARCHIVES = $(IMAGE_NAMES:%=build/images/pod-identity-%.oci.tar)
+
+SETUP_IMAGE_PACKAGES = umoci skopeo ca-certificates $(SETUP_CROSS_PACKAGES_$(if $(filter amd64,$(NATIVE_ARCH)),arm64,amd64))
+SETUP_E2E_PACKAGES = python3 python3-venv iproute2
+
+setup-images:
+	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(SETUP_IMAGE_PACKAGES)
+
+# The file trees, build/images/root/IMAGE/ARCH; for images/Containerfile, too.
+image-roots:
+	@for arch in $(IMAGE_ARCHES); do $(MAKE) --no-print-directory ARCH=$$arch all || exit 1; done
+	@mkdir -p build/images/root
+	@sh images/roots.sh images/roots.lock >build/images/ca-certificates.crt
+	@for image in $(IMAGE_NAMES); do for arch in $(IMAGE_ARCHES); do \
+		sh images/root.sh $$image build/$$arch build/src build/images/ca-certificates.crt build/images/root/$$image/$$arch || exit 1; \
+	done; done
+
+images: image-roots
+	@$(call need,umoci,umoci)
+	@$(call need,skopeo,skopeo)
+	@for image in $(IMAGE_NAMES); do \
+		sh images/build.sh $$image '$(RELEASE)' '$(IMAGE_TAG)' '$(REVISION)' build/images/root/$$image \
+			build/images/pod-identity-$$image.oci.tar $(IMAGE_ARCHES) || exit 1; \
+		echo "build/images/pod-identity-$$image.oci.tar: pod-identity-$$image:$(IMAGE_TAG)@$$(cat build/images/pod-identity-$$image.digest)"; \
+	done
+
+# Real images, manifests and containers; PYTEST_ARGS as for `make integration`. What this machine has no tool for, or does not
+# allow, is skipped, and said. make setup-e2e installs the tools.
+e2e: $(PROGRAMS)
+	@sh tests/e2e/run.sh build/test $(PYTEST_ARGS)
+
+setup-e2e:
+	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(SETUP_IMAGE_PACKAGES) $(SETUP_E2E_PACKAGES)

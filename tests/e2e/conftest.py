@@ -1,0 +1,56 @@
+"""Fixtures of the tests of what a cluster needs. They share the harness of the integration tests.
+
+Each tool that a test needs is looked for where it is needed; without it the test is skipped, and the reason names the Debian
+package.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/integration"))
+
+from oci import Archive  # noqa: E402  # beside this file
+
+IMAGES = ("init", "sidecar")
+CROSS = {"x86_64": "aarch64-linux-gnu-gcc", "aarch64": "x86_64-linux-gnu-gcc"}
+
+
+def need(tool: str, package: str) -> str:
+    """The path of a program, or a skip that says what to install."""
+    found = shutil.which(tool)
+    if found is None:
+        pytest.skip(f"no {tool} (Debian: {package}; make setup-e2e)")
+    return found
+
+
+def make(*words: str, folder: Path = ROOT, timeout_s: float = 900, **environment: str) -> str:
+    """Runs make apart from the make that may have started the tests; returns what it printed."""
+    env = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    done = subprocess.run(["make", "-s", *words], cwd=folder, env={**env, **environment}, capture_output=True, text=True,
+                          timeout=timeout_s, check=False)
+    assert done.returncode == 0, f"make {' '.join(words)}: {(done.stdout + done.stderr)[-3000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def archives() -> dict[str, Path]:
+    """The OCI archives, built; by the name of the image."""
+    need("umoci", "umoci")
+    need("skopeo", "skopeo")
+    need(CROSS[os.uname().machine], "gcc-aarch64-linux-gnu, on arm64 gcc-x86-64-linux-gnu")
+    make("images")
+    return {image: ROOT / f"build/images/pod-identity-{image}.oci.tar" for image in IMAGES}
+
+
+@pytest.fixture(scope="session")
+def images(archives: dict[str, Path]) -> dict[str, Archive]:
+    """What is in them."""
+    return {image: Archive(path) for image, path in archives.items()}
