@@ -12,6 +12,7 @@ from typing import Any
 
 from emulator.agent import Agent
 from emulator import faults_aws  # noqa: F401 - registers its kinds
+from emulator.dns import Dns
 from emulator.eksapi import Eks, EksAuth
 from emulator.faults import Faults
 from emulator.httpd import Handler, Listener, Request, Response, Script
@@ -36,6 +37,7 @@ class Emulator:
         self.agent = Agent(state, tokens, self.directory, self.faults, time.monotonic)
         self.imds = Imds(state)
         self.proxy = Proxy()
+        self.dns = Dns()
         self.handlers: dict[str, Handler] = {
             "agent": self.agent.handle,
             "sts": Sts(state, self.directory, tokens).handle,
@@ -112,6 +114,7 @@ class Emulator:
         self.agent.buckets.clear()
         self.directory.roles.clear()
         self.imds.reset()
+        self.dns.reset()
         self.state.reset()
         for listener in self.listeners:
             listener.drop_connections()
@@ -164,6 +167,7 @@ async def run(
     for listener in [*emulator.listeners, control]:
         listener.shut()
     emulator.tls.remove()
+    emulator.dns.shut()
     if ready_file:
         try:
             os.unlink(ready_file)

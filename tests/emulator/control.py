@@ -13,8 +13,9 @@
 | POST /callers | arn of a role or user, lifetime_s, session_name | credentials to start from |
 | PUT /node | role_arn or null | the role of the node at IMDS |
 | POST /listeners | service, host, port, certificate (a kind of tls.KINDS, or null) | one more address |
+| GET, POST, PUT /dns | POST: host, port; PUT: names, mode (dns.MODES), delay_s | what was asked; listen; change the answers |
 | GET /proxy | | what the proxy was asked to connect to |
-| PUT /listeners | mode: open, closed, deaf; service; after_s | stop and start listening |
+| PUT /listeners | mode (httpd.MODES); service; after_s | stop and start listening |
 | GET, DELETE /requests | service, secrets=1, wait=N, timeout=S | requests seen; wait for the Nth |
 | GET /secrets | | all that was issued: what no program may print |
 """
@@ -138,6 +139,16 @@ class Control:
 
     async def do_put_node(self, body: Any, query: dict[str, str]) -> Any:
         self.emulator.imds.role_arn = body["role_arn"]
+        return body
+
+    async def do_get_dns(self, body: Any, query: dict[str, str]) -> Any:
+        return self.emulator.dns.asked
+
+    async def do_post_dns(self, body: Any, query: dict[str, str]) -> Any:
+        return await self.emulator.dns.listen(body["host"], body["port"])
+
+    async def do_put_dns(self, body: Any, query: dict[str, str]) -> Any:
+        self.emulator.dns.change(**body)
         return body
 
     async def do_get_proxy(self, body: Any, query: dict[str, str]) -> Any:

@@ -15,6 +15,14 @@ from urllib.parse import parse_qsl, urlsplit
 
 HEAD_MAX = 64 * 1024
 BODY_MAX = 4 * 1024 * 1024
+ILL = {  # modes in which connections are accepted, and what is sent once the client has begun; None: nothing, for ever
+    "mute": None,
+    "hangup": b"",
+    "noise": b"220 mail.example ESMTP\r\n" * 20,
+    "alert-version": bytes.fromhex("15030300020246"),  # protocol_version: the server speaks no TLS that the client offers
+    "alert-handshake": bytes.fromhex("15030300020228"),  # handshake_failure: no cipher suite in common, for instance
+}
+MODES = ("open", "closed", "deaf", *ILL)
 IDLE_S = 120.0
 PLAIN = "text/plain; charset=utf-8"
 
@@ -164,7 +172,7 @@ class Listener:
     """One address of one service. The port stays ours in every mode.
 
     open: serves. closed: no listening socket, so connecting is refused. deaf: listens with a full queue and never
-    accepts, so connecting times out, as behind a rule that drops packets.
+    accepts, so connecting times out, as behind a rule that drops packets. Those of ILL accept, and are no use.
     """
 
     def __init__(self, service: str, host: str, port: int, handler: Handler, now: Callable[[], float],
@@ -207,8 +215,8 @@ class Listener:
 
     async def set_mode(self, mode: str) -> None:
         """Changes the mode; leaving `open` drops the connections there are, as a dying agent does."""
-        if mode not in ("open", "closed", "deaf"):
-            raise ValueError(f"mode must be open, closed or deaf, not {mode!r}")
+        if mode not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
         if mode == self.mode:
             return
         if self.mode != "closed":
@@ -218,10 +226,29 @@ class Listener:
             self._server = await asyncio.start_server(
                 self._serve, sock=self._reserved, limit=HEAD_MAX, backlog=4096, start_serving=True, ssl=self._tls
             )
+        elif mode in ILL:
+            self._server = await asyncio.start_server(self._ill, sock=self._reserved, backlog=4096)
         elif mode == "deaf":
             self._reserved.listen(0)
             await self._fill()
         self.mode = mode
+
+    async def _ill(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Treats a connection as a server does that is not well."""
+        self._live.add(writer)
+        self.accepted(self.service)
+        try:
+            said = ILL[self.mode]
+            begun = await reader.read(65536)
+            while begun and said is None:
+                begun = await reader.read(65536)
+            writer.write(said or b"")
+            await writer.drain()
+        except OSError:
+            pass
+        finally:
+            self._live.discard(writer)
+            writer.close()
 
     def shut(self) -> None:
         """Closes everything, the port too."""

@@ -33,12 +33,17 @@ class Kind:
     digest: str = "sha256"
     usage: str = "critical,digitalSignature,keyEncipherment"
     extended: str = "serverAuth"
+    versions: tuple[ssl.TLSVersion, ssl.TLSVersion] = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
 
 
 KINDS = {
     "good": Kind(),
     "good-ec": Kind(key="ec:prime256v1", usage="critical,digitalSignature"),
     "good-intermediate": Kind(issuer="intermediate"),
+    "good-p384": Kind(key="ec:secp384r1", digest="sha384", usage="critical,digitalSignature"),
+    "good-rsa4096": Kind(key="rsa:4096", digest="sha512"),
+    "good-many-names": Kind(san=",".join([NAMES, *(f"DNS:service-{number}.region.example" for number in range(500))])),
+    "good-tls1.2": Kind(versions=(ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2)),
     "expired": Kind(from_s=-30 * DAY_S, until_s=-DAY_S),
     "not-yet-valid": Kind(from_s=DAY_S, until_s=30 * DAY_S),
     "wrong-host": Kind(san="DNS:other.example", common_name="other.example"),
@@ -140,6 +145,7 @@ class Tls:
                     file.write(certificate.read())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_ciphers("DEFAULT:@SECLEVEL=0")  # so that a small key or SHA-1 can be served at all
+        context.minimum_version, context.maximum_version = kind.versions
         context.load_cert_chain(self.path(f"{name}.pem"), self.path(f"{name}.key"))
         self.contexts[kind_name] = context
         return context

@@ -14,7 +14,8 @@ from harness.emulator import Emulator
 pytestmark = [pytest.mark.place("loopback"),
               pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl command (make setup-test)")]
 KINDS = {
-    "good": None, "good-ec": None, "good-intermediate": None,
+    "good": None, "good-ec": None, "good-p384": None, "good-rsa4096": None, "good-many-names": None, "good-intermediate": None,
+    "good-tls1.2": None,
     "expired": "certificate has expired", "not-yet-valid": "certificate is not yet valid",
     "wrong-host": "Hostname mismatch", "self-signed": "self-signed certificate",
     "unknown-ca": "unable to get local issuer certificate", "client-only": "unsuitable certificate purpose",
@@ -46,6 +47,15 @@ def handshake(listener: dict[str, Any], name: str = "localhost", via: int | None
         raise
 
 
+def handshake_as_bearssl(listener: dict[str, Any]) -> str | None:
+    """The version of a handshake that offers TLS 1.2 at most, as BearSSL does."""
+    context = ssl.create_default_context(cafile=listener["ca_file"])
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with socket.create_connection((listener["host"], listener["port"]), 20) as sock:
+        with context.wrap_socket(sock, server_hostname="localhost") as secured:
+            return secured.version()
+
+
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_kinds(emulator: Emulator, kind: str) -> None:
     listener = emulator.serve("sts", kind)
@@ -63,13 +73,22 @@ def test_ip_address(emulator: Emulator) -> None:
 
 
 def test_tls_1_2(emulator: Emulator) -> None:
-    """BearSSL speaks nothing newer."""
-    listener = emulator.serve("sts", "good")
+    assert handshake_as_bearssl(emulator.serve("sts", "good")) == "TLSv1.2"
+
+
+@pytest.mark.parametrize(("mode", "wrong", "words"), [
+    ("hangup", (ssl.SSLError, ConnectionError), "."), ("noise", ssl.SSLError, "(?i)wrong.version"), ("mute", TimeoutError, "."),
+    ("alert-version", ssl.SSLError, "(?i)alert.protocol.version"), ("alert-handshake", ssl.SSLError, "(?i)alert.handshake.failure"),
+    ("closed", ConnectionRefusedError, ".")])
+def test_servers_that_are_not_well(emulator: Emulator, mode: str, wrong: Any, words: str) -> None:
+    listener = emulator.serve("iam", "good")
+    emulator.listen(mode, service="iam")
     context = ssl.create_default_context(cafile=listener["ca_file"])
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
-    with socket.create_connection((listener["host"], listener["port"]), 20) as sock:
-        with context.wrap_socket(sock, server_hostname="localhost") as secured:
-            assert secured.version() == "TLSv1.2"
+    with pytest.raises(wrong, match=words):
+        with socket.create_connection((listener["host"], listener["port"]), 0.5) as sock:
+            context.wrap_socket(sock, server_hostname="localhost").close()
+    emulator.listen("open", service="iam")
+    handshake(listener).close()
 
 
 def test_proxy(emulator: Emulator) -> None:

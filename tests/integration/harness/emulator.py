@@ -151,9 +151,23 @@ class Emulator:
         body = {"header": base64.b64encode(header).decode(), "payload": base64.b64encode(payload).decode(), "forged": forged}
         return self.call("POST", "/tokens/sign", body)["token"]
 
-    def listen(self, mode: str = "open", after_s: float = 0.0) -> None:
-        """open; closed: connections are refused; deaf: they time out."""
-        self.call("PUT", "/listeners", {"mode": mode, "after_s": after_s})
+    def listen(self, mode: str = "open", after_s: float = 0.0, service: str = "agent") -> None:
+        """open; closed: connections are refused; deaf: they time out; mute, hangup, noise, alert-version, alert-handshake: they are
+        accepted, and then nothing, the end, something else, or a TLS alert comes."""
+        self.call("PUT", "/listeners", {"mode": mode, "after_s": after_s, "service": service})
+
+    def name_server(self, host: str = "127.0.0.1", port: int = 0) -> dict[str, Any]:
+        """A name server at this address: host and port. It knows no names until it is told; see names()."""
+        return self.call("POST", "/dns", {"host": host, "port": port})
+
+    def names(self, **answers: Any) -> None:
+        """What the name server says: names (a dictionary, `*` for all others, to lists of addresses), mode (ok, empty, nxdomain,
+        servfail, refused, truncated, silent, garbage), delay_s."""
+        self.call("PUT", "/dns", answers)
+
+    def names_asked(self) -> list[str]:
+        """What the name server was asked since the reset: `example.org A`."""
+        return self.call("GET", "/dns")
 
     def serve(self, service: str, certificate: str | None = None, host: str = "127.0.0.1") -> dict[str, Any]:
         """One more address of a service: url, host, port, and ca_file where a kind of certificate was named."""

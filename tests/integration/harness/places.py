@@ -14,6 +14,7 @@ AGENT_IPV4 = "169.254.170.23"
 AGENT_IPV6 = "fd00:ec2::23"
 CLONE_NEWNET = 0x40000000
 PREFIX = "podid"
+NETNS_ETC = "/etc/netns"
 
 
 class Place:
@@ -93,8 +94,16 @@ class Namespace(Place):
             raise wrong[0]
         return made[0]
 
+    def use_name_server(self, address: str = "127.0.0.1") -> None:
+        """Programs that start inside from now on ask this name server, at port 53, once and for at most 2 s."""
+        folder = os.path.join(NETNS_ETC, self.name)  # `ip netns exec` lays what is in there over /etc
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, "resolv.conf"), "w", encoding="ascii") as file:
+            file.write(f"nameserver {address}\noptions timeout:2 attempts:1\n")
+
     def remove(self) -> None:
         """Takes the namespace away; what still runs inside keeps it alive until it ends."""
+        shutil.rmtree(os.path.join(NETNS_ETC, self.name), ignore_errors=True)
         subprocess.run(["ip", "netns", "del", self.name], check=False, capture_output=True)
 
 
@@ -139,3 +148,4 @@ def remove_orphans() -> None:
         owner = name.removeprefix(PREFIX + "-").split("-")[0]
         if name.startswith(PREFIX + "-") and owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+            shutil.rmtree(os.path.join(NETNS_ETC, name), ignore_errors=True)
