@@ -117,10 +117,13 @@ class Control:
         return self.emulator.describe()
 
     async def do_post_listeners(self, body: Any, query: dict[str, str]) -> Any:
-        listener = self.emulator.add_listener(body["service"], body.get("host", "127.0.0.1"), body.get("port", 0),
-                                              body.get("certificate"))
+        wanted = (body["service"], body.get("host", "127.0.0.1"), body.get("port", 0), body.get("certificate"))
+        listener = next((one for one in self.emulator.listeners
+                         if (one.service, one.host, one.port, one.certificate) == wanted), None)
+        listener = listener or self.emulator.add_listener(*wanted)
         await listener.set_mode("open")
-        return {**self.emulator.describe()["listeners"][-1], "ca_file": self.emulator.describe()["ca_file"]}
+        described = self.emulator.describe()
+        return {**described["listeners"][self.emulator.listeners.index(listener)], "ca_file": described["ca_file"]}
 
     async def do_get_roles(self, body: Any, query: dict[str, str]) -> Any:
         return [dataclasses.asdict(role) for role in self.emulator.directory.roles.values()]

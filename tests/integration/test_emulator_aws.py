@@ -154,11 +154,46 @@ def test_source_identity(client: Client, emulator: Emulator) -> None:
 
 
 @pytest.mark.parametrize(("policy", "expected"), [
-    ("{", "MalformedPolicyDocument"), (json.dumps({"Statement": ["x" * 2040]}), "PackedPolicyTooLarge")])
+    ("{", "MalformedPolicyDocument"), ("[]", "MalformedPolicyDocument"), (json.dumps({"Statement": ["x" * 2040]}), "PackedPolicyTooLarge")])
 def test_session_policies(client: Client, emulator: Emulator, policy: str, expected: str) -> None:
     emulator.role(OTHER, trust(NODE))
     assume = client("sts", emulator.caller(NODE)).assume_role
     assert refused(assume, RoleArn=OTHER, RoleSessionName="deploy", Policy=policy)[:2] == (expected, 400)
+
+
+def test_managed_policies_of_a_session(client: Client, emulator: Emulator) -> None:
+    emulator.role(OTHER, trust(NODE))
+    params = {"RoleArn": OTHER, "RoleSessionName": "deploy"}
+    assume = client("sts", emulator.caller(NODE)).assume_role
+    assert assume(**params, PolicyArns=[{"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}])["PackedPolicySize"] >= 1
+    for arns in ([{"arn": "arn:aws:iam::aws:role/ReadOnlyAccess"}], [{"arn": "arn:aws:iam::aws:policy/A"}] * 11):
+        assert refused(assume, **params, PolicyArns=arns)[:2] == ("ValidationError", 400)
+
+
+@pytest.mark.parametrize(("value", "good"), [("shop", True), ("bank", False)])
+def test_conditions_on_the_callers_tags(client: Client, emulator: Emulator, value: str, good: bool) -> None:
+    third = f"arn:aws:iam::{ACCOUNT}:role/third"
+    emulator.role(OTHER, trust(NODE, "sts:AssumeRole", "sts:TagSession"))
+    emulator.role(third, trust(OTHER, StringEquals={"aws:PrincipalTag/team": "shop"}))
+    keys = client("sts", emulator.caller(NODE)).assume_role(RoleArn=OTHER, RoleSessionName="deploy",
+                                                            Tags=[{"Key": "team", "Value": value}])["Credentials"]
+    assume = client("sts", as_caller(keys)).assume_role
+    if good:
+        assume(RoleArn=third, RoleSessionName="deploy")
+    else:
+        assert refused(assume, RoleArn=third, RoleSessionName="deploy")[0] == "AccessDenied"
+
+
+def test_source_identity_stays_in_a_chain(client: Client, emulator: Emulator) -> None:
+    third = f"arn:aws:iam::{ACCOUNT}:role/third"
+    for arn, principal in ((OTHER, NODE), (third, OTHER)):
+        emulator.role(arn, trust(principal, "sts:AssumeRole", "sts:SetSourceIdentity"))
+    keys = client("sts", emulator.caller(NODE)).assume_role(RoleArn=OTHER, RoleSessionName="deploy", SourceIdentity="alice")
+    second = client("sts", as_caller(keys["Credentials"]))
+    assert second.assume_role(RoleArn=third, RoleSessionName="deploy")["SourceIdentity"] == "alice"
+    assert refused(second.assume_role, RoleArn=third, RoleSessionName="deploy", SourceIdentity="bob")[0] == "AccessDenied"
+    emulator.role(third, trust(OTHER))
+    assert "sts:SetSourceIdentity" in refused(second.assume_role, RoleArn=third, RoleSessionName="deploy")[2]
 
 
 def web_trust(issuer: str, subject: str) -> dict[str, Any]:
@@ -360,6 +395,17 @@ def test_broken_answers_break_the_client(client: Client, emulator: Emulator, kin
     with pytest.raises(Exception):  # noqa: B017 - which one is botocore's affair
         assert sts.get_caller_identity()["Arn"]
     assert sts.get_caller_identity()["Account"] == ACCOUNT
+
+
+@pytest.mark.place("netns")
+def test_imds_at_its_own_address(emulator: Emulator) -> None:
+    """Twice, as two tests of one run would."""
+    emulator.place.add_address("169.254.169.254")  # type: ignore[attr-defined]
+    for _ in range(2):
+        assert emulator.serve("imds", host="169.254.169.254", port=80)["url"] == "http://169.254.169.254:80"
+    with emulator.place.connect("169.254.169.254", 80) as sock:
+        sock.sendall(b"GET /latest/meta-data/placement/region HTTP/1.1\r\nHost: 169.254.169.254\r\nConnection: close\r\n\r\n")
+        assert sock.recv(4096).startswith(b"HTTP/1.1 401 ")
 
 
 def test_imds(emulator: Emulator, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,9 +169,10 @@ class Emulator:
         """What the name server was asked since the reset: `example.org A`."""
         return self.call("GET", "/dns")
 
-    def serve(self, service: str, certificate: str | None = None, host: str = "127.0.0.1") -> dict[str, Any]:
-        """One more address of a service: url, host, port, and ca_file where a kind of certificate was named."""
-        return self.call("POST", "/listeners", {"service": service, "certificate": certificate, "host": host})
+    def serve(self, service: str, certificate: str | None = None, host: str = "127.0.0.1", port: int = 0) -> dict[str, Any]:
+        """One more address of a service: url, host, port, and ca_file where a kind of certificate was named. With a port, an address
+        that is served so already stays."""
+        return self.call("POST", "/listeners", {"service": service, "certificate": certificate, "host": host, "port": port})
 
     def role(self, arn: str, trust: dict[str, Any], max_session_s: int = 3600) -> None:
         """Makes a role known, or changes its trust policy."""

@@ -94,6 +94,10 @@ class Namespace(Place):
             raise wrong[0]
         return made[0]
 
+    def add_address(self, address: str) -> None:
+        """One more address that services may have in here; one that is there already stays."""
+        self.ip("addr", "replace", address, "dev", "lo", *(["nodad"] if ":" in address else []))
+
     def use_name_server(self, address: str = "127.0.0.1") -> None:
         """Programs that start inside from now on ask this name server, at port 53, once and for at most 2 s."""
         folder = os.path.join(NETNS_ETC, self.name)  # `ip netns exec` lays what is in there over /etc
