@@ -64,7 +64,7 @@ arm64)
 	;;
 esac
 gcc=${cross}gcc
-cflags="-Os -fPIE -ffunction-sections -fdata-sections -fstack-protector-strong -fno-asynchronous-unwind-tables -fno-unwind-tables"
+cflags="-Os -fPIE -ffunction-sections -fdata-sections -fstack-protector-strong -fomit-frame-pointer -fno-asynchronous-unwind-tables -fno-unwind-tables"
 
 # ---- musl ----
 
@@ -84,7 +84,7 @@ mkdir "$prefix/musl"
 )
 
 # ---- the compiler ----
-# Links with -flto for libcurl's sake, of which a program then takes only what it can reach: a tenth of its size.
+# Links with -flto for libcurl and our own code, of which a program then takes only what it can reach.
 
 cat >"$out/cc" <<EOF
 #!/bin/sh
