@@ -6,8 +6,39 @@
 #include "common/timefmt.h"
 #include "common/wipe.h"
 
-/* Keys and tokens are visible ASCII without quotes, backslashes or blanks: so no rendering needs to escape
- * them, and none of them can add a line to a file or a header to an answer. */
+bool credentials_text_valid(const char *text) {
+    const char *at = text;
+    while (*at > ' ' && *at <= '~' && *at != '"' && *at != '\\')
+        at++;
+    return at > text && *at == '\0';
+}
+
+static bool account_valid(const char *text, size_t len) {
+    return len == CREDENTIALS_ACCOUNT_MAX - 1 && strspn(text, "0123456789") >= len;
+}
+
+void credentials_account_of_arn(const char *arn, char out[CREDENTIALS_ACCOUNT_MAX]) {
+    const char *at = arn;
+    out[0] = '\0';
+    for (int colons = 0; at != NULL && colons < 4; colons++) { /* arn:PARTITION:SERVICE:REGION:ACCOUNT:… */
+        at = strchr(at, ':');
+        at = at != NULL ? at + 1 : NULL;
+    }
+    if (at == NULL || !account_valid(at, strcspn(at, ":")))
+        return;
+    memcpy(out, at, CREDENTIALS_ACCOUNT_MAX - 1);
+    out[CREDENTIALS_ACCOUNT_MAX - 1] = '\0';
+}
+
+void credentials_copy(const struct credentials *from, struct credentials *to) {
+    credentials_wipe(to);
+    to->expires_ms = from->expires_ms;
+    memcpy(to->account_id, from->account_id, sizeof to->account_id);
+    memcpy(to->access_key_id, from->access_key_id, strlen(from->access_key_id) + 1);
+    memcpy(to->secret_access_key, from->secret_access_key, strlen(from->secret_access_key) + 1);
+    memcpy(to->session_token, from->session_token, strlen(from->session_token) + 1);
+}
+
 static enum err copy_secret(const struct json *value, char *out, size_t cap) {
     if (value == NULL || json_is_null(value))
         return ERR_MISSING;
@@ -19,10 +50,8 @@ static enum err copy_secret(const struct json *value, char *out, size_t cap) {
         return ERR_EMPTY;
     if (len >= cap)
         return ERR_TOO_LONG;
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] < '!' || text[i] > '~' || text[i] == '"' || text[i] == '\\')
-            return ERR_CONTROL;
-    }
+    if (!credentials_text_valid(text))
+        return ERR_CONTROL;
     memcpy(out, text, len + 1);
     return ERR_OK;
 }
@@ -45,8 +74,7 @@ static enum err copy_account(const struct json *value, char out[CREDENTIALS_ACCO
         return ERR_OK;
     if (text == NULL)
         return ERR_TYPE;
-    if (strlen(text) != CREDENTIALS_ACCOUNT_MAX - 1 ||
-        strspn(text, "0123456789") != CREDENTIALS_ACCOUNT_MAX - 1)
+    if (!account_valid(text, strlen(text)))
         return ERR_SYNTAX;
     memcpy(out, text, CREDENTIALS_ACCOUNT_MAX);
     return ERR_OK;

@@ -17,12 +17,13 @@
 #define CREDENTIALS_ACCOUNT_MAX 13
 #define CREDENTIALS_RENDERED_MAX 10000 /* bytes of any rendering, with its NUL */
 
+/* The long one last, so that what it does not use takes no memory. */
 struct credentials {
+    int64_t expires_ms; /* wall time, milliseconds since the epoch; whole seconds, as every rendering shows */
+    char account_id[CREDENTIALS_ACCOUNT_MAX]; /* "" if not known */
     char access_key_id[CREDENTIALS_KEY_ID_MAX];
     char secret_access_key[CREDENTIALS_SECRET_MAX];
     char session_token[CREDENTIALS_TOKEN_MAX];
-    char account_id[CREDENTIALS_ACCOUNT_MAX]; /* "" if not known */
-    int64_t expires_ms; /* wall time, milliseconds since the epoch; whole seconds, as every rendering shows */
 };
 
 /* Reads a container-credentials answer: {"AccessKeyId","SecretAccessKey","Token","Expiration"[,"AccountId"]}.
@@ -30,6 +31,16 @@ struct credentials {
  * answer. ERR_EMPTY, ERR_SYNTAX, ERR_TOO_DEEP (not JSON); ERR_MISSING, ERR_TYPE, ERR_EMPTY, ERR_TOO_LONG,
  * ERR_CONTROL, ERR_RANGE (a field). An unusable AccountId is an error as well. */
 enum err credentials_parse(const char *json, size_t len, struct credentials *out, const char **field);
+
+/* Whether that can be a key or token: not empty, visible ASCII without quotes and backslashes. So no
+ * rendering needs to escape it, and it cannot add a line to a file or a header. */
+bool credentials_text_valid(const char *text);
+
+/* The account of an ARN ("arn:aws:sts::111122223333:assumed-role/…"), or "" if it has none. */
+void credentials_account_of_arn(const char *arn, char out[CREDENTIALS_ACCOUNT_MAX]);
+
+/* Copies what is in use. */
+void credentials_copy(const struct credentials *from, struct credentials *to);
 
 /* For a struct that was zero before it was first filled: overwrites the text that is in use. */
 void credentials_wipe(struct credentials *c);

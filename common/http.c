@@ -97,6 +97,11 @@ static size_t take_header(char *line, size_t size, size_t count, void *transfer)
     value = value_of(line, len, "Date", &value_len);
     if (value != NULL && time_parse_http(value, value_len, &t->response.date_s) != ERR_OK)
         t->response.date_s = 0;
+    value = value_of(line, len, "x-amzn-ErrorType", &value_len);
+    if (value != NULL && value_len < sizeof t->response.error_type) {
+        memcpy(t->response.error_type, value, value_len);
+        t->response.error_type[value_len] = '\0';
+    }
     return len;
 }
 
@@ -190,7 +195,9 @@ static enum http_result classify(const struct http_transfer *t, CURLcode code, l
 /* The words of the system are the better ones, where there are any: libcurl's are about its own part. */
 static void describe(const struct http_transfer *t, long os_error, struct buf *out) {
     long proxied = 0;
-    if (os_error != 0)
+    bool of_another =
+        os_error == ECONNREFUSED && t->response.result != HTTP_REFUSED; /* address of the host */
+    if (os_error != 0 && !t->tls && !of_another)
         buf_str(out, strerror((int)os_error));
     else if (t->tls || t->response.result == HTTP_PROXY || t->response.result == HTTP_FAILED)
         buf_printable(out, t->error, strlen(t->error), HTTP_DETAIL_MAX - 32);

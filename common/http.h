@@ -18,6 +18,7 @@
 #define HTTP_REQUEST_HEADERS_MAX 12
 #define HTTP_HEADER_LINE_MAX 69632 /* a token of TOKEN_FILE_MAX with its header's name */
 #define HTTP_DETAIL_MAX 160
+#define HTTP_ERROR_TYPE_MAX 64
 #define HTTP_ERROR_MAX 256 /* what libcurl asks for */
 
 enum http_result {
@@ -71,6 +72,7 @@ struct http_response {
     int64_t retry_after_ms; /* 0 if the answer did not say */
     int64_t date_s;         /* the server's clock, 0 if it did not say */
     int64_t elapsed_ms;
+    char error_type[HTTP_ERROR_TYPE_MAX]; /* x-amzn-ErrorType, with which AWS names an error; "" if absent */
     char detail[HTTP_DETAIL_MAX]; /* for all but HTTP_ANSWERED: what libcurl or the system said; may be "" */
 };
 

@@ -56,7 +56,7 @@ static enum reason not_injected(bool web_identity, struct failure *f) {
 static enum reason half_a_pair(const char *there, const char *missing, struct failure *f) {
     struct buf m = failure_begin(f, REASON_INJECTION_INVALID);
     f->permanent = true;
-    buf_fmt(&m, "%s is set and %s is not: half of the pair that EKS Pod Identity injects", there, missing);
+    buf_fmt(&m, "%s is set and %s is not: half of the pair that the webhook injects", there, missing);
     failure_remedy(
         f,
         "remove %s from this container's env: the webhook injects neither if one of the two is there "
@@ -92,7 +92,8 @@ static const char *uri_complaint(enum err e) {
     }
 }
 
-static enum reason check_path(const char *path, struct injection *out, struct failure *f) {
+static enum reason check_path(const char *name, const char *path, const char *usual, struct injection *out,
+                              struct failure *f) {
     size_t len = strnlen(path, INJECTION_PATH_MAX);
     if (path[0] == '/' && len < INJECTION_PATH_MAX) {
         memcpy(out->token_path, path, len + 1);
@@ -100,10 +101,10 @@ static enum reason check_path(const char *path, struct injection *out, struct fa
     }
     struct buf m = failure_begin(f, REASON_INJECTION_INVALID);
     f->permanent = true;
-    put_variable(&m, INJECTION_TOKEN_FILE, path);
+    put_variable(&m, name, path);
     buf_str(&m, len < INJECTION_PATH_MAX ? " is no absolute path" : " is longer than 4095 bytes");
-    failure_remedy(f, "remove the variable from the container's env and let the webhook inject it "
-                      "(" INJECTION_STANDARD_TOKEN_FILE ")");
+    failure_remedy(f, "remove the variable from the container's env and let the webhook inject it (%s)",
+                   usual);
     return f->reason;
 }
 
@@ -129,8 +130,40 @@ enum reason injection_read(injection_getenv *lookup, struct injection *out, stru
             "loopback addresses and localhost",
             failure);
     out->wrong = INJECTION_PART_PATH;
-    enum reason reason = check_path(path, out, failure);
+    enum reason reason = check_path(INJECTION_TOKEN_FILE, path, INJECTION_STANDARD_TOKEN_FILE, out, failure);
     out->pod_identity = reason == REASON_OK;
+    if (reason == REASON_OK)
+        out->wrong = INJECTION_PART_NONE;
+    return reason;
+}
+
+static enum reason bad_role(const char *arn, struct failure *f) {
+    struct buf m = failure_begin(f, REASON_INJECTION_INVALID);
+    f->permanent = true;
+    put_variable(&m, INJECTION_ROLE_ARN, arn);
+    buf_str(&m, " is no ARN of a role");
+    failure_remedy(f, "correct the annotation eks.amazonaws.com/role-arn of the service account "
+                      "(arn:aws:iam::ACCOUNT:role/NAME), then delete the pod so that it is created anew");
+    return f->reason;
+}
+
+enum reason injection_read_web(injection_getenv *lookup, struct injection *out, struct failure *failure) {
+    const char *arn = lookup(INJECTION_ROLE_ARN), *path = lookup(INJECTION_WEB_TOKEN_FILE);
+    memset(out, 0, sizeof *out);
+    out->web_identity = set(arn) && set(path);
+    out->wrong = INJECTION_PART_PAIR;
+    if (!set(arn) && !set(path))
+        return not_injected(false, failure);
+    if (!set(path))
+        return half_a_pair(INJECTION_ROLE_ARN, INJECTION_WEB_TOKEN_FILE, failure);
+    if (!set(arn))
+        return half_a_pair(INJECTION_WEB_TOKEN_FILE, INJECTION_ROLE_ARN, failure);
+    out->wrong = INJECTION_PART_URI;
+    if (strncmp(arn, "arn:aws", 7) != 0 || strstr(arn, ":role/") == NULL || strnlen(arn, 2049) > 2048)
+        return bad_role(arn, failure);
+    out->wrong = INJECTION_PART_PATH;
+    enum reason reason = check_path(INJECTION_WEB_TOKEN_FILE, path,
+                                    "/var/run/secrets/eks.amazonaws.com/serviceaccount/token", out, failure);
     if (reason == REASON_OK)
         out->wrong = INJECTION_PART_NONE;
     return reason;

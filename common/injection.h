@@ -14,6 +14,7 @@
 #define INJECTION_ROLE_ARN "AWS_ROLE_ARN"
 #define INJECTION_WEB_TOKEN_FILE "AWS_WEB_IDENTITY_TOKEN_FILE"
 #define INJECTION_AUDIENCE "pods.eks.amazonaws.com" /* of the Pod Identity token */
+#define INJECTION_WEB_AUDIENCE "sts.amazonaws.com"  /* of the one for IRSA */
 
 /* What the webhook injects, and what a pod that mounts its own token is taken to mean. */
 #define INJECTION_STANDARD_URI "http://" URI_EKS_V4 "/v1/credentials"
@@ -50,6 +51,10 @@ struct injection {
  * or REASON_INJECTION_INVALID (half a pair, an unusable URI or path, a host to which no SDK would send the
  * token). Of a failure, `wrong` tells the part; the parts before it are filled in. */
 enum reason injection_read(injection_getenv *lookup, struct injection *out, struct failure *failure);
+
+/* The pair of IRSA instead: AWS_ROLE_ARN is judged, and AWS_WEB_IDENTITY_TOKEN_FILE is taken for token_path.
+ * The same reasons. */
+enum reason injection_read_web(injection_getenv *lookup, struct injection *out, struct failure *failure);
 
 /* After REASON_NOT_INJECTED: takes the standard path and address as if they had been injected. */
 void injection_adopt(struct injection *injection);

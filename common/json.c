@@ -118,6 +118,18 @@ bool json_is_null(const struct json *value) {
     return value != NULL && cJSON_IsNull(node(value));
 }
 
+bool json_is_true(const struct json *value) {
+    return value != NULL && cJSON_IsTrue(node(value));
+}
+
+bool json_is_false(const struct json *value) {
+    return value != NULL && cJSON_IsFalse(node(value));
+}
+
+const char *json_name(const struct json *member) {
+    return member != NULL ? node(member)->string : NULL;
+}
+
 const struct json *json_get(const struct json *value, const char *name) {
     if (!json_is_object(value))
         return NULL;

@@ -29,12 +29,17 @@ void json_close(void);
 bool json_is_object(const struct json *value);
 bool json_is_array(const struct json *value);
 bool json_is_null(const struct json *value);
+bool json_is_true(const struct json *value);
+bool json_is_false(const struct json *value);
 
 /* The member of that exact name, the first if it is repeated; NULL if there is none, or value is NULL or no
  * object. */
 const struct json *json_get(const struct json *value, const char *name);
 /* Element or member i, or NULL past the end. */
 const struct json *json_item(const struct json *value, size_t i);
+
+/* The name of a member that json_item() gave; NULL for an element of an array. */
+const char *json_name(const struct json *member);
 
 /* The text of a string, or NULL if value is NULL or no string. NULs inside are refused by json_open(). */
 const char *json_text(const struct json *value);

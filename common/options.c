@@ -10,6 +10,15 @@
 #define ENVIRONMENT_NAME_MAX 64
 #define VALUE_SHOWN 100
 
+/* The texts behind the name: see OPTION(). */
+enum { VALUE_NAME = 1, DEFAULT_TEXT, HELP_TEXT };
+static const char *part(const struct option_spec *spec, int number) {
+    const char *at = spec->name;
+    for (int i = 0; i < number; i++)
+        at += strlen(at) + 1;
+    return at;
+}
+
 static void environment_name(const struct option_spec *spec, char out[ENVIRONMENT_NAME_MAX]) {
     struct buf b = buf_over(out, ENVIRONMENT_NAME_MAX);
     buf_str(&b, ENVIRONMENT_PREFIX);
@@ -103,11 +112,11 @@ static bool read_option(const struct options *o, const char *word, const char **
         buf_fmt(problem, "unknown option %s; see --help", shown);
         return false;
     }
-    if (spec->value_name == NULL)
+    if (*part(spec, VALUE_NAME) == '\0')
         return apply(spec, shown, config, value != NULL ? value : "true", problem);
     if (value == NULL) {
         if (*next == NULL) {
-            buf_fmt(problem, "%s needs a value: %s", shown, spec->value_name);
+            buf_fmt(problem, "%s needs a value: %s", shown, part(spec, VALUE_NAME));
             return false;
         }
         value = *next;
@@ -171,11 +180,11 @@ static void put_wrapped(struct buf *out, const char *text, size_t column, size_t
     buf_char(out, '\n');
 }
 
-static void put_option(struct buf *out, const char *name, const char *value_name, const char *help,
-                       const char *default_text) {
+static void put_option(struct buf *out, const struct option_spec *spec) {
+    const char *value_name = part(spec, VALUE_NAME), *default_text = part(spec, DEFAULT_TEXT);
     size_t start = out->len;
-    buf_fmt(out, "  --%s", name);
-    if (value_name != NULL)
+    buf_fmt(out, "  --%s", spec->name);
+    if (*value_name != '\0')
         buf_fmt(out, "=%s", value_name);
     if (out->len - start > HELP_COLUMN - 2) {
         buf_char(out, '\n');
@@ -185,8 +194,8 @@ static void put_option(struct buf *out, const char *name, const char *value_name
         buf_char(out, ' ');
     char text[1024];
     struct buf line = BUF(text);
-    buf_str(&line, help);
-    if (default_text != NULL)
+    buf_str(&line, part(spec, HELP_TEXT));
+    if (*default_text != '\0')
         buf_fmt(&line, " [%s]", default_text);
     put_wrapped(out, line.data, HELP_COLUMN, HELP_COLUMN);
 }
@@ -196,9 +205,13 @@ void options_help(const struct options *options, struct buf *out) {
     put_wrapped(out, options->about, 0, 0);
     buf_str(out, "\nOptions [default]:\n");
     for (const struct option_spec *spec = options->specs; spec->name != NULL; spec++)
-        put_option(out, spec->name, spec->value_name, spec->help, spec->default_text);
-    put_option(out, "help", NULL, "print this and exit", NULL);
-    put_option(out, "version", NULL, "print the versions of this program and its libraries and exit", NULL);
+        put_option(out, spec);
+    static const struct option_spec help[] = {
+        OPTION("help", "", "", "print this and exit", NULL, false),
+        OPTION("version", "", "", "print the versions of this program and its libraries and exit", NULL,
+               false)};
+    put_option(out, &help[0]);
+    put_option(out, &help[1]);
     buf_str(out, "\nEvery option can also be given in the environment: --some-name as "
                  "POD_IDENTITY_SOME_NAME; the option wins.\n"
                  "Durations: 500ms, 5s, 2m, 1h.\n");

@@ -20,13 +20,16 @@
 typedef bool option_take(void *config, const char *value, struct buf *problem);
 
 struct option_spec {
-    const char *name;         /* "min-ttl" */
-    const char *value_name;   /* "DURATION"; NULL: a flag, `take` gets "true" or "false" */
-    const char *default_text; /* for --help only; NULL: none */
-    const char *help;
+    const char *name; /* made by OPTION() */
     option_take *take;
     bool repeatable; /* may come more than once; in the environment the values are separated by blanks */
 };
+
+/* A row of literals: OPTION("min-ttl", "DURATION", "60s", "help", take_min_ttl, false). Without a value name
+ * it is a flag, and `take` gets "true" or "false"; the default is for --help only, and may be "". All texts
+ * lie one behind the other, each with its NUL, since in a static PIE each pointer costs 32 bytes. */
+#define OPTION(name, value_name, default_text, help, take, repeatable)                                       \
+    { name "\0" value_name "\0" default_text "\0" help, take, repeatable }
 
 struct options {
     const char *program;             /* "pod-identity-init" */

@@ -32,19 +32,21 @@
     CHECK("shadow.region", "SDKs know their region", check_shadow_region)                                    \
     CHECK("token.readable", "this user can read the mounted token", check_token_readable)                    \
     CHECK("token.format", "it is a JSON web token", check_token_format)                                      \
-    CHECK("token.audience", "it is for EKS Pod Identity", check_token_audience)                              \
+    CHECK("token.audience", "it is for who is sent it", check_token_audience)                                \
     CHECK("token.issuer", "a cluster issued it, for a service account", check_token_issuer)                  \
     CHECK("token.times", "it is valid now, and the kubelet renews it", check_token_times)                    \
     CHECK("token.identity", "it is for the expected namespace and service account", check_token_identity)
 
 /* These take time: they are not begun if the verdict is clear already. */
 #define NETWORK_CHECKS(CHECK)                                                                                \
-    CHECK("agent.reachable", "the agent of this node answers", check_agent_reachable)                        \
+    CHECK("agent.reachable", "the agent of this node, or STS, answers", check_agent_reachable)               \
     CHECK("agent.credentials", "it hands out credentials", check_agent_credentials)                          \
     CHECK("agent.clock", "its clock and ours agree", check_agent_clock)                                      \
     CHECK("credentials.lifetime", "the credentials live long enough (--min-ttl)",                            \
           check_credentials_lifetime)                                                                        \
-    CHECK("credentials.account", "they are for the expected account", check_credentials_account)
+    CHECK("credentials.account", "they are for the expected account", check_credentials_account)             \
+    CHECK("identity.caller", "AWS takes them for the expected role (--verify=identity, --expect-role)",      \
+          check_identity_caller)
 
 #define CHECK_FUNCTION(id, title, function) function,
 #define CHECK_TEXT(id, title, function) id "\0" title "\0"
@@ -112,6 +114,12 @@ void check_quote(struct buf *message, const char *text) {
     buf_char(message, '"');
     buf_printable(message, text, strlen(text), QUOTED_MAX);
     buf_char(message, '"');
+}
+
+const char *check_server(const struct run *run) {
+    return run->source.kind == SOURCE_WEB_IDENTITY ? "STS"
+           : run->source.kind == SOURCE_EKS_AUTH   ? "EKS Auth"
+                                                   : "the agent";
 }
 
 bool check_is_set(const struct run *run, const char *name) {

@@ -23,6 +23,7 @@ struct run {
     injection_getenv *lookup;
     struct pod_labels labels;
     struct source source;
+    struct token token;     /* until its format was looked at */
     struct failure opening; /* of the source; reason is REASON_OK if it is usable */
     struct jwt_claims claims;
     struct wait_result fetched;
@@ -50,7 +51,7 @@ check_function check_shadow_region, check_shadow_config_file;
 check_function check_token_readable, check_token_format, check_token_audience, check_token_issuer;
 check_function check_token_times, check_token_identity;
 check_function check_agent_reachable, check_agent_credentials, check_agent_clock;
-check_function check_credentials_lifetime, check_credentials_account;
+check_function check_credentials_lifetime, check_credentials_account, check_identity_caller;
 
 /* A message for a check that passed or is skipped. */
 enum check_status check_passed(struct failure *finding, const char *format, ...)
@@ -63,6 +64,9 @@ void check_quote(struct buf *message, const char *text);
 /* The whole file, without waiting for a pipe; false with errno if it cannot be read, with EFBIG if it has
  * more than max bytes. out has room for max + 1. */
 bool check_read_file(const char *path, char *out, size_t max, size_t *len);
+
+/* Who is asked first: "the agent", "STS", "EKS Auth". */
+const char *check_server(const struct run *run);
 
 /* Whether a variable is set and not empty. */
 bool check_is_set(const struct run *run, const char *name);

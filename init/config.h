@@ -5,23 +5,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/credentials.h"
 #include "common/jwt.h"
 #include "common/options.h"
 #include "common/source.h"
 
-enum verify { VERIFY_INJECTION, VERIFY_CREDENTIALS };
+enum verify { VERIFY_INJECTION, VERIFY_CREDENTIALS, VERIFY_IDENTITY };
 enum format { FORMAT_TEXT, FORMAT_JSON };
 
 struct config {
-    int64_t wait_ms; /* 0: one attempt */
+    struct source_options source; /* first: see source_options.h */
+    int64_t wait_ms;              /* 0: one attempt */
     int64_t min_ttl_ms;
-    struct source_options source;
     enum verify verify;
     enum format format;
-    char expect_namespace[JWT_TEXT_MAX];          /* "": any */
-    char expect_service_account[JWT_TEXT_MAX];    /* "": any */
-    char expect_account[CREDENTIALS_ACCOUNT_MAX]; /* "": any */
+    char expect_namespace[JWT_TEXT_MAX];       /* "": any */
+    char expect_service_account[JWT_TEXT_MAX]; /* "": any */
     char termination_log[OPTIONS_VALUE_MAX];
     bool termination_log_named; /* by the user: then a failure to write it is worth a word */
     bool strict;

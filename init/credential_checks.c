@@ -11,7 +11,7 @@
 #define NO_NETWORK "not asked for (--verify=injection)"
 
 static bool wanted(const struct run *run) {
-    return run->config->verify == VERIFY_CREDENTIALS;
+    return run->config->verify != VERIFY_INJECTION;
 }
 
 /* "in 60s", "in 0.3s" */
@@ -50,27 +50,29 @@ enum check_status check_agent_reachable(struct run *run, struct failure *finding
     struct wait_result *r = &run->fetched;
     if (!wanted(run))
         return check_skipped(finding, NO_NETWORK);
-    bool in_turn = run->config->try_other_family && run->source.injection.self_injected &&
+    bool agent = run->source.kind == SOURCE_POD_IDENTITY;
+    bool in_turn = agent && run->config->try_other_family && run->source.injection.self_injected &&
                    uri_other_family(&run->source.injection.uri, &alternate);
     if (http_open(NULL) != ERR_OK)
         return no_client(finding);
+    http_trust(source_ca_file(&run->config->source, run->lookup));
     const struct wait_request request = {
         .source = &run->source,
         .alternate = in_turn ? &alternate : NULL,
         .wait_ms = run->config->wait_ms,
         .min_ttl_ms = run->config->min_ttl_ms,
+        .keep_result = run->config->verify == VERIFY_IDENTITY,
         .not_before_s = run->claims.has_not_before ? run->claims.not_before_s : 0,
     };
     wait_for_credentials(&request, r);
     if (r->failure.reason != REASON_OK)
         extend(run);
-    else if (run->config->try_other_family)
+    else if (agent && run->config->try_other_family)
         (void)diagnosis_other_family(run);
-    http_close();
     if (!r->answered)
         return failed(run, finding);
     struct buf m = failure_begin(finding, REASON_OK);
-    check_quote(&m, run->source.injection.uri.text);
+    check_quote(&m, source_upstream(&run->source)->text);
     buf_fmt(&m, " answered in %lldms", (long long)r->answer_ms);
     if (r->attempts > 1) {
         buf_fmt(&m, ", at attempt %u after ", r->attempts);
@@ -86,20 +88,20 @@ enum check_status check_agent_clock(struct run *run, struct failure *finding) {
     if (!wanted(run))
         return check_skipped(finding, NO_NETWORK);
     if (!diagnosis_skew(&run->fetched, &skew_s))
-        return check_skipped(finding, "the agent did not say what time it is (Date)");
+        return check_skipped(finding, "the answer did not say what time it is (Date)");
     int64_t size_s = skew_s < 0 ? -skew_s : skew_s;
     if (size_s <= DIAGNOSIS_SKEW_TOLERATED_S)
-        return check_passed(finding, "the agent's clock and ours agree within %lld s",
-                            (long long)(size_s + 1));
+        return check_passed(finding, "the clocks of %s and of this container agree within %lld s",
+                            check_server(run), (long long)(size_s + 1));
     char here[TIME_UTC_MAX], there[TIME_UTC_MAX];
     time_format_utc(run->fetched.date_wall_ms / 1000, here);
     time_format_utc(run->fetched.date_s, there);
     struct buf m = failure_begin(finding, REASON_BAD_RESPONSE);
     buf_fmt(&m,
-            "this container's clock is %lld s %s the agent's: it says %s, the agent %s; AWS refuses "
+            "this container's clock is %lld s %s that of %s: it says %s, the other %s; AWS refuses "
             "signatures that are more "
             "than 5 minutes off",
-            (long long)size_s, skew_s > 0 ? "behind" : "ahead of", here, there);
+            (long long)size_s, skew_s > 0 ? "behind" : "ahead of", check_server(run), here, there);
     failure_remedy(
         finding, "compare both with the real time (chronyc tracking on the node); a sandboxed or virtualised "
                  "container has a clock of its own, which its runtime must set");
@@ -128,7 +130,7 @@ enum check_status check_credentials_lifetime(struct run *run, struct failure *fi
 }
 
 enum check_status check_credentials_account(struct run *run, struct failure *finding) {
-    const char *expected = run->config->expect_account, *found = run->fetched.account_id;
+    const char *expected = source_text(run->config->source.expect_account), *found = run->fetched.account_id;
     if (!wanted(run))
         return check_skipped(finding, NO_NETWORK);
     if (expected[0] == '\0') {
@@ -141,13 +143,14 @@ enum check_status check_credentials_account(struct run *run, struct failure *fin
     struct buf m = failure_begin(finding, REASON_UNEXPECTED_IDENTITY);
     finding->permanent = true;
     if (found[0] == '\0') {
-        buf_fmt(&m, "the agent did not tell the account of its credentials, and --expect-account says %s",
-                expected);
-        failure_remedy(finding, "update the EKS Pod Identity Agent add-on, or leave out --expect-account");
+        buf_fmt(&m, "%s did not tell the account of its credentials, and --expect-account says %s",
+                check_server(run), expected);
+        failure_remedy(finding, "update the EKS Pod Identity Agent add-on, or add --verify=identity");
         return CHECK_WARN;
     }
     buf_fmt(&m, "the credentials are for account %s, and --expect-account says %s", found, expected);
     failure_remedy(finding, "correct the role of this service account's association (aws eks "
-                            "list-pod-identity-associations --cluster-name CLUSTER), or --expect-account");
+                            "list-pod-identity-associations --cluster-name CLUSTER) or of its annotation, or "
+                            "--expect-account");
     return CHECK_FAIL;
 }

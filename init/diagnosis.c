@@ -134,7 +134,7 @@ static void add_skew(const struct wait_result *r, struct failure *f) {
         (skew_s <= DIAGNOSIS_SKEW_TOLERATED_S && skew_s >= -DIAGNOSIS_SKEW_TOLERATED_S))
         return;
     struct buf m = failure_more(f);
-    buf_fmt(&m, "; this container's clock is %lld s %s the agent's",
+    buf_fmt(&m, "; this container's clock is %lld s %s the server's",
             (long long)(skew_s < 0 ? -skew_s : skew_s), skew_s > 0 ? "behind" : "ahead of");
 }
 
@@ -143,13 +143,14 @@ void diagnosis_extend(struct run *run) {
     const struct jwt_claims *c = &run->claims;
     static const char *const refused[] = {"refused", NULL}, *const absent[] = {"ResourceNotFoundException",
                                                                                NULL};
-    if (is_unclear(f))
+    bool agent = run->source.kind == SOURCE_POD_IDENTITY;
+    if (agent && is_unclear(f))
         add_probe(&run->source.injection.uri, f);
     if (f->reason == REASON_ACCESS_DENIED && run->fetched.answered)
         add_owner(c, f);
     if (is_cause(f, absent))
         advise_association(c, f);
-    if (is_cause(f, refused) && typeable(c->node)) {
+    if (agent && is_cause(f, refused) && typeable(c->node)) {
         struct buf m = failure_more(f);
         buf_fmt(&m, "; the node is %s", c->node);
         failure_remedy(
@@ -161,7 +162,7 @@ void diagnosis_extend(struct run *run) {
             "without IPv6 the agent must be told to bind IPv4 only (agent.additionalArgs -b 169.254.170.23)",
             c->node);
     }
-    if (f->reason == REASON_AGENT_UNREACHABLE)
+    if (agent && f->reason == REASON_AGENT_UNREACHABLE)
         add_other_family(run, f);
     add_skew(&run->fetched, f);
 }

@@ -122,7 +122,14 @@ enum check_status check_injection_pair(struct run *run, struct failure *finding)
         explain_by_labels(run, finding);
         return CHECK_FAIL;
     }
-    if (injection->self_injected)
+    if (run->source.kind == SOURCE_WEB_IDENTITY) {
+        struct buf m = failure_begin(finding, REASON_OK);
+        buf_str(&m, INJECTION_ROLE_ARN "=");
+        check_quote(&m, run->lookup(INJECTION_ROLE_ARN) != NULL ? run->lookup(INJECTION_ROLE_ARN) : "");
+        buf_str(&m, " and " INJECTION_WEB_TOKEN_FILE " are set (IRSA)");
+        return CHECK_PASS;
+    }
+    if (injection->self_injected && run->source.kind == SOURCE_POD_IDENTITY)
         return own_token(run, finding);
     return check_passed(finding, "%s and %s are set%s", INJECTION_URI, INJECTION_TOKEN_FILE,
                         run->labels.read && !run->labels.injected ? ", not by the webhook" : "");
@@ -158,9 +165,18 @@ static const char *who_refuses(const struct run *run, const char **instead) {
 enum check_status check_injection_uri(struct run *run, struct failure *finding) {
     const struct injection *injection = &run->source.injection;
     const char *instead;
-    if (injection->wrong == INJECTION_PART_URI) {
+    bool endpoint = run->opening.reason != REASON_OK && injection->wrong == INJECTION_PART_NONE;
+    if (injection->wrong == INJECTION_PART_URI || endpoint) {
         *finding = run->opening;
         return CHECK_FAIL;
+    }
+    if (run->source.kind != SOURCE_POD_IDENTITY) {
+        const struct endpoint *e =
+            run->source.kind == SOURCE_WEB_IDENTITY ? &run->source.sts : &run->source.eks_auth;
+        struct buf m = failure_begin(finding, REASON_OK);
+        check_quote(&m, e->uri.text);
+        buf_fmt(&m, " is asked (%s)", e->origin);
+        return CHECK_PASS;
     }
     const char *refused = who_refuses(run, &instead);
     struct buf m = failure_begin(finding, refused != NULL ? REASON_INJECTION_INVALID : REASON_OK);

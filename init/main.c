@@ -77,6 +77,7 @@ static int check_all(const struct config *config) {
     run.lookup = lookup;
     run.source.kind = config->source.kind;
     checks_run(&run, &report);
+    source_wipe_result(&run.source);
     const char *no_color = getenv("NO_COLOR");
     bool colour = isatty(STDOUT_FILENO) == 1 && (no_color == NULL || *no_color == '\0');
     bool told = config->format == FORMAT_JSON ? report_json(&report, STDOUT_FILENO)

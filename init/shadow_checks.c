@@ -120,6 +120,8 @@ enum check_status check_shadow_web_identity(struct run *run, struct failure *fin
     bool role = check_is_set(run, INJECTION_ROLE_ARN), token = check_is_set(run, INJECTION_WEB_TOKEN_FILE);
     if (!token)
         return check_passed(finding, "no web identity (IRSA) beside it");
+    if (run->source.kind == SOURCE_WEB_IDENTITY)
+        return check_passed(finding, "web identity (IRSA) is what is used");
     struct buf m = warn(finding);
     if (!role) {
         buf_str(&m, INJECTION_WEB_TOKEN_FILE " is set without " INJECTION_ROLE_ARN
@@ -161,10 +163,13 @@ static const char *proxy_variable(const struct run *run, bool https) {
 }
 
 enum check_status check_shadow_proxy(struct run *run, struct failure *finding) {
-    const struct uri *uri = &run->source.injection.uri;
+    const struct uri *uri = source_upstream(&run->source);
     const char *name = proxy_variable(run, uri->https);
     if (name == NULL)
         return check_passed(finding, "no proxy is set");
+    if (run->source.kind != SOURCE_POD_IDENTITY)
+        return check_passed(finding, "%s is set, and is used for %s unless NO_PROXY says otherwise", name,
+                            uri->host);
     /* Go, the one SDK that asks the proxy, leaves out loopback by itself. */
     if (!uri_is_local(uri) || uri->kind == URI_HOST_LOOPBACK || uri->kind == URI_HOST_LOCALHOST)
         return check_passed(finding, "%s is set, and does not concern this address", name);

@@ -22,11 +22,11 @@
     "); a mutated pod has it, so recreate the pod"
 
 enum check_status check_token_readable(struct run *run, struct failure *finding) {
-    const char *path = run->source.injection.token_path;
-    if (token_file_read(path, &run->source.token, finding) != REASON_OK)
+    const char *path = source_token_path(&run->source);
+    if (token_file_read(path, &run->token, finding) != REASON_OK)
         return CHECK_FAIL;
     struct buf m = failure_begin(finding, REASON_OK);
-    buf_fmt(&m, "read %zu bytes from ", run->source.token.len);
+    buf_fmt(&m, "read %zu bytes from ", run->token.len);
     check_quote(&m, path);
     struct stat st;
     if (stat(path, &st) == 0)
@@ -38,23 +38,27 @@ enum check_status check_token_readable(struct run *run, struct failure *finding)
 /* The last that needs the token's text: it is wiped here. */
 enum check_status check_token_format(struct run *run, struct failure *finding) {
     const char *wrong = "";
-    const struct token *token = &run->source.token;
+    struct token *token = &run->token;
     enum err e = jwt_inspect_unverified(token->text, token->len, &run->claims, &wrong);
-    source_forget(&run->source);
+    token_wipe(token);
     if (e == ERR_OK)
         return check_passed(finding, "a JSON web token (its signature is for AWS to verify)");
     struct buf m = failure_begin(finding, REASON_TOKEN_INVALID);
     buf_str(&m, "token file ");
-    check_quote(&m, run->source.injection.token_path);
+    check_quote(&m, source_token_path(&run->source));
     buf_fmt(&m, " holds no usable JSON web token: %s: %s", wrong, err_text(e));
     failure_remedy(finding, "%s", MOUNT_REMEDY);
     return CHECK_FAIL;
 }
 
+/* An OIDC provider in IAM may have been given an audience of its own, so for STS another one is not refused.
+ */
 enum check_status check_token_audience(struct run *run, struct failure *finding) {
     const struct jwt_claims *claims = &run->claims;
-    if (jwt_has_audience(claims, INJECTION_AUDIENCE))
-        return check_passed(finding, "for %s", INJECTION_AUDIENCE);
+    bool web = run->source.kind == SOURCE_WEB_IDENTITY;
+    const char *wanted = web ? INJECTION_WEB_AUDIENCE : INJECTION_AUDIENCE;
+    if (jwt_has_audience(claims, wanted))
+        return check_passed(finding, "for %s", wanted);
     struct buf m = failure_begin(finding, REASON_TOKEN_INVALID);
     buf_str(&m, "the token's audience is ");
     for (size_t i = 0; i < claims->audience_count && m.len < FAILURE_MESSAGE_MAX / 2; i++) {
@@ -62,9 +66,15 @@ enum check_status check_token_audience(struct run *run, struct failure *finding)
         check_quote(&m, claims->audiences[i]);
     }
     buf_str(&m, claims->audience_count == 0 ? "missing" : "");
-    buf_str(&m, ", and EKS Pod Identity needs " INJECTION_AUDIENCE);
-    failure_remedy(finding, "%s", MOUNT_REMEDY);
-    return CHECK_FAIL;
+    buf_fmt(&m, ", and %s ", web ? "STS takes, as a rule," : "EKS Pod Identity needs");
+    buf_str(&m, wanted);
+    failure_remedy(
+        finding, "%s",
+        web ? "check that the OIDC provider in IAM has that audience among its client ids (aws iam "
+              "get-open-id-connect-provider), or annotate the service account with "
+              "eks.amazonaws.com/audience: sts.amazonaws.com"
+            : MOUNT_REMEDY);
+    return web ? CHECK_WARN : CHECK_FAIL;
 }
 
 /* The issuer of EKS is "https://oidc.eks.REGION.amazonaws.com/id/" and 32 hex digits. Another one is not

@@ -26,7 +26,7 @@ static void too_short(const struct credentials *c, int64_t left_ms, int64_t min_
     time_format_duration(min_ttl_ms, wanted);
     struct buf m = failure_begin(f, REASON_BAD_RESPONSE);
     f->cause = "min-ttl";
-    buf_fmt(&m, "the agent's credentials expire at %s, in %s, and --min-ttl asks for %s", at, left, wanted);
+    buf_fmt(&m, "the credentials expire at %s, in %s, and --min-ttl asks for %s", at, left, wanted);
     failure_remedy(f, "%s", AGENT_REMEDY);
 }
 
@@ -55,8 +55,9 @@ static void on_done(void *context, const struct fetch_outcome *outcome) {
         failure_begin(&r->failure, REASON_OK);
 }
 
+static struct fetch fetch; /* large, and zeroed */
+
 static void try_once(const struct wait_request *request, int64_t deadline_ms, struct wait_result *out) {
-    static struct fetch fetch; /* large, and zeroed */
     struct on_wire attempt = {.request = request, .result = out};
     int64_t timeout_ms = 0; /* the source's own */
     if (request->wait_ms > 0) {
@@ -66,6 +67,7 @@ static void try_once(const struct wait_request *request, int64_t deadline_ms, st
             timeout_ms = WAIT_ATTEMPT_MIN_MS;
     }
     out->attempts++;
+    fetch.keep_result = request->keep_result;
     fetch_start(&fetch, request->source, timeout_ms, on_done, &attempt);
     fetch_wait(&fetch);
 }

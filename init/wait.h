@@ -16,6 +16,7 @@ struct wait_request {
                                     The source keeps the one that was asked last */
     int64_t wait_ms;             /* 0: one attempt */
     int64_t min_ttl_ms;          /* credentials with less than that left are a failure */
+    bool keep_result;            /* leave the credentials in the source */
     int64_t not_before_s;        /* of the token, wall time; 0 if it does not say */
 };
 

@@ -14,14 +14,19 @@
 #define READY_MAX (FAILURE_MESSAGE_MAX + 2)
 #define CREDENTIAL_PAGES 3
 
-static struct edition {
+struct edition {
     struct answer answers[ANSWERS_PAGES];
     char heads[ANSWERS_PAGES][2][HEAD_MAX];
     size_t used;
     char bodies[CREDENTIAL_PAGES * CREDENTIALS_RENDERED_MAX + READY_MAX];
-} editions[2];
+};
 
-static int current;
+static struct profile {
+    struct edition editions[2];
+    int current;
+} profiles[ANSWERS_PROFILES_MAX];
+static const char *const *profile_names;
+static size_t profile_count;
 
 static const struct error {
     int status;
@@ -147,8 +152,24 @@ static void put_error_body(struct buf *out, const char *code, const char *messag
     buf_char(out, '}');
 }
 
-const struct answer *answers_page(enum answers_page page) {
-    return &editions[current].answers[page];
+const struct answer *answers_page(size_t profile, enum answers_page page) {
+    const struct profile *p = &profiles[profile];
+    return &p->editions[p->current].answers[page];
+}
+
+const struct answer *answers_ready(void) {
+    size_t i = 0;
+    while (i < profile_count && answers_page(i, ANSWERS_READY)->status == 200)
+        i++;
+    return answers_page(i < profile_count ? i : 0, ANSWERS_READY);
+}
+
+bool answers_find(const char *name, size_t *profile) {
+    for (*profile = 0; *profile < profile_count; ++*profile) {
+        if (strcmp(profile_names[*profile], name) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* The fixed answers are rendered when they are first wanted: most never are. */
@@ -247,9 +268,10 @@ static void put_ready(struct edition *e, const char *not_ready) {
     end_body(e, ANSWERS_READY, not_ready != NULL ? 503 : 200, TEXT, &body);
 }
 
-void answers_publish(const struct credentials *credentials, int64_t fetched_s, const struct failure *failure,
-                     const char *not_ready) {
-    struct edition *e = &editions[1 - current];
+void answers_publish(size_t profile, const struct credentials *credentials, int64_t fetched_s,
+                     const struct failure *failure, const char *not_ready) {
+    struct profile *p = &profiles[profile];
+    struct edition *e = &p->editions[1 - p->current];
     for (int i = 0; i < ANSWERS_PAGES && e->used > 0; i++)
         on_retired(&e->answers[i]);
     wipe(e->bodies, e->used);
@@ -259,21 +281,26 @@ void answers_publish(const struct credentials *credentials, int64_t fetched_s, c
     else
         put_failure(e, failure);
     put_ready(e, not_ready);
-    current = 1 - current;
+    p->current = 1 - p->current;
 }
 
-void answers_open(answers_retired *retired, bool instance) {
+void answers_open(answers_retired *retired, bool instance, const char *const *names, size_t count) {
     struct failure starting;
     with_instance = instance;
+    profile_names = names;
+    profile_count = count;
     on_retired = retired;
     struct buf m = failure_begin(&starting, REASON_AGENT_UNREACHABLE);
     buf_str(&m, "the first fetch has not ended yet");
-    answers_publish(NULL, 0, &starting, starting.message);
+    for (size_t i = 0; i < count; i++)
+        answers_publish(i, NULL, 0, &starting, starting.message);
 }
 
 void answers_wipe(void) {
-    for (int i = 0; i < 2; i++)
-        wipe(editions[i].bodies, editions[i].used);
+    for (size_t i = 0; i < 2 * profile_count; i++) {
+        struct edition *e = &profiles[i / 2].editions[i % 2];
+        wipe(e->bodies, e->used);
+    }
     for (int i = 0; i < 2; i++)
         wipe(moments[i].body, moments[i].answer.body_len);
 }

@@ -43,22 +43,29 @@ enum answers_refusal {
     ANSWERS_REFUSALS
 };
 
+#define ANSWERS_PROFILES_MAX 8
+
 /* Called before the storage of an old answer is used anew: whoever still writes it must stop. There are two
  * editions in turn, so only a client that was slow over two of them meets this. */
 typedef void answers_retired(const struct answer *answer);
 
 /* retired, which must not be NULL, is called from answers_publish() and answers_moment(). with_instance:
- * whether ANSWERS_INSTANCE is wanted; else it must not be asked for. */
-void answers_open(answers_retired *retired, bool with_instance);
+ * whether ANSWERS_INSTANCE is wanted; else it must not be asked for. names: of the profiles, each with pages
+ * of its own; borrowed. */
+void answers_open(answers_retired *retired, bool with_instance, const char *const *names, size_t count);
 void answers_wipe(void);
 
-/* Renders a new edition of the pages. credentials: what is served, fetched at that time (unix), or NULL if
- * there is nothing to serve; then failure says why, and the credential pages are a 503 with reason and cause.
- * not_ready: why /readyz says 503, or NULL for 200. */
-void answers_publish(const struct credentials *credentials, int64_t fetched_s, const struct failure *failure,
-                     const char *not_ready);
+/* Renders a new edition of a profile's pages. credentials: what is served, fetched at that time (unix), or
+ * NULL if there is nothing to serve; then failure says why, and the credential pages are a 503 with reason
+ * and cause. not_ready: why /readyz says 503, or NULL for 200. */
+void answers_publish(size_t profile, const struct credentials *credentials, int64_t fetched_s,
+                     const struct failure *failure, const char *not_ready);
 
-const struct answer *answers_page(enum answers_page page);
+const struct answer *answers_page(size_t profile, enum answers_page page);
+/* ANSWERS_READY of the first profile that is not ready, or of the first one. */
+const struct answer *answers_ready(void);
+/* The number of the profile of that name, or false. */
+bool answers_find(const char *name, size_t *profile);
 const struct answer *answers_health(void);
 /* A fixed error: 400, 401, 403, 404, 405, 413, 414, 431, 501, 503 or 505. */
 const struct answer *answers_error(int status);

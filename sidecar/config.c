@@ -4,26 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sidecar/config_file.h"
+
 #define DEFAULT_SOCKET "/run/pod-identity/credentials.sock"
 #define DEFAULT_PROFILE "default"
 
-static const char *const command_names[] = {"serve", "once", "probe", "version", NULL};
-
-static bool take_source(void *config, const char *value, struct buf *problem) {
-    size_t index;
-    if (!option_choice(value, source_names, &index, problem))
-        return false;
-    ((struct config *)config)->source.kind = (enum source_kind)index;
-    return true;
-}
-
-static bool take_self_injected(void *config, const char *value, struct buf *problem) {
-    size_t index;
-    if (!option_choice(value, injection_self_names, &index, problem))
-        return false;
-    ((struct config *)config)->source.self_injected = (enum injection_self)index;
-    return true;
-}
+static const char *const command_names[] = {"serve", "once", "probe", "whoami", "version", NULL};
 
 static bool is_off(const char *value) {
     return strcmp(value, "off") == 0;
@@ -62,7 +48,7 @@ static bool take_socket_mode(void *config, const char *value, struct buf *proble
 }
 
 static bool take_file_mode(void *config, const char *value, struct buf *problem) {
-    return take_mode(value, &((struct config *)config)->file_mode, problem);
+    return take_mode(value, &((struct config_profile *)config)->file_mode, problem);
 }
 
 /* Numeric, as there is no /etc/passwd to look a name up in. */
@@ -145,15 +131,15 @@ static bool take_http_token_file(void *config, const char *value, struct buf *pr
 }
 
 static bool take_credentials_file(void *config, const char *value, struct buf *problem) {
-    return take_path(value, ((struct config *)config)->credentials_file, CONFIG_PATH_MAX, problem);
+    return take_path(value, ((struct config_profile *)config)->credentials_file, CONFIG_PATH_MAX, problem);
 }
 
 static bool take_process_file(void *config, const char *value, struct buf *problem) {
-    return take_path(value, ((struct config *)config)->process_file, CONFIG_PATH_MAX, problem);
+    return take_path(value, ((struct config_profile *)config)->process_file, CONFIG_PATH_MAX, problem);
 }
 
 static bool take_profile(void *config, const char *value, struct buf *problem) {
-    struct config *c = config;
+    struct config_profile *c = config;
     if (!ini_profile_valid(value)) {
         buf_str(problem, "no profile name: 1 to 128 letters, digits and any of -_.@+=,:/");
         return false;
@@ -196,65 +182,91 @@ static bool take_log_format(void *config, const char *value, struct buf *problem
     return true;
 }
 
+/* It was read before the others. */
+static bool take_config(void *config, const char *value, struct buf *problem) {
+    (void)config;
+    (void)value;
+    (void)problem;
+    return true;
+}
+
+#define FIRST_OF_ALL "config"
+
 static const struct option_spec specs[] = {
-    {"source", "SOURCE", "auto", SOURCE_HELP, take_source, false},
-    {"self-injected", "WHEN", "auto", INJECTION_SELF_HELP, take_self_injected, false},
-    {"unix-socket", "PATH", DEFAULT_SOCKET, "serve on this Unix socket; off: none", take_unix_socket, false},
-    {"socket-mode", "MODE", "0660", "mode of the socket: who may write to it may read credentials",
-     take_socket_mode, false},
-    {"socket-group", "GID", NULL,
-     "numeric group of the socket; only its members are answered, whatever the mode", take_socket_group,
-     false},
-    {"allow-uid", "UID", NULL,
-     "answer this numeric user on the socket, and nobody that is not listed or of the group", take_allow_uid,
-     true},
-    {"http", "ADDRESS", "off",
-     "serve /v1/credentials on this loopback address too, for AWS SDKs: 127.0.0.1:PORT or [::1]:PORT",
-     take_http, false},
-    {"http-token-file", "PATH", "http-token beside the socket",
-     "where the bearer of --http is put, mode 0640; a fixed one can come in POD_IDENTITY_HTTP_TOKEN",
-     take_http_token_file, false},
-    {"imds", "ADDRESS", "off",
-     "answer as the EC2 instance metadata service, version 2, on this loopback address: no bearer, any "
-     "process of the "
-     "pod may ask",
-     take_imds, false},
-    {"metrics", "ADDRESS", "off",
-     "serve /metrics, /healthz and /readyz on this address, any: nothing there is secret", take_metrics,
-     false},
-    {"credentials-file", "PATH", "off",
-     "keep a profile of this shared credentials file fresh; other profiles stay", take_credentials_file,
-     false},
-    {"profile", "NAME", DEFAULT_PROFILE, "which profile of --credentials-file", take_profile, false},
-    {"file-mode", "MODE", "0600", "mode of --credentials-file and --process-file", take_file_mode, false},
-    {"process-file", "PATH", "off", "keep a file with credential_process JSON fresh", take_process_file,
-     false},
-    {"notify-pid-file", "PATH", "off", "after each refresh, signal the process whose id this file holds",
-     take_notify_pid_file, false},
-    {"notify-signal", "NAME", "HUP", "which signal: HUP, USR1, USR2, TERM, INT or WINCH", take_notify_signal,
-     false},
-    {"linger", "DURATION", "0", "after SIGTERM, go on answering for so long", take_linger, false},
-    {"wait", "DURATION", "60s", "once: how long to wait for the agent; 0: one attempt", take_wait, false},
-    {"sandbox", "MODE", "auto",
-     "serve: what cannot be had of its sandbox is logged (auto) or an error (require); off: none",
-     take_sandbox, false},
-    {"log-level", "LEVEL", "info", "error, warn, info or debug", take_log_level, false},
-    {"log-format", "FORMAT", "text", "text (logfmt) or json, on standard error", take_log_format, false},
+    SOURCE_OPTION_SPECS,
+    OPTION("credentials-file", "PATH", "off",
+           "keep a profile of this shared credentials file fresh; other profiles stay", take_credentials_file,
+           false),
+    OPTION("profile", "NAME", DEFAULT_PROFILE, "which profile of --credentials-file", take_profile, false),
+    OPTION("file-mode", "MODE", "0600", "mode of --credentials-file and --process-file", take_file_mode,
+           false),
+    OPTION("process-file", "PATH", "off", "keep a file with credential_process JSON fresh", take_process_file,
+           false),
+    /* From here on: of the whole sidecar. */
+    OPTION(
+        FIRST_OF_ALL, "PATH", "off",
+        "read this JSON file: these options by name, and several profiles (sidecar/CONFIG.md); with it, the "
+        "options above "
+        "stand in the file only",
+        take_config, false),
+    OPTION("unix-socket", "PATH", DEFAULT_SOCKET, "serve on this Unix socket; off: none", take_unix_socket,
+           false),
+    OPTION("socket-mode", "MODE", "0660", "mode of the socket: who may write to it may read credentials",
+           take_socket_mode, false),
+    OPTION("socket-group", "GID", "",
+           "numeric group of the socket; only its members are answered, whatever the mode", take_socket_group,
+           false),
+    OPTION("allow-uid", "UID", "",
+           "answer this numeric user on the socket, and nobody that is not listed or of the group",
+           take_allow_uid, true),
+    OPTION("http", "ADDRESS", "off",
+           "serve /v1/credentials on this loopback address too, for AWS SDKs: 127.0.0.1:PORT or [::1]:PORT",
+           take_http, false),
+    OPTION("http-token-file", "PATH", "http-token beside the socket",
+           "where the bearer of --http is put, mode 0640; a fixed one can come in POD_IDENTITY_HTTP_TOKEN",
+           take_http_token_file, false),
+    OPTION("imds", "ADDRESS", "off",
+           "answer as the EC2 instance metadata service, version 2, on this loopback address: no bearer, any "
+           "process of the "
+           "pod may ask",
+           take_imds, false),
+    OPTION("metrics", "ADDRESS", "off",
+           "serve /metrics, /healthz and /readyz on this address, any: nothing there is secret", take_metrics,
+           false),
+    OPTION("notify-pid-file", "PATH", "off",
+           "after each refresh, signal the process whose id this file holds", take_notify_pid_file, false),
+    OPTION("notify-signal", "NAME", "HUP", "which signal: HUP, USR1, USR2, TERM, INT or WINCH",
+           take_notify_signal, false),
+    OPTION("linger", "DURATION", "0", "after SIGTERM, go on answering for so long", take_linger, false),
+    OPTION("wait", "DURATION", "60s", "once: how long to wait for the agent; 0: one attempt", take_wait,
+           false),
+    OPTION("expect-account", "ID", "", "whoami: fail if the credentials are for another AWS account",
+           source_take_expect_account, false),
+    OPTION("expect-role", "ROLE", "", "whoami: fail if they are for another role: its ARN or its name",
+           source_take_expect_role, false),
+    OPTION("sandbox", "MODE", "auto",
+           "serve: what cannot be had of its sandbox is logged (auto) or an error (require); off: none",
+           take_sandbox, false),
+    OPTION("log-level", "LEVEL", "info", "error, warn, info or debug", take_log_level, false),
+    OPTION("log-format", "FORMAT", "text", "text (logfmt) or json, on standard error", take_log_format,
+           false),
     {.name = NULL},
 };
 
-static const struct options options = {
+const struct options config_options = {
     .program = "pod-identity-sidecar",
-    .synopsis = "[serve|once|probe|version] [OPTION]...",
-    .about = "Fetches the pod's AWS credentials from the EKS Pod Identity Agent once, keeps them fresh, and "
-             "serves them "
-             "to every process of the pod.",
+    .synopsis = "[serve|once|probe|whoami|version] [OPTION]...",
+    .about =
+        "Fetches the pod's AWS credentials once (from the EKS Pod Identity Agent, or from STS), keeps them "
+        "fresh, and serves them to every process of the pod.",
     .epilogue =
         "Commands:\n"
         "  serve    fetch, refresh and serve until SIGTERM (the default); SIGUSR1 fetches anew,\n"
         "           SIGHUP opens its files again, too\n"
         "  once     fetch, write --credentials-file and --process-file, exit\n"
         "  probe    exit 0 if the sidecar on --unix-socket is ready, for exec probes\n"
+        "  whoami   ask STS whose the credentials are: those of the sidecar on --unix-socket, or, where\n"
+        "           none answers, new ones\n"
         "  version  the same as --version\n\n"
         "Exit status: 0; 64 usage; 70 internal error, or a call that the sandbox stopped;\n"
         "71 no --sandbox=require; 73 a socket, address or file that cannot be had; 10 nothing was injected;\n"
@@ -294,47 +306,102 @@ static bool read_http_token(struct config *out, struct buf *problem) {
     return true;
 }
 
+size_t config_profile_rows(void) {
+    size_t i = 0;
+    while (strcmp(specs[i].name, FIRST_OF_ALL) != 0)
+        i++;
+    return i;
+}
+
+void config_profile_defaults(struct config_profile *profile, const char *name) {
+    struct buf section = BUF(profile->profile), own = BUF(profile->name);
+    buf_str(&section, name);
+    buf_str(&own, name);
+    profile->file_mode = 0600;
+}
+
+static bool writes(const struct config_profile *p) {
+    return p->credentials_file[0] != '\0' || p->process_file[0] != '\0';
+}
+
+/* Two profiles may share a credentials file, each with a section of its own, and nothing else. */
+static bool check_files(const struct config *c, struct buf *problem) {
+    for (size_t i = 0; i < c->profile_count; i++) {
+        const struct config_profile *p = &c->profiles[i];
+        if (p->credentials_file[0] != '\0' && strcmp(p->credentials_file, p->process_file) == 0)
+            buf_str(problem, "--credentials-file and --process-file name the same file");
+        else if (c->command == COMMAND_ONCE && !writes(p))
+            buf_str(problem, "once needs --credentials-file or --process-file: there is nothing else that it "
+                             "could leave behind");
+        for (size_t k = 0; k < i && problem->len == 0; k++) {
+            const struct config_profile *o = &c->profiles[k];
+            bool section = strcmp(o->credentials_file, p->credentials_file) == 0 &&
+                           p->credentials_file[0] != '\0' && strcmp(o->profile, p->profile) == 0;
+            bool file = p->process_file[0] != '\0' && (strcmp(o->process_file, p->process_file) == 0 ||
+                                                       strcmp(o->credentials_file, p->process_file) == 0);
+            if (section || file)
+                buf_fmt(problem, "the profiles %.64s and %.64s write the same %s", o->name, p->name,
+                        section ? "section of a credentials file" : "file");
+        }
+    }
+    return problem->len == 0;
+}
+
 static bool check_together(const struct config *c, struct buf *problem) {
-    if (c->command == COMMAND_ONCE && c->credentials_file[0] == '\0' && c->process_file[0] == '\0')
-        buf_str(problem, "once needs --credentials-file or --process-file: there is nothing else that it "
-                         "could leave behind");
-    else if (c->command == COMMAND_PROBE && c->unix_socket[0] == '\0')
+    if (!check_files(c, problem))
+        return false;
+    if (c->command == COMMAND_PROBE && c->unix_socket[0] == '\0')
         buf_str(problem, "probe needs --unix-socket");
     else if (c->http.text[0] != '\0' && c->http_token[0] == '\0' && c->http_token_file[0] == '\0' &&
              c->unix_socket[0] == '\0')
         buf_str(problem, "--http without --unix-socket needs --http-token-file or POD_IDENTITY_HTTP_TOKEN");
-    else if (c->credentials_file[0] != '\0' && strcmp(c->credentials_file, c->process_file) == 0)
-        buf_str(problem, "--credentials-file and --process-file name the same file");
     return problem->len == 0;
+}
+
+/* The value of --config, or of its variable; NULL: none. */
+static const char *find_file(int argc, char **argv) {
+    static const char option[] = "--" FIRST_OF_ALL;
+    const char *found = getenv("POD_IDENTITY_CONFIG");
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], option) == 0 && i + 1 < argc)
+            found = argv[i + 1];
+        else if (strncmp(argv[i], option, sizeof option - 1) == 0 && argv[i][sizeof option - 1] == '=')
+            found = argv[i] + sizeof option;
+    }
+    return found != NULL && *found != '\0' && !is_off(found) ? found : NULL;
 }
 
 enum options_result config_read(int argc, char **argv, struct config *out, struct buf *problem) {
     const char *operands[1];
     size_t operand_count, command = COMMAND_SERVE;
-    /* Field by field, over storage that is zero: an assignment of the whole would make all of its 13 kB
-     * resident. */
-    out->source = (struct source_options){.kind = SOURCE_AUTO, .self_injected = INJECTION_SELF_AUTO};
+    const char *file = find_file(argc, argv);
+    struct options known = config_options;
+    /* Field by field, over storage that is zero: an assignment of the whole would make all of it resident. */
     memcpy(out->unix_socket, DEFAULT_SOCKET, sizeof DEFAULT_SOCKET);
-    memcpy(out->profile, DEFAULT_PROFILE, sizeof DEFAULT_PROFILE);
+    config_profile_defaults(&out->profiles[0], DEFAULT_PROFILE);
+    out->profile_count = 1;
     out->socket_mode = 0660;
     out->socket_group = (gid_t)-1;
     out->notify_signal = SIGHUP;
-    out->file_mode = 0600;
     out->wait_ms = 60000;
     out->log_level = LOG_INFO;
     out->log_format = LOG_LOGFMT;
-    enum options_result result =
-        options_read(&options, argc, argv, out, operands, 1, &operand_count, problem);
+    if (file != NULL && !config_file_read(file, out, problem))
+        return OPTIONS_USAGE;
+    if (file != NULL)
+        known.specs = specs + config_profile_rows();
+    enum options_result result = options_read(&known, argc, argv, out, operands, 1, &operand_count, problem);
     if (result != OPTIONS_OK)
         return result;
     if (operand_count == 1 && !take_command(operands[0], &command, problem))
         return OPTIONS_USAGE;
     out->command = (enum config_command)command;
-    if (!read_http_token(out, problem) || !check_together(out, problem))
+    if ((file == NULL && !source_options_spread(&out->profiles[0].source, problem)) ||
+        !read_http_token(out, problem) || !check_together(out, problem))
         return OPTIONS_USAGE;
     return OPTIONS_OK;
 }
 
 void config_help(struct buf *out) {
-    options_help(&options, out);
+    options_help(&config_options, out);
 }

@@ -10,12 +10,13 @@
 #include "common/log.h"
 #include "common/options.h"
 #include "common/source.h"
+#include "sidecar/answers.h"
 #include "sidecar/listen.h"
 #include "sidecar/routes.h"
 
 #define CONFIG_PATH_MAX 4096
 
-enum config_command { COMMAND_SERVE, COMMAND_ONCE, COMMAND_PROBE, COMMAND_VERSION };
+enum config_command { COMMAND_SERVE, COMMAND_ONCE, COMMAND_PROBE, COMMAND_WHOAMI, COMMAND_VERSION };
 
 enum sandbox_mode { SANDBOX_AUTO, SANDBOX_REQUIRE, SANDBOX_OFF };
 
@@ -26,11 +27,24 @@ struct config_address {
     uint16_t port;
 };
 
-/* The long paths last, so that what is not set takes no memory. */
+#define CONFIG_PROFILES_MAX ANSWERS_PROFILES_MAX
+
+/* One result: where it comes from, and the files that it goes to. The long texts last, so that what is not
+ * set takes no memory. */
+struct config_profile {
+    struct source_options source; /* first: see source_options.h */
+    mode_t file_mode;
+    char name[INI_PROFILE_MAX];             /* in /v1/credentials/NAME */
+    char profile[INI_PROFILE_MAX];          /* in the credentials file */
+    char credentials_file[CONFIG_PATH_MAX]; /* "" if off, as process_file */
+    char process_file[CONFIG_PATH_MAX];
+};
+
 struct config {
+    struct config_profile profiles[CONFIG_PROFILES_MAX]; /* the command line's is the first */
+    size_t profile_count;
     enum config_command command;
-    struct source_options source;
-    mode_t socket_mode, file_mode;
+    mode_t socket_mode;
     gid_t socket_group; /* (gid_t)-1: leave it */
     uid_t allow_uid[OPTIONS_REPEAT_MAX];
     size_t allow_uid_count; /* 0: no list */
@@ -41,17 +55,21 @@ struct config {
     enum log_level log_level;
     enum log_format log_format;
     struct config_address http, imds, metrics;
-    char profile[INI_PROFILE_MAX];
     char unix_socket[LISTEN_PATH_MAX];     /* "" if off, as all below */
     char http_token[ROUTES_BEARER_MAX];    /* from the environment; "": make one */
     char http_token_file[CONFIG_PATH_MAX]; /* "": beside the socket */
-    char credentials_file[CONFIG_PATH_MAX];
-    char process_file[CONFIG_PATH_MAX];
     char notify_pid_file[CONFIG_PATH_MAX];
 };
 
-/* Reads command and options into *out, which must be zero. On OPTIONS_USAGE problem holds one line. */
+/* Reads command, --config and options into *out, which must be zero. On OPTIONS_USAGE problem holds one line.
+ */
 enum options_result config_read(int argc, char **argv, struct config *out, struct buf *problem);
+
+/* For config_file.c: the table, the defaults of a profile, and how many rows at its start are of a profile
+ * (they take a struct config_profile; the others a struct config, which begins with one). */
+extern const struct options config_options;
+size_t config_profile_rows(void);
+void config_profile_defaults(struct config_profile *profile, const char *name);
 
 /* The text of --help. */
 void config_help(struct buf *out);

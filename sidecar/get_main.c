@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/ini.h"
 #include "common/io.h"
 #include "common/options.h"
 #include "common/process.h"
@@ -31,6 +32,7 @@
 
 struct get_config {
     char socket[SOCKET_PATH_MAX];
+    char profile[INI_PROFILE_MAX]; /* "": the first */
 };
 
 static bool take_socket(void *config, const char *value, struct buf *problem) {
@@ -38,15 +40,21 @@ static bool take_socket(void *config, const char *value, struct buf *problem) {
     return option_text(value, c->socket, sizeof c->socket, problem);
 }
 
+static bool take_profile(void *config, const char *value, struct buf *problem) {
+    struct get_config *c = config;
+    return option_text(value, c->profile, sizeof c->profile, problem);
+}
+
 static const struct option_spec specs[] = {
-    {"socket", "PATH", "/run/pod-identity/credentials.sock", "the Unix socket of pod-identity-sidecar",
-     take_socket, false},
+    OPTION("socket", "PATH", "/run/pod-identity/credentials.sock", "the Unix socket of pod-identity-sidecar",
+           take_socket, false),
+    OPTION("profile", "NAME", "", "of a sidecar with several profiles: which one", take_profile, false),
     {.name = NULL},
 };
 
 static const struct options options = {
     .program = NAME,
-    .synopsis = "[--socket=PATH]",
+    .synopsis = "[--socket=PATH] [--profile=NAME]",
     .about = "Prints the credentials of pod-identity-sidecar as credential_process JSON (Version 1). In the "
              "AWS config file: "
              "credential_process = /path/to/pod-identity-get",
@@ -78,12 +86,18 @@ static bool looks_right(const struct unix_answer *a) {
            memcmp(a->body + a->body_len - 2, end, 2) == 0 && memchr(a->body, '\0', a->body_len) == NULL;
 }
 
-static int get(const char *socket_path) {
+static int get(const struct get_config *config) {
     static struct unix_answer answer;
+    const char *socket_path = config->socket;
+    char path_text[INI_PROFILE_MAX + 32];
+    struct buf path = BUF(path_text);
     char text[UNIX_CLIENT_PROBLEM_MAX];
     struct buf problem = BUF(text);
     int status = 1;
-    if (!unix_client_get(socket_path, "/v1/credential-process", &answer, &problem)) {
+    buf_str(&path, "/v1/credential-process");
+    if (config->profile[0] != '\0')
+        buf_fmt(&path, "/%s", config->profile);
+    if (!unix_client_get(socket_path, path.data, &answer, &problem)) {
         complain(status, problem.data);
     } else if (answer.status != 200) {
         unix_client_explain(&answer, &problem);
@@ -119,7 +133,7 @@ static int run_get(int argc, char **argv) {
     case OPTIONS_OK:
         break;
     }
-    return get(config.socket);
+    return get(&config);
 }
 
 static const char *base_name(const char *path) {

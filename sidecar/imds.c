@@ -86,5 +86,5 @@ const struct answer *imds_pick(const struct request *r) {
     const char *rest = r->path + roles_len;
     if (strcmp(rest, "") == 0 || strcmp(rest, "/") == 0)
         return name_role();
-    return strcmp(rest, "/" IMDS_ROLE) == 0 ? answers_page(ANSWERS_INSTANCE) : answers_error(404);
+    return strcmp(rest, "/" IMDS_ROLE) == 0 ? answers_page(0, ANSWERS_INSTANCE) : answers_error(404);
 }

@@ -68,6 +68,8 @@ static int run(const struct config *config) {
         return once(config);
     case COMMAND_PROBE:
         return probe(config);
+    case COMMAND_WHOAMI:
+        return whoami(config);
     case COMMAND_VERSION:
         return print_version();
     }

@@ -31,7 +31,9 @@ static uint64_t within[BOUNDS + 1]; /* by the first bound that it did not exceed
 static int64_t upstream_total_ms;
 static uint64_t requests[ROUTES_KINDS][STATUSES];
 static uint64_t files[2];
-static int64_t fetched_wall_ms, expires_wall_ms;
+static int64_t fetched_wall_ms[ANSWERS_PROFILES_MAX], expires_wall_ms[ANSWERS_PROFILES_MAX];
+static const char *const *names;
+static size_t profiles = 1;
 static int connections;
 
 void metrics_refreshed(enum reason reason, int64_t took_ms) {
@@ -45,9 +47,14 @@ void metrics_refreshed(enum reason reason, int64_t took_ms) {
     upstream_total_ms += took_ms;
 }
 
-void metrics_serving(int64_t fetched_ms, int64_t expires_ms) {
-    fetched_wall_ms = fetched_ms;
-    expires_wall_ms = expires_ms;
+void metrics_open(const char *const *given, size_t count) {
+    names = given;
+    profiles = count;
+}
+
+void metrics_serving(size_t profile, int64_t fetched_ms, int64_t expires_ms) {
+    fetched_wall_ms[profile] = fetched_ms;
+    expires_wall_ms[profile] = expires_ms;
 }
 
 void metrics_files(bool written) {
@@ -76,11 +83,12 @@ static void put_seconds(struct buf *out, int64_t ms) {
     buf_fmt(out, "%s%lld.%03d", ms < 0 ? "-" : "", (long long)(size / 1000), (int)(size % 1000));
 }
 
-static void put_gauge(struct buf *out, const char *name, const char *help, int64_t ms) {
-    describe(out, name, "gauge", help);
-    buf_fmt(out, "pod_identity_%s ", name);
-    put_seconds(out, ms);
-    buf_char(out, '\n');
+/* The start of a sample: with one profile, which has no label, as with many. */
+static void put_name(struct buf *out, const char *name, size_t profile) {
+    buf_fmt(out, "pod_identity_%s", name);
+    if (profiles > 1)
+        buf_fmt(out, "{profile=\"%s\"}", names[profile]);
+    buf_char(out, ' ');
 }
 
 static void put_refreshes(struct buf *out) {
@@ -108,19 +116,36 @@ static void put_latency(struct buf *out) {
     buf_fmt(out, "\npod_identity_upstream_duration_seconds_count %llu\n", (unsigned long long)sum);
 }
 
-/* Absent while there are none: a gauge of 0 would look like credentials that end now. */
+/* Of each profile that has credentials: a gauge of 0 would look like some that end now. */
+static void put_times(struct buf *out, const char *name, const char *help, const int64_t *from,
+                      const int64_t *to, int64_t now) {
+    bool described = false;
+    for (size_t i = 0; i < profiles; i++) {
+        if (expires_wall_ms[i] == 0)
+            continue;
+        if (!described)
+            describe(out, name, "gauge", help);
+        described = true;
+        put_name(out, name, i);
+        put_seconds(out, (to != NULL ? to[i] : now) - (from != NULL ? from[i] : now));
+        buf_char(out, '\n');
+    }
+}
+
 static void put_credentials(struct buf *out) {
+    static const int64_t epoch[ANSWERS_PROFILES_MAX];
     int64_t now = clock_now().wall_ms;
     describe(out, "credentials_valid", "gauge", "1 if credentials are served, 0 if the answer is a 503.");
-    buf_fmt(out, "pod_identity_credentials_valid %d\n", expires_wall_ms != 0);
-    if (expires_wall_ms == 0)
-        return;
-    put_gauge(out, "credentials_expiry_seconds", "Time until the served credentials end.",
-              expires_wall_ms - now);
-    put_gauge(out, "credentials_age_seconds", "Time since the served credentials were fetched.",
-              now - fetched_wall_ms);
-    put_gauge(out, "credentials_expiration_timestamp_seconds", "When the served credentials end, unix time.",
-              expires_wall_ms);
+    for (size_t i = 0; i < profiles; i++) {
+        put_name(out, "credentials_valid", i);
+        buf_fmt(out, "%d\n", expires_wall_ms[i] != 0);
+    }
+    put_times(out, "credentials_expiry_seconds", "Time until the served credentials end.", NULL,
+              expires_wall_ms, now);
+    put_times(out, "credentials_age_seconds", "Time since the served credentials were fetched.",
+              fetched_wall_ms, NULL, now);
+    put_times(out, "credentials_expiration_timestamp_seconds", "When the served credentials end, unix time.",
+              epoch, expires_wall_ms, now);
 }
 
 /* Only what was counted: most of the combinations cannot happen. */

@@ -10,8 +10,10 @@
 
 /* An upstream request has ended, after so long; REASON_OK if it brought credentials. */
 void metrics_refreshed(enum reason reason, int64_t took_ms);
-/* What is served from now on: when it was fetched and when it ends, wall time; 0 and 0: nothing. */
-void metrics_serving(int64_t fetched_ms, int64_t expires_ms);
+/* Before all else, if there is more than one profile: their names, for a label. Borrowed. */
+void metrics_open(const char *const *names, size_t count);
+/* What a profile serves from now on: when it was fetched and when it ends, wall time; 0 and 0: nothing. */
+void metrics_serving(size_t profile, int64_t fetched_ms, int64_t expires_ms);
 void metrics_files(bool written);
 void metrics_request(enum routes_kind listener, int status);
 void metrics_connections(int change);

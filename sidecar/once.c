@@ -12,7 +12,8 @@
 
 /* One run of `once`: the refresh machine decides when to try, and this when to give up. */
 struct attempt {
-    const struct config *config;
+    const struct config_profile *profile;
+    int64_t wait_ms;
     struct refresh refresh;
     struct refresh_event event;
     struct failure failure;
@@ -40,7 +41,7 @@ static void on_fetched(void *context, const struct fetch_outcome *outcome) {
     struct buf problem = BUF(a->problem);
     char expires[TIME_UTC_MAX], id[CREDENTIALS_SHORT_ID_MAX];
     a->fetched = true;
-    if (!sinks_write(a->config, outcome->credentials, &problem))
+    if (!sinks_write(a->profile, outcome->credentials, &problem))
         return;
     time_format_utc(outcome->credentials->expires_ms / 1000, expires);
     credentials_short_id(outcome->credentials, id);
@@ -64,7 +65,7 @@ static void fetch_once(struct attempt *a, struct source *source, int64_t end_ms)
     enum { LEAST_MS = 1000 }; /* the last attempt, at the end, gets so long all the same */
     static struct fetch fetch;
     int64_t left = end_ms - clock_now().mono_ms;
-    if (a->config->wait_ms == 0)
+    if (a->wait_ms == 0)
         left = 0;
     else if (left < LEAST_MS)
         left = LEAST_MS;
@@ -83,7 +84,7 @@ static int64_t attempt_at(const struct attempt *a, int64_t end_ms) {
 }
 
 static void try_until(struct attempt *a, struct source *source, int64_t end_ms) {
-    bool hurry = false, last = a->config->wait_ms == 0;
+    bool hurry = false, last = a->wait_ms == 0;
     while (!a->fetched) {
         struct refresh_event event = {.kind = hurry ? REFRESH_REQUESTED : REFRESH_TICK};
         bool tried = refresh_step(&a->refresh, &event, clock_now()) == REFRESH_FETCH;
@@ -104,24 +105,39 @@ static void on_signal(int signal) {
     _exit(128 + signal);
 }
 
-int once(const struct config *config) {
-    static struct source source;
-    static struct attempt a;
+static int write_profile(const struct config *config, size_t i, int64_t end_ms) {
+    static struct source sources[CONFIG_PROFILES_MAX];
+    static struct attempt attempts[CONFIG_PROFILES_MAX];
+    struct source *source = &sources[i];
+    struct attempt *a = &attempts[i];
     uint64_t seed = 1;
+    (void)!getrandom(&seed, sizeof seed, GRND_NONBLOCK);
+    a->profile = &config->profiles[i];
+    a->wait_ms = config->wait_ms;
+    a->denied_since_ms = CLOCK_NEVER;
+    if (source_open(source, &a->profile->source, environment, &a->failure) != REASON_OK)
+        return complain_failure(&a->failure);
+    sinks_open(a->profile);
+    refresh_init(&a->refresh, seed, clock_now());
+    try_until(a, source, end_ms);
+    source_wipe(source);
+    if (!a->fetched)
+        return complain_failure(&a->failure);
+    return a->problem[0] != '\0' ? complain(EXIT_CANNOT_CREATE, a->problem) : 0;
+}
+
+int once(const struct config *config) {
+    int64_t end_ms = clock_now().mono_ms + config->wait_ms;
+    int status = 0;
     (void)signal(SIGTERM, on_signal);
     (void)signal(SIGINT, on_signal);
-    if (source_open(&source, &config->source, environment, &a.failure) != REASON_OK)
-        return complain_failure(&a.failure);
     if (http_open(NULL) != ERR_OK)
         return complain(REASON_INTERNAL, "cannot set up the HTTP client: out of memory");
-    (void)!getrandom(&seed, sizeof seed, GRND_NONBLOCK);
-    a.config = config;
-    a.denied_since_ms = CLOCK_NEVER;
-    sinks_open(config);
-    refresh_init(&a.refresh, seed, clock_now());
-    try_until(&a, &source, clock_now().mono_ms + config->wait_ms);
+    http_trust(source_ca_file(&config->profiles[0].source, environment));
+    for (size_t i = 0; i < config->profile_count; i++) { /* a profile that fails does not keep the others */
+        int failed = write_profile(config, i, end_ms);
+        status = status != 0 ? status : failed;
+    }
     http_close();
-    if (!a.fetched)
-        return complain_failure(&a.failure);
-    return a.problem[0] != '\0' ? complain(EXIT_CANNOT_CREATE, a.problem) : 0;
+    return status;
 }

@@ -1,13 +1,13 @@
-/* Keeps the credentials fresh: drives the refresh machine with real events, and hands its results to answers
- * and files. */
+/* Keeps the credentials of each profile fresh: drives a refresh machine with real events, and hands its
+ * results to answers and files. */
 #ifndef POD_IDENTITY_REFRESHER_H
 #define POD_IDENTITY_REFRESHER_H
 
 #include "common/refresh.h"
 #include "sidecar/config.h"
 
-/* config and source are borrowed. The first fetch begins with the loop. */
-void refresher_open(const struct config *config, struct source *source);
+/* config is borrowed, and so are the sources, one for each profile. The first fetches begin with the loop. */
+void refresher_open(const struct config *config, struct source *sources);
 
 /* REFRESH_CLOCK_JUMPED, REFRESH_TOKEN_ROTATED or REFRESH_REQUESTED. */
 void refresher_event(enum refresh_event_kind kind);

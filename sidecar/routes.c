@@ -19,18 +19,32 @@ static const struct answer *pick_metrics(const struct request *r) {
     if (strcmp(r->path, "/healthz") == 0)
         return answers_health();
     if (strcmp(r->path, "/readyz") == 0)
-        return answers_page(ANSWERS_READY);
+        return answers_ready();
     if (strcmp(r->path, "/metrics") == 0)
         return metrics_answer();
     return answers_error(404);
 }
 
+/* PATH is the first profile's, PATH/NAME that of another. NULL: neither. */
+static const struct answer *pick_page(const struct request *r, const char *path, enum answers_page page) {
+    size_t len = strlen(path), profile = 0;
+    if (strncmp(r->path, path, len) != 0)
+        return NULL;
+    const char *rest = r->path + len;
+    if (*rest == '\0' || (*rest == '/' && answers_find(rest + 1, &profile)))
+        return answers_page(profile, page);
+    return NULL;
+}
+
+static const struct answer *pick_credentials(const struct request *r) {
+    return pick_page(r, "/v1/credentials", ANSWERS_CREDENTIALS);
+}
+
 static const struct answer *pick_socket(const struct request *r) {
-    if (strcmp(r->path, "/v1/credentials") == 0)
-        return answers_page(ANSWERS_CREDENTIALS);
-    if (strcmp(r->path, "/v1/credential-process") == 0)
-        return answers_page(ANSWERS_PROCESS);
-    return pick_metrics(r);
+    const struct answer *a = pick_credentials(r);
+    if (a == NULL)
+        a = pick_page(r, "/v1/credential-process", ANSWERS_PROCESS);
+    return a != NULL ? a : pick_metrics(r);
 }
 
 /* Keeps out web pages whose name was bound to loopback. */
@@ -40,11 +54,12 @@ static bool host_fits(const struct routes *routes, const struct request *r) {
 
 /* The bearer keeps out everybody whom the Host check does not. */
 static const struct answer *pick_http(const struct routes *routes, const struct request *r) {
-    if (strcmp(r->path, "/v1/credentials") != 0)
+    const struct answer *a = pick_credentials(r);
+    if (a == NULL)
         return answers_error(404);
     if (!secret_equal(r->authorization, strlen(r->authorization), routes->bearer, strlen(routes->bearer)))
         return answers_error(401);
-    return answers_page(ANSWERS_CREDENTIALS);
+    return a;
 }
 
 const struct answer *routes_pick(const struct routes *routes, const struct request *request) {

@@ -11,6 +11,7 @@
 #include "sidecar/bearer.h"
 #include "sidecar/imds.h"
 #include "sidecar/loop.h"
+#include "sidecar/metrics.h"
 #include "sidecar/peers.h"
 #include "sidecar/refresher.h"
 #include "sidecar/sandbox.h"
@@ -19,7 +20,8 @@
 #include "sidecar/watches.h"
 
 static const struct config *config;
-static struct source source;
+static struct source sources[CONFIG_PROFILES_MAX];
+static const char *names[CONFIG_PROFILES_MAX];
 static struct bearer bearer;
 static struct routes socket_routes = {.kind = ROUTES_SOCKET};
 static struct routes http_routes = {.kind = ROUTES_HTTP};
@@ -36,14 +38,26 @@ static void on_linger_over(struct loop_timer *timer) {
 }
 
 static void on_token_rotated(void) {
-    LOG(LOG_DEBUG, "the token was replaced", LOG_TEXT("path", source.injection.token_path));
+    LOG(LOG_DEBUG, "a token was replaced", LOG_TEXT("path", source_token_path(&sources[0])));
     refresher_event(REFRESH_TOKEN_ROTATED);
 }
 
-static void watch_token(void) {
-    if (!watches_token(source.injection.token_path, on_token_rotated))
-        LOG(LOG_WARN, "cannot watch the token's directory; the token is read at each refresh all the same",
-            LOG_TEXT("path", source.injection.token_path), LOG_TEXT("error", strerror(errno)));
+static bool seen_before(size_t profile) {
+    for (size_t i = 0; i < profile; i++) {
+        if (strcmp(source_token_path(&sources[i]), source_token_path(&sources[profile])) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void watch_tokens(void) {
+    for (size_t i = 0; i < config->profile_count; i++) {
+        const char *path = source_token_path(&sources[i]);
+        if (!seen_before(i) && !watches_token(path, on_token_rotated))
+            LOG(LOG_WARN,
+                "cannot watch the token's directory; the token is read at each refresh all the same",
+                LOG_TEXT("path", path), LOG_TEXT("error", strerror(errno)));
+    }
 }
 
 /* Whatever happened to the files meanwhile: the bearer's is written anew, the token's directory watched anew,
@@ -51,7 +65,8 @@ static void watch_token(void) {
 static void reopen(void) {
     char text[512];
     struct buf problem = BUF(text);
-    watch_token();
+    watches_forget_tokens();
+    watch_tokens();
     if (config->http.text[0] != '\0' && !bearer_publish(config, &bearer, &problem))
         LOG(LOG_ERROR, "cannot write the bearer's file", LOG_TEXT("error", problem.data));
 }
@@ -142,6 +157,14 @@ static int open_unix(void) {
     return cannot_listen("unix-socket", config->unix_socket, &problem);
 }
 
+static void log_source(size_t i) {
+    const struct source *s = &sources[i];
+    LOG(LOG_INFO, "source", LOG_TEXT("profile", names[i]), LOG_TEXT("source", source_name(s->kind)),
+        LOG_TEXT("injected_by", s->injection.self_injected ? "pod" : "webhook"),
+        LOG_TEXT("upstream", source_upstream(s)->text),
+        LOG_NUMBER("assumed_roles", (int64_t)config->profiles[i].source.role_count));
+}
+
 /* The socket first: its lock on the directory decides which of two sidecars goes on. */
 static int open_listeners(void) {
     int status = open_unix();
@@ -161,19 +184,20 @@ static int open_listeners(void) {
     }
     LOG(LOG_INFO, "serving", LOG_TEXT("unix_socket", config->unix_socket),
         LOG_TEXT("http", http_routes.host_port), LOG_TEXT("imds", imds_routes.host_port),
-        LOG_TEXT("metrics", metrics_routes.host_port), LOG_TEXT("source", source_name(source.kind)),
-        LOG_TEXT("injected_by", source.injection.self_injected ? "pod" : "webhook"),
-        LOG_TEXT("upstream", source.injection.uri.text));
+        LOG_TEXT("metrics", metrics_routes.host_port));
+    for (size_t i = 0; i < config->profile_count; i++)
+        log_source(i);
     return 0;
 }
 
 static int open_events(void) {
     if (!loop_open() || !watches_signals(on_signal) || !watches_clock(on_clock_jump) || !upstream_open())
         return complain(REASON_INTERNAL, "cannot set up the event loop: out of memory or file descriptors");
-    watch_token();
+    watch_tokens();
     linger.expired = on_linger_over;
     loop_add_timer(&linger);
-    answers_open(server_retire, config->imds.text[0] != '\0');
+    answers_open(server_retire, config->imds.text[0] != '\0', names, config->profile_count);
+    metrics_open(names, config->profile_count);
     peers_open(config);
     server_open(refresher_check);
     return 0;
@@ -198,17 +222,25 @@ static int enter_sandbox(void) {
     char text[512];
     struct buf problem = BUF(text);
     struct sandbox_rules rules = {.may_signal = config->notify_pid_file[0] != '\0'};
-    const struct uri *uri = &source.injection.uri;
-    if (uri->kind != URI_HOST_NAME) /* a name may need DNS over TCP */
-        rules.ports[rules.port_count++] = uri->port;
-    sandbox_allow(&rules, source.injection.token_path, SANDBOX_READ_BESIDE);
+    const char *ca_file = source_ca_file(&config->profiles[0].source, environment);
+    bool tls = false, names_only = false;
+    for (size_t i = 0; i < config->profile_count; i++) {
+        tls = tls || source_uses_tls(&sources[i]);
+        names_only = names_only || source_upstream(&sources[i])->kind == URI_HOST_NAME;
+        sandbox_allow(&rules, source_token_path(&sources[i]), SANDBOX_READ_BESIDE);
+        sandbox_allow(&rules, config->profiles[i].credentials_file, SANDBOX_WRITE_BESIDE);
+        sandbox_allow(&rules, config->profiles[i].process_file, SANDBOX_WRITE_BESIDE);
+    }
+    /* A name may need DNS over TCP, a proxy has any port, and a chain several servers. */
+    if (!tls && !names_only)
+        rules.ports[rules.port_count++] = source_upstream(&sources[0])->port;
     sandbox_allow(&rules, config->unix_socket, SANDBOX_WRITE_BESIDE);
     sandbox_allow(&rules, bearer.path, SANDBOX_WRITE_BESIDE);
-    sandbox_allow(&rules, config->credentials_file, SANDBOX_WRITE_BESIDE);
-    sandbox_allow(&rules, config->process_file, SANDBOX_WRITE_BESIDE);
     sandbox_allow(&rules, config->notify_pid_file, SANDBOX_READ_BESIDE);
     if (rules.may_signal)
         sandbox_allow(&rules, "/proc", SANDBOX_READ);
+    if (tls)
+        sandbox_allow(&rules, ca_file, SANDBOX_READ_BESIDE);
     /* name resolution */
     sandbox_allow(&rules, "/etc/hosts", SANDBOX_READ);
     sandbox_allow(&rules, "/etc/resolv.conf", SANDBOX_READ);
@@ -226,8 +258,11 @@ static int enter_sandbox(void) {
 int serve(const struct config *given) {
     struct failure failure;
     config = given;
-    if (source_open(&source, &config->source, environment, &failure) != REASON_OK)
-        return complain_failure(&failure);
+    for (size_t i = 0; i < config->profile_count; i++) {
+        names[i] = config->profiles[i].name;
+        if (source_open(&sources[i], &config->profiles[i].source, environment, &failure) != REASON_OK)
+            return complain_failure(&failure);
+    }
     int status = open_events();
     if (status == 0)
         status = open_listeners();
@@ -235,7 +270,8 @@ int serve(const struct config *given) {
         status = enter_sandbox();
     if (status != 0)
         return status;
-    refresher_open(config, &source);
+    http_trust(source_ca_file(&config->profiles[0].source, environment));
+    refresher_open(config, sources);
     loop_run();
     end();
     return 0;

@@ -11,6 +11,7 @@
 int serve(const struct config *config);
 int once(const struct config *config);
 int probe(const struct config *config);
+int whoami(const struct config *config);
 
 /* getenv() with the constness that injection.h asks for. */
 const char *environment(const char *name);

@@ -15,7 +15,7 @@ static void describe(struct buf *problem, const char *what, const char *path, in
     buf_fmt(problem, "cannot %s %s: %s (errno %d)", what, path, strerror(error), error);
 }
 
-void sinks_open(const struct config *config) {
+void sinks_open(const struct config_profile *config) {
     if (config->credentials_file[0] != '\0')
         atomic_file_clean(config->credentials_file);
     if (config->process_file[0] != '\0')
@@ -59,7 +59,7 @@ static bool read_existing(const char *path, struct buf *out, struct buf *problem
     return error == 0;
 }
 
-static bool write_credentials_file(const struct config *config, const struct credentials *c,
+static bool write_credentials_file(const struct config_profile *config, const struct credentials *c,
                                    struct buf *problem) {
     static char existing_text[INI_FILE_MAX + 2], body_text[CREDENTIALS_RENDERED_MAX];
     static char content_text[INI_FILE_MAX + CREDENTIALS_RENDERED_MAX];
@@ -80,7 +80,7 @@ static bool write_credentials_file(const struct config *config, const struct cre
     return ok;
 }
 
-static bool write_process_file(const struct config *config, const struct credentials *c,
+static bool write_process_file(const struct config_profile *config, const struct credentials *c,
                                struct buf *problem) {
     static char text[CREDENTIALS_RENDERED_MAX + 1];
     struct buf content = BUF(text);
@@ -91,11 +91,11 @@ static bool write_process_file(const struct config *config, const struct credent
     return ok;
 }
 
-bool sinks_wanted(const struct config *config) {
+bool sinks_wanted(const struct config_profile *config) {
     return config->credentials_file[0] != '\0' || config->process_file[0] != '\0';
 }
 
-bool sinks_write(const struct config *config, const struct credentials *c, struct buf *problem) {
+bool sinks_write(const struct config_profile *config, const struct credentials *c, struct buf *problem) {
     bool ok = true;
     if (config->credentials_file[0] != '\0')
         ok = write_credentials_file(config, c, problem);

@@ -10,14 +10,14 @@
 #define SINKS_PROBLEM_MAX 512
 
 /* Removes what a killed process may have left half-written beside the files. */
-void sinks_open(const struct config *config);
+void sinks_open(const struct config_profile *config);
 
 /* Whether any file is configured. */
-bool sinks_wanted(const struct config *config);
+bool sinks_wanted(const struct config_profile *config);
 
 /* Writes every file that is configured. False if one could not be written: problem (at least
  * SINKS_PROBLEM_MAX) names it, and the file is as it was. A file that fails does not keep the others from
  * being written. */
-bool sinks_write(const struct config *config, const struct credentials *c, struct buf *problem);
+bool sinks_write(const struct config_profile *config, const struct credentials *c, struct buf *problem);
 
 #endif

@@ -16,7 +16,8 @@
 static struct loop_watch signal_watch, clock_watch, token_watch;
 static watches_signal *on_signal;
 static watches_event *on_clock, *on_token;
-static char token_name[NAME_MAX + 1];
+static char token_names[WATCHES_TOKENS_MAX][NAME_MAX + 1];
+static size_t token_count;
 
 static bool watch(struct loop_watch *w, int fd, loop_ready *ready) {
     if (fd < 0)
@@ -66,7 +67,10 @@ bool watches_clock(watches_event *handler) {
 }
 
 static bool is_token(const struct inotify_event *event) {
-    return event->len > 0 && (strcmp(event->name, "..data") == 0 || strcmp(event->name, token_name) == 0);
+    bool ours = event->len > 0 && strcmp(event->name, "..data") == 0;
+    for (size_t i = 0; event->len > 0 && i < token_count; i++)
+        ours = ours || strcmp(event->name, token_names[i]) == 0;
+    return ours;
 }
 
 static void read_token(struct loop_watch *w, uint32_t events) {
@@ -84,28 +88,38 @@ static void read_token(struct loop_watch *w, uint32_t events) {
         on_token();
 }
 
+void watches_forget_tokens(void) {
+    token_count = 0;
+    if (token_watch.ready != NULL && token_watch.fd >= 0) {
+        close(token_watch.fd);
+        token_watch.fd = -1;
+    }
+}
+
+/* The one inotify instance: a user may have few of them. */
+static int token_descriptor(void) {
+    if (token_watch.ready != NULL && token_watch.fd >= 0)
+        return token_watch.fd;
+    int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    return fd >= 0 && watch(&token_watch, fd, read_token) ? fd : -1;
+}
+
 bool watches_token(const char *path, watches_event *handler) {
     char directory[PATH_MAX];
     const char *slash = strrchr(path, '/');
-    struct buf d = BUF(directory), name = BUF(token_name);
+    errno = ENOSPC;
+    if (token_count == WATCHES_TOKENS_MAX)
+        return false;
+    struct buf d = BUF(directory), name = BUF(token_names[token_count]);
     buf_put(&d, path, slash == path ? 1 : (size_t)(slash - path));
     buf_str(&name, slash + 1);
     errno = ENAMETOOLONG;
     if (d.overflow || name.overflow)
         return false;
     on_token = handler;
-    if (token_watch.ready != NULL && token_watch.fd >= 0) {
-        close(token_watch.fd);
-        token_watch.fd = -1;
-    }
-    int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (fd < 0)
+    int fd = token_descriptor();
+    if (fd < 0 || inotify_add_watch(fd, directory, IN_MOVED_TO | IN_CREATE | IN_CLOSE_WRITE | IN_ONLYDIR) < 0)
         return false;
-    if (inotify_add_watch(fd, directory, IN_MOVED_TO | IN_CREATE | IN_CLOSE_WRITE | IN_ONLYDIR) < 0) {
-        int error = errno;
-        close(fd);
-        errno = error;
-        return false;
-    }
-    return watch(&token_watch, fd, read_token);
+    token_count++;
+    return true;
 }

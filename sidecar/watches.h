@@ -14,8 +14,11 @@ bool watches_signals(watches_signal *handler);
 bool watches_clock(watches_event *handler);
 
 /* The file at that path was replaced. The DIRECTORY is watched: the kubelet renames "..data", and a watch on
- * the file itself would die with the old one. A second call watches anew, as the directory may be another one
- * by then. false with errno, for instance when the directory is not there. */
+ * the file itself would die with the old one. Each call adds a file, up to WATCHES_TOKENS_MAX of them, in
+ * directories of their own or not. false with errno, for instance when the directory is not there. */
+#define WATCHES_TOKENS_MAX 8
 bool watches_token(const char *path, watches_event *handler);
+/* Forgets them all, to watch anew: the directories may be others by then. */
+void watches_forget_tokens(void);
 
 #endif

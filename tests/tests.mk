@@ -20,7 +20,7 @@ SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 HOST_CPPFLAGS = -D_GNU_SOURCE -I. -I$(H) -isystem $(BEARSSL_INC) -isystem $(CJSON_INC)
 HOST_CFLAGS = -std=c11 -g -O1 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wformat=2 $(WERROR) $(SANITIZE)
 
-TESTED_SRC = $(filter-out common/http.c common/tls.c common/fetch.c,$(wildcard common/*.c)) \
+TESTED_SRC = $(filter-out common/http.c common/tls.c common/fetch.c common/identity.c,$(wildcard common/*.c)) \
 	sidecar/request.c sidecar/routes.c sidecar/answers.c sidecar/unix_client.c sidecar/shell_words.c \
 	sidecar/imds.c sidecar/metrics.c sidecar/loop.c sidecar/sandbox_filter.c sidecar/sandbox_landlock.c \
 	init/labels.c init/shared_config.c init/wait_policy.c

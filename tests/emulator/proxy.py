@@ -21,6 +21,8 @@ class Proxy:
             return Response(405, b"CONNECT only\n")
         self.targets.append(request.target)
         host, _, port = request.target.rpartition(":")
+        if host.endswith(".localhost"):  # RFC 6761: loopback, which not every resolver knows
+            host = "127.0.0.1"
         try:
             far_reader, far_writer = await asyncio.wait_for(
                 asyncio.open_connection(host.strip("[]"), int(port)), CONNECT_S)

@@ -119,8 +119,8 @@ def logged_in_the_source() -> set[str]:
     found = set()
     for path in (ROOT / "sidecar").glob("*.c"):
         text = re.sub(r"\s+", " ", path.read_text())
-        found |= {(level.lower(), event) for level, event in re.findall(r'(?:LOG|log_failing)\((?:&\w+, )?LOG_([A-Z]+), "([^"]+)"', text)}
-        found |= {("info", event) for event in re.findall(r'log_mended\(&\w+, "([^"]+)"', text)}
+        found |= {(level.lower(), event) for level, event in re.findall(r'(?:LOG|log_failing)\((?:&[\w>-]+, )?LOG_([A-Z]+), "([^"]+)"', text)}
+        found |= {("info", event) for event in re.findall(r'log_mended\(&[\w>-]+, "([^"]+)"', text)}
     return found
 
 

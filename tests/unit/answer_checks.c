@@ -16,7 +16,8 @@ static void on_retired(const struct answer *a) {
 int open_answers(void **state) {
     (void)state;
     retired_count = 0;
-    answers_open(on_retired, true);
+    static const char *const names[] = {"default", "other"};
+    answers_open(on_retired, true, names, 2);
     assert_true(loop_open() && imds_open());
     retired_count = 0;
     return 0;

@@ -78,7 +78,7 @@ static void the_role_wants_a_token(void **state) {
     char token[REQUEST_METADATA_TOKEN_MAX];
     get_token(60, token);
     assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH "/" IMDS_ROLE, token, 0)), 503);
-    answers_publish(&c, 1795431600, &none, NULL);
+    answers_publish(0, &c, 1795431600, &none, NULL);
     for (size_t i = 0; i < COUNT(table); i++) {
         assert_int_equal(status_of(ask_imds(REQUEST_GET, table[i].path, token, 0)), table[i].status);
         assert_int_equal(status_of(ask_imds(REQUEST_HEAD, table[i].path, token, 0)), table[i].status);

@@ -35,7 +35,7 @@ static void metrics_count(void **state) {
     metrics_refreshed(REASON_OK, 7);
     metrics_refreshed(REASON_OK, 10);
     metrics_refreshed(REASON_THROTTLED, 10001);
-    metrics_serving(at.wall_ms - 1500, at.wall_ms + 90250);
+    metrics_serving(0, at.wall_ms - 1500, at.wall_ms + 90250);
     metrics_request(ROUTES_HTTP, 401);
     metrics_files(false);
     a = ask(REQUEST_GET, "/metrics");

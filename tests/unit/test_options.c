@@ -35,19 +35,11 @@ static bool take_word(void *c, const char *value, struct buf *problem) {
 }
 
 static const struct option_spec specs[] = {
-    {.name = "wait",
-     .value_name = "DURATION",
-     .default_text = "60s",
-     .help = "how long to wait",
-     .take = take_wait},
-    {.name = "strict", .help = "warnings fail", .take = take_strict},
-    {.name = "credentials-file", .value_name = "PATH", .help = "where to write", .take = take_path},
-    {.name = "format",
-     .value_name = "text|json",
-     .default_text = "text",
-     .help = "of the report",
-     .take = take_format},
-    {.name = "uid", .value_name = "UID", .help = "who may connect", .take = take_word, .repeatable = true},
+    OPTION("wait", "DURATION", "60s", "how long to wait", take_wait, false),
+    OPTION("strict", "", "", "warnings fail", take_strict, false),
+    OPTION("credentials-file", "PATH", "", "where to write", take_path, false),
+    OPTION("format", "text|json", "text", "of the report", take_format, false),
+    OPTION("uid", "UID", "", "who may connect", take_word, true),
     {.name = NULL},
 };
 

@@ -111,8 +111,8 @@ static void credentials_are_served_as_they_are(void **state) {
     static const struct failure none;
     char storage[CREDENTIALS_RENDERED_MAX];
     struct buf expected = BUF(storage);
-    answers_publish(&c, 1795431600, &none, NULL);
-    const struct answer *a = answers_page(ANSWERS_CREDENTIALS);
+    answers_publish(0, &c, 1795431600, &none, NULL);
+    const struct answer *a = answers_page(0, ANSWERS_CREDENTIALS);
     check_answer(a);
     assert_int_equal(status_of(a), 200);
     assert_non_null(strstr(a->keep, "\r\nContent-Type: application/json\r\n"));
@@ -121,11 +121,11 @@ static void credentials_are_served_as_they_are(void **state) {
     assert_memory_equal(a->body, expected.data, expected.len);
     buf_reset(&expected);
     credentials_render_process(&c, &expected);
-    a = answers_page(ANSWERS_PROCESS);
+    a = answers_page(0, ANSWERS_PROCESS);
     check_answer(a);
     assert_int_equal(a->body_len, expected.len);
     assert_memory_equal(a->body, expected.data, expected.len);
-    a = answers_page(ANSWERS_READY);
+    a = answers_page(0, ANSWERS_READY);
     check_answer(a);
     assert_int_equal(status_of(a), 200);
 }
@@ -136,15 +136,15 @@ static void a_failure_says_reason_cause_and_remedy(void **state) {
     struct buf m = failure_begin(&f, REASON_ACCESS_DENIED);
     buf_str(&m, "GET x answered 400: \"(AccessDenied\\Exception)\"\n");
     failure_remedy(&f, "do this");
-    answers_publish(NULL, 0, &f, "not ready because");
+    answers_publish(0, NULL, 0, &f, "not ready because");
     for (int page = ANSWERS_CREDENTIALS; page <= ANSWERS_PROCESS; page++) {
-        const struct answer *a = answers_page((enum answers_page)page);
+        const struct answer *a = answers_page(0, (enum answers_page)page);
         assert_int_equal(status_of(a), 503);
         check_answer(a);
         is_json_with_both_spellings(a, "ACCESS_DENIED");
         assert_non_null(strstr(a->body, "do this"));
     }
-    const struct answer *ready = answers_page(ANSWERS_READY);
+    const struct answer *ready = answers_page(0, ANSWERS_READY);
     assert_int_equal(status_of(ready), 503);
     assert_memory_equal(ready->body, "not ready because", 17);
 }
@@ -160,11 +160,11 @@ static void the_longest_failure_still_is_json(void **state) {
         memset(f.message, fillers[i], sizeof f.message - 1);
         memset(f.remedy, fillers[i], sizeof f.remedy - 1);
         f.message[sizeof f.message - 1] = f.remedy[sizeof f.remedy - 1] = '\0';
-        answers_publish(NULL, 0, &f, f.message);
-        const struct answer *a = answers_page(ANSWERS_CREDENTIALS);
+        answers_publish(0, NULL, 0, &f, f.message);
+        const struct answer *a = answers_page(0, ANSWERS_CREDENTIALS);
         check_answer(a);
         is_json_with_both_spellings(a, "BAD_RESPONSE");
-        check_answer(answers_page(ANSWERS_READY));
+        check_answer(answers_page(0, ANSWERS_READY));
     }
 }
 
@@ -176,17 +176,17 @@ static void an_answer_outlives_one_new_edition(void **state) {
     for (int edition = 0; edition < 6; edition++) {
         static char body[CREDENTIALS_RENDERED_MAX];
         c.access_key_id[0] = (char)('A' + edition);
-        struct answer before = *answers_page(ANSWERS_CREDENTIALS);
+        struct answer before = *answers_page(0, ANSWERS_CREDENTIALS);
         assert_true(before.body_len < sizeof body);
         memcpy(body, before.body, before.body_len);
         retired_count = 0;
-        answers_publish(&c, 1795431600, &none, NULL);
+        answers_publish(0, &c, 1795431600, &none, NULL);
         assert_int_equal(retired_count, ANSWERS_PAGES);
         for (size_t i = 0; i < retired_count; i++)
             assert_ptr_not_equal(retired[i].body, before.body);
         assert_memory_equal(before.body, body,
                             before.body_len); /* still whole, for who is in the midst of it */
-        assert_ptr_not_equal(answers_page(ANSWERS_CREDENTIALS)->body, before.body);
+        assert_ptr_not_equal(answers_page(0, ANSWERS_CREDENTIALS)->body, before.body);
     }
 }
 

@@ -1,0 +1,331 @@
+#include "sidecar/config_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/json.h"
+
+#define PROFILES "profiles"
+#define NAME "name"
+#define ASSUME_ROLE "assume-role"
+
+/* The file under reading: a mistake is shown with its line. */
+struct file {
+    const char *path;
+    const char *text;
+    size_t len;
+    struct buf *problem;
+};
+
+/* The line of a key, the first where it is there more than once; 0: not found (it was written with escapes).
+ */
+static unsigned line_of(const struct file *f, const char *key) {
+    char quoted[160];
+    struct buf q = BUF(quoted);
+    buf_fmt(&q, "\"%.150s\"", key);
+    const char *at = memmem(f->text, f->len, q.data, q.len);
+    unsigned line = 1;
+    for (const char *p = f->text; at != NULL && p < at; p++)
+        line += *p == '\n';
+    return at != NULL ? line : 0;
+}
+
+/* Starts a complaint about a key; what is wrong with it follows. Always false. */
+static bool refuse(const struct file *f, const char *key, const char *what) {
+    char said[OPTIONS_PROBLEM_MAX / 2];
+    struct buf words = BUF(said);
+    buf_str(&words, what);
+    unsigned line = line_of(f, key);
+    buf_reset(f->problem);
+    buf_printable(f->problem, f->path, strlen(f->path), 200);
+    if (line > 0)
+        buf_fmt(f->problem, ": line %u", line);
+    buf_str(f->problem, ": ");
+    buf_printable(f->problem, key, strlen(key), 64);
+    buf_fmt(f->problem, ": %s", said);
+    return false;
+}
+
+/* ---- values ---- */
+
+/* A scalar as an option's value would be written. */
+static bool as_text(const struct json *value, char out[OPTIONS_VALUE_MAX]) {
+    struct buf text = buf_over(out, OPTIONS_VALUE_MAX);
+    int64_t number;
+    if (json_text(value) != NULL)
+        buf_str(&text, json_text(value));
+    else if (json_number(value, &number))
+        buf_i64(&text, number);
+    else if (json_is_true(value) || json_is_false(value))
+        buf_str(&text, json_is_true(value) ? "true" : "false");
+    else
+        return false;
+    return !text.overflow;
+}
+
+static bool take_one(const struct file *f, const struct option_spec *spec, void *config, const char *key,
+                     const struct json *value) {
+    static char text[OPTIONS_VALUE_MAX];
+    char why[OPTIONS_PROBLEM_MAX / 2];
+    struct buf problem = BUF(why);
+    if (!as_text(value, text))
+        return refuse(f, key, "a text, a number, true or false is wanted");
+    return spec->take(config, text, &problem) || refuse(f, key, why);
+}
+
+/* A repeatable option takes a list. "session-tag" is written as an object, too. */
+static bool take_option(const struct file *f, const struct option_spec *spec, void *config, const char *key,
+                        const struct json *value) {
+    if (!json_is_array(value))
+        return take_one(f, spec, config, key, value);
+    if (!spec->repeatable)
+        return refuse(f, key, "only one value is wanted");
+    for (size_t i = 0; json_item(value, i) != NULL; i++) {
+        if (!take_one(f, spec, config, key, json_item(value, i)))
+            return false;
+    }
+    return true;
+}
+
+static const struct option_spec *find(const char *key, size_t from, size_t until) {
+    const struct option_spec *specs = config_options.specs;
+    for (size_t i = from; i < until && specs[i].name != NULL; i++) {
+        if (strcmp(specs[i].name, key) == 0)
+            return &specs[i];
+    }
+    return NULL;
+}
+
+static bool twice(const struct json *object, const struct json *member) {
+    return json_get(object, json_name(member)) != member;
+}
+
+/* ---- one role of a chain ---- */
+
+static bool take_tags(const struct file *f, struct source_options *o, struct sts_role *role,
+                      const struct json *tags) {
+    char why[OPTIONS_PROBLEM_MAX / 2];
+    struct buf problem = BUF(why);
+    const struct json *tag;
+    if (!json_is_object(tags))
+        return refuse(f, "session-tag", "an object of keys and texts is wanted");
+    for (size_t i = 0; (tag = json_item(tags, i)) != NULL; i++) {
+        const char *key = json_name(tag);
+        if (json_text(tag) == NULL)
+            return refuse(f, key, "a text is wanted");
+        if (!source_role_tag(o, role, key, strlen(key), json_text(tag), &problem))
+            return refuse(f, key, why);
+    }
+    return true;
+}
+
+static bool take_role_text(struct source_options *o, struct sts_role *role, const char *key,
+                           const char *value, struct buf *problem) {
+    if (strcmp(key, "external-id") == 0)
+        return source_role_external_id(o, role, value, problem);
+    if (strcmp(key, "role-session-name") == 0)
+        return source_role_session_name(o, role, value, problem);
+    if (strcmp(key, "session-duration") == 0)
+        return source_role_duration(role, value, problem);
+    if (strcmp(key, "source-identity") == 0)
+        return source_role_source_identity(o, role, value, problem);
+    if (strcmp(key, "session-policy-file") == 0)
+        return source_role_policy_file(o, role, value, problem);
+    if (strcmp(key, "transitive-tag-key") == 0)
+        return source_role_transitive(o, role, value, problem);
+    buf_str(problem,
+            "no key of a role: role-arn, external-id, role-session-name, session-duration, session-tag, "
+            "transitive-tag-key, source-identity, session-policy-file");
+    return false;
+}
+
+static bool take_role(const struct file *f, struct source_options *o, const struct json *object) {
+    char why[OPTIONS_PROBLEM_MAX / 2];
+    struct buf problem = BUF(why);
+    const char *arn = json_text(json_get(object, "role-arn"));
+    const struct json *member;
+    if (arn == NULL)
+        return refuse(f, ASSUME_ROLE, "an object without a text \"role-arn\"");
+    if (!source_take_role(o, arn, &problem))
+        return refuse(f, "role-arn", why);
+    struct sts_role *role = &o->roles[o->role_count - 1];
+    for (size_t i = 0; (member = json_item(object, i)) != NULL; i++) {
+        const char *key = json_name(member);
+        if (twice(object, member))
+            return refuse(f, key, "it is there twice");
+        if (strcmp(key, "role-arn") == 0)
+            continue;
+        if (strcmp(key, "session-tag") == 0) {
+            if (!take_tags(f, o, role, member))
+                return false;
+            continue;
+        }
+        bool list = json_is_array(member) && strcmp(key, "transitive-tag-key") == 0;
+        const struct json *value = list ? json_item(member, 0) : member;
+        for (size_t k = 0; value != NULL; value = list ? json_item(member, ++k) : NULL) {
+            if (json_text(value) == NULL)
+                return refuse(f, key, "a text is wanted");
+            if (!take_role_text(o, role, key, json_text(value), &problem))
+                return refuse(f, key, why);
+        }
+    }
+    return true;
+}
+
+/* A text, an object, or a list of them. *own: one of them is an object, with settings of its own. */
+static bool take_roles(const struct file *f, struct source_options *o, const struct json *value, bool *own) {
+    char why[OPTIONS_PROBLEM_MAX / 2];
+    struct buf problem = BUF(why);
+    const struct json *role = json_is_array(value) ? json_item(value, 0) : value;
+    for (size_t i = 0; role != NULL; role = json_is_array(value) ? json_item(value, ++i) : NULL) {
+        if (json_is_object(role)) {
+            *own = true;
+            if (!take_role(f, o, role))
+                return false;
+        } else if (json_text(role) == NULL) {
+            return refuse(f, ASSUME_ROLE, "an ARN, an object with \"role-arn\", or a list of them is wanted");
+        } else if (!source_take_role(o, json_text(role), &problem)) {
+            return refuse(f, ASSUME_ROLE, why);
+        }
+    }
+    return true;
+}
+
+/* ---- one profile ---- */
+
+static bool finish_roles(const struct file *f, struct source_options *o, bool own) {
+    char why[OPTIONS_PROBLEM_MAX / 2];
+    struct buf problem = BUF(why);
+    const struct sts_role *b = &o->base;
+    bool both = b->external_id != NULL || b->tag_count > 0 || b->transitive_count > 0 || b->policy != NULL ||
+                b->source_identity != NULL || b->duration_s > 0;
+    if (own && both)
+        return refuse(f, ASSUME_ROLE, "roles with settings of their own: put all settings of roles there");
+    bool ok = own ? source_options_check(o, &problem) : source_options_spread(o, &problem);
+    return ok || refuse(f, o->role_count > 0 ? ASSUME_ROLE : NAME, why);
+}
+
+static bool take_name(const struct file *f, const struct config *c, struct config_profile *p,
+                      const struct json *value) {
+    const char *name = json_text(value);
+    if (name == NULL || !ini_profile_valid(name))
+        return refuse(f, NAME, "each profile needs a name: 1 to 128 letters, digits and any of -_.@+=,:/");
+    for (size_t i = 0; i < c->profile_count; i++) {
+        if (strcmp(c->profiles[i].name, name) == 0)
+            return refuse(f, name, "two profiles have that name");
+    }
+    config_profile_defaults(p, name);
+    return true;
+}
+
+static bool take_profile(const struct file *f, const struct config *c, struct config_profile *p,
+                         const struct json *object) {
+    const struct json *member;
+    bool own = false;
+    if (!take_name(f, c, p, json_get(object, NAME)))
+        return false;
+    for (size_t i = 0; (member = json_item(object, i)) != NULL; i++) {
+        const char *key = json_name(member);
+        const struct option_spec *spec = find(key, 0, config_profile_rows());
+        if (twice(object, member))
+            return refuse(f, key, "it is there twice");
+        if (strcmp(key, NAME) == 0)
+            continue;
+        if (strcmp(key, ASSUME_ROLE) == 0) {
+            if (!take_roles(f, &p->source, member, &own))
+                return false;
+        } else if (strcmp(key, "session-tag") == 0 && json_is_object(member)) {
+            if (!take_tags(f, &p->source, &p->source.base, member))
+                return false;
+        } else if (spec == NULL || strcmp(key, "ca-bundle") == 0) {
+            return refuse(
+                f, key, spec == NULL ? "no key of a profile" : "it is for all profiles: put it beside them");
+        } else if (!take_option(f, spec, p, key, member)) {
+            return false;
+        }
+    }
+    return finish_roles(f, &p->source, own);
+}
+
+/* ---- the whole ---- */
+
+static bool take_profiles(const struct file *f, struct config *c, const struct json *list) {
+    const struct json *profile;
+    c->profile_count = 0;
+    if (!json_is_array(list) || json_item(list, 0) == NULL)
+        return refuse(f, PROFILES, "a list of at least one profile is wanted");
+    for (size_t i = 0; (profile = json_item(list, i)) != NULL; i++) {
+        char why[64];
+        struct buf problem = BUF(why);
+        buf_fmt(&problem, "more than %d of them", CONFIG_PROFILES_MAX);
+        if (c->profile_count == CONFIG_PROFILES_MAX)
+            return refuse(f, PROFILES, why);
+        if (!json_is_object(profile))
+            return refuse(f, PROFILES, "each profile is an object");
+        if (!take_profile(f, c, &c->profiles[i], profile))
+            return false;
+        c->profile_count++;
+    }
+    return true;
+}
+
+static bool take_all(const struct file *f, struct config *c, const struct json *root) {
+    const struct json *member;
+    if (!json_is_object(root))
+        return refuse(f, PROFILES, "the file holds no JSON object");
+    if (!take_profiles(f, c, json_get(root, PROFILES)))
+        return false;
+    for (size_t i = 0; (member = json_item(root, i)) != NULL; i++) {
+        const char *key = json_name(member);
+        const struct option_spec *spec = find(key, config_profile_rows() + 1, SIZE_MAX);
+        if (spec == NULL && strcmp(key, "ca-bundle") == 0)
+            spec = find(key, 0, config_profile_rows());
+        if (twice(root, member))
+            return refuse(f, key, "it is there twice");
+        if (strcmp(key, PROFILES) == 0)
+            continue;
+        if (spec == NULL)
+            return refuse(f, key,
+                          find(key, 0, config_profile_rows()) != NULL
+                              ? "it is of a profile: put it into one of \"profiles\""
+                              : "no key of this file");
+        if (!take_option(f, spec, c, key, member))
+            return false;
+    }
+    return true;
+}
+
+static bool no_json(const struct file *f, enum err e) {
+    buf_printable(f->problem, f->path, strlen(f->path), 200);
+    buf_fmt(f->problem, ": no JSON: %s", err_text(e));
+    if (e == ERR_TOO_LONG)
+        buf_fmt(f->problem, " (at most %d bytes)", JSON_INPUT_MAX);
+    return false;
+}
+
+bool config_file_read(const char *path, struct config *out, struct buf *problem) {
+    static char text[JSON_INPUT_MAX + 2];
+    const struct json *root;
+    struct file f = {path, text, 0, problem};
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    ssize_t n = fd < 0 ? -1 : 1;
+    while (fd >= 0 && n > 0 && f.len < sizeof text - 1) {
+        n = read(fd, text + f.len, sizeof text - 1 - f.len);
+        f.len += n > 0 ? (size_t)n : 0;
+    }
+    int error = errno;
+    if (fd >= 0)
+        close(fd);
+    if (n < 0) {
+        buf_str(problem, "--config=");
+        buf_printable(problem, path, strlen(path), 200);
+        buf_fmt(problem, ": cannot be read: %s (errno %d)", strerror(error), error);
+        return false;
+    }
+    enum err e = json_open(text, f.len, &root);
+    bool ok = e == ERR_OK ? take_all(&f, out, root) : no_json(&f, e);
+    json_close();
+    return ok;
+}

@@ -1,0 +1,171 @@
+"""TLS of the sources: every wrong certificate by name, authorities, proxies, DNS; and what STS may answer."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from harness.aws import Aws, needs_openssl
+from harness.emulator import Emulator
+from harness.programs import Binaries, Run, Runner
+from harness.reports import assert_failed
+from harness.served import check_container
+from harness.sidecar import Sidecar
+from harness.token_files import ProjectedToken
+
+pytestmark = [pytest.mark.place("loopback"), needs_openssl]
+Init, Start = Callable[..., Run], Callable[..., Sidecar]
+KINDS = {
+    "good": None, "good-ec": None, "good-intermediate": None,
+    "expired": "not valid at this time", "not-yet-valid": "not valid at this time", "wrong-host": "another host",
+    "self-signed": "no trusted authority", "unknown-ca": "no trusted authority", "intermediate-missing": "no trusted authority",
+    "not-a-ca": "TLS", "sha1": "TLS", "ip-only": "another host",
+}
+
+
+@pytest.fixture
+def aws(emulator: Emulator) -> Aws:
+    """STS behind TLS."""
+    return Aws(emulator)
+
+
+@pytest.fixture
+def web_token(emulator: Emulator, write_token: Callable[..., ProjectedToken]) -> ProjectedToken:
+    """A token for STS."""
+    return write_token(emulator.token(audience="sts.amazonaws.com"))
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_certificates(run_init: Init, aws: Aws, web_token: ProjectedToken, kind: str) -> None:
+    run = run_init(env=aws.irsa(web_token, kind))
+    expected = KINDS[kind]
+    if expected is None:
+        assert run.exit_code == 0, run.stdout
+    else:
+        assert_failed(run, "AGENT_UNREACHABLE", expected, "https://localhost:", "AssumeRoleWithWebIdentity")
+        assert aws.emulator.secrets() == [] or "SecretAccessKey" not in run.stdout
+
+
+def test_order_of_authorities(run_init: Init, aws: Aws, web_token: ProjectedToken, folder: Path) -> None:
+    """--ca-bundle, AWS_CA_BUNDLE, SSL_CERT_FILE: the first that is given counts, even if it cannot be used."""
+    env = aws.irsa(web_token)
+    good, none = env.pop("AWS_CA_BUNDLE"), str(folder / "none.pem")
+    assert run_init(f"--ca-bundle={good}", env={**env, "AWS_CA_BUNDLE": none}).exit_code == 0
+    assert run_init(env={**env, "AWS_CA_BUNDLE": good, "SSL_CERT_FILE": none}).exit_code == 0
+    assert run_init(env={**env, "SSL_CERT_FILE": good}).exit_code == 0
+    for bad in ({"AWS_CA_BUNDLE": none, "SSL_CERT_FILE": good}, {"SSL_CERT_FILE": none}):
+        assert_failed(run_init(env={**env, **bad}), "AGENT_UNREACHABLE", "no trusted certificates", none, "--ca-bundle")
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\xff binary", b"-----BEGIN CERTIFICATE-----\nno base64 !\n-----END CERTIFICATE-----\n",
+                                     b"-----BEGIN CERTIFICATE-----\nMIIB\n", b"x" * 1_000_000])
+def test_unusable_authorities(run_init: Init, aws: Aws, web_token: ProjectedToken, folder: Path, content: bytes) -> None:
+    bundle = folder / "ca.pem"
+    bundle.write_bytes(content)
+    run = run_init(f"--ca-bundle={bundle}", env=aws.irsa(web_token))
+    assert run.reason == "AGENT_UNREACHABLE" and ("no trusted" in run.failure["message"]), run.failure
+
+
+def test_sidecar_survives_a_bad_certificate(start_sidecar: Start, aws: Aws, web_token: ProjectedToken) -> None:
+    """Under the sandbox too: the authorities can be read then."""
+    sidecar = start_sidecar(env=aws.irsa(web_token, "unknown-ca"), ready=False).wait_serving()
+    deadline = time.monotonic() + 10
+    while "no trusted authority" not in sidecar.stderr:
+        assert time.monotonic() < deadline, sidecar.stderr
+        time.sleep(0.05)
+    assert sidecar.get("/v1/credentials").status == 503
+
+
+# --- proxies
+
+
+def test_proxy(run_init: Init, start_sidecar: Start, aws: Aws, web_token: ProjectedToken) -> None:
+    env = aws.irsa(web_token)
+    proxy = aws.emulator.serve("proxy")
+    target = env["AWS_ENDPOINT_URL_STS"].removeprefix("https://")
+    proxied = {**env, "HTTPS_PROXY": f"http://127.0.0.1:{proxy['port']}", "AWS_ENDPOINT_URL_STS": f"https://sts.localhost:{proxy['port']}"}
+    # localhost is never proxied, so the server has another name here, which only the proxy can resolve
+    port = target.rsplit(":", 1)[1]
+    proxied["AWS_ENDPOINT_URL_STS"] = f"https://sts.localhost:{port}"
+    run = run_init(env=proxied)
+    assert run.exit_code == 0, run.stdout
+    assert aws.emulator.proxied() == [f"sts.localhost:{port}"]
+    check_container(start_sidecar(env=proxied).get("/v1/credentials"))
+    assert len(aws.emulator.proxied()) == 2
+    assert run_init(env={**env, "HTTPS_PROXY": "http://127.0.0.1:1"}).exit_code == 0, "localhost is never proxied"
+
+
+def test_proxy_that_refuses(run_init: Init, aws: Aws, web_token: ProjectedToken) -> None:
+    env = aws.irsa(web_token)
+    proxy = aws.emulator.serve("proxy")
+    env["AWS_ENDPOINT_URL_STS"] = "https://sts.localhost:" + env["AWS_ENDPOINT_URL_STS"].rsplit(":", 1)[1]
+    env["HTTPS_PROXY"] = f"http://127.0.0.1:{proxy['port']}"
+    aws.emulator.fault("answer", service="proxy", status=403, body="no", times=None)
+    assert_failed(run_init(env=env), "AGENT_UNREACHABLE", "proxy", "403", "HTTPS_PROXY")
+    env["HTTPS_PROXY"] = "http://proxy.invalid:3128"
+    assert_failed(run_init(env=env), "AGENT_UNREACHABLE", "proxy", "HTTPS_PROXY")
+
+
+def test_the_agent_is_never_proxied(run_init: Init, aws: Aws, injected: dict[str, str]) -> None:
+    proxy = aws.emulator.serve("proxy")
+    url = f"http://127.0.0.1:{proxy['port']}"
+    assert run_init(env={**injected, "HTTP_PROXY": url, "http_proxy": url, "ALL_PROXY": url}).exit_code == 0
+    assert aws.emulator.proxied() == []
+
+
+# --- what may be answered
+
+
+@pytest.mark.parametrize(("fault", "says"), [
+    ({"kind": "truncate"}, "cut short"), ({"kind": "close"}, "without an answer"), ({"kind": "empty"}, "XML"),
+    ({"kind": "xml_nested"}, "16384"), ({"kind": "xml_nested", "depth": 100}, "wrong type"), ({"kind": "xml_namespace"}, "wrong type"),
+    ({"kind": "xml_namespace", "namespace": ""}, "wrong type"), ({"kind": "xml_huge"}, "16384"), ({"kind": "xml_huge", "bytes": 16000}, None),
+    ({"kind": "charset"}, "XML"), ({"kind": "answer", "status": 200, "body": "{}"}, "XML"),
+    ({"kind": "answer", "status": 200, "body": "<html><body>Sign in</body></html>"}, "XML"),
+    ({"kind": "answer", "status": 302, "body": ""}, "302"), ({"kind": "answer", "status": 403, "body": "<html>blocked</html>"}, "403"),
+])
+def test_answers(run_init: Init, aws: Aws, web_token: ProjectedToken, fault: dict[str, Any], says: str | None) -> None:
+    env = aws.irsa(web_token)
+    aws.emulator.fault(**fault, service="sts", times=None)
+    run = run_init(env=env)
+    if says is None:
+        assert run.exit_code == 0, run.stdout
+        return
+    assert run.exit_code in (20, 21, 23), run.stdout
+    text = run.failure["message"] + run.failure["remedy"]
+    assert says in text, text
+
+
+def test_dns_fails(run_init: Init, aws: Aws, web_token: ProjectedToken) -> None:
+    env = {**aws.irsa(web_token), "AWS_ENDPOINT_URL_STS": "https://sts.invalid"}
+    assert_failed(run_init(env=env), "AGENT_UNREACHABLE", "could not resolve the host name", "sts.invalid", "com.amazonaws.eu-central-1.sts")
+
+
+def test_every_partition_is_asked_at_its_own_name(run_init: Init, aws: Aws, web_token: ProjectedToken) -> None:
+    env = aws.irsa(web_token)
+    del env["AWS_ENDPOINT_URL_STS"]
+    for region, host in (("cn-north-1", "sts.cn-north-1.amazonaws.com.cn"), ("us-iso-east-1", "sts.us-iso-east-1.c2s.ic.gov")):
+        run = run_init("--verify=injection", env={**env, "AWS_REGION": region})
+        assert any(f"https://{host}" in check["message"] for check in run.checks("pass")), run.stdout
+
+
+def test_no_ca_at_the_usual_place(aws: Aws, web_token: ProjectedToken, binaries: Binaries, runner: Runner, folder: Path) -> None:
+    """In an image from scratch: one's own certificate file is missing, and the message says where it is looked for."""
+    env = aws.irsa(web_token)
+    del env["AWS_CA_BUNDLE"]
+    root = folder / "root"
+    for path in (binaries.init, web_token.real()):
+        target = root / path.relative_to("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    chroot = shutil.which("chroot")
+    if not chroot or os.geteuid() != 0:
+        pytest.skip("needs root and chroot")
+    env["AWS_WEB_IDENTITY_TOKEN_FILE"] = str(web_token.real())
+    run = runner.run([chroot, root, binaries.init, "--format=json", "--wait=0"], env)
+    assert_failed(run, "AGENT_UNREACHABLE", "/etc/ssl/certs/ca-certificates.crt", "--ca-bundle")
