@@ -55,10 +55,19 @@
     "that takes the "                                                                                        \
     "request"
 
+#define NODE_KEYS_REMEDY                                                                                     \
+    "EKS Auth does not take the node's signature, not the pod's token: look at the node's clock (chronyc "   \
+    "tracking), at its instance profile, and at " AGENT_LOG_HINT
+#define NODE_ROLE_REMEDY                                                                                     \
+    "the agent has no credentials of the node: check that the node has an instance profile, that the agent " \
+    "reaches the metadata service (its pod is on the host's network), and look at " AGENT_LOG_HINT
+
 enum remedy {
     ASSOCIATION,
     TRUST,
     NODE,
+    NODE_KEYS,
+    NODE_ROLE,
     TAGS,
     EXPIRED,
     TOKEN,
@@ -80,6 +89,8 @@ static const char *const remedies[] = {
     [ASSOCIATION] = ASSOCIATION_REMEDY,
     [TRUST] = TRUST_REMEDY,
     [NODE] = NODE_REMEDY,
+    [NODE_KEYS] = NODE_KEYS_REMEDY,
+    [NODE_ROLE] = NODE_ROLE_REMEDY,
     [TAGS] = TAGS_REMEDY,
     [EXPIRED] = EXPIRED_REMEDY,
     [TOKEN] = TOKEN_REMEDY,
@@ -104,28 +115,35 @@ static const struct text {
     char text[36]; /* looked for in the body */
     char cause[28];
     uint8_t reason, remedy;
+    uint16_t status; /* only with that one; 0: any */
 } texts[] = {
     /* More special texts first: they come within an answer that has a code too. */
-    {"PackedPolicyTooLarge", "PackedPolicyTooLarge", REASON_ACCESS_DENIED, TAGS},
-    {"Packed size of session tags", "PackedPolicyTooLarge", REASON_ACCESS_DENIED, TAGS},
-    {"eks-auth:AssumeRoleForPodIdentity", "AccessDeniedException-node", REASON_ACCESS_DENIED, NODE},
-    {"(AccessDeniedException)", "AccessDeniedException", REASON_ACCESS_DENIED, TRUST},
-    {"(ResourceNotFoundException)", "ResourceNotFoundException", REASON_ACCESS_DENIED, ASSOCIATION},
-    {"(ExpiredTokenException)", "ExpiredTokenException", REASON_TOKEN_INVALID, EXPIRED},
-    {"(InvalidTokenException)", "InvalidTokenException", REASON_TOKEN_INVALID, TOKEN},
-    {"(InvalidParameterException)", "InvalidParameterException", REASON_TOKEN_INVALID, REQUEST},
-    {"(InvalidRequestException)", "InvalidRequestException", REASON_TOKEN_INVALID, REQUEST},
-    {"(ThrottlingException)", "ThrottlingException", REASON_THROTTLED, THROTTLED},
-    {"(InternalServerException)", "InternalServerException", REASON_THROTTLED, SERVICE},
-    {"(ServiceUnavailableException)", "ServiceUnavailableException", REASON_THROTTLED, SERVICE},
+    {"PackedPolicyTooLarge", "PackedPolicyTooLarge", REASON_ACCESS_DENIED, TAGS, 0},
+    {"Packed size of session tags", "PackedPolicyTooLarge", REASON_ACCESS_DENIED, TAGS, 0},
+    {"eks-auth:AssumeRoleForPodIdentity", "AccessDeniedException-node", REASON_ACCESS_DENIED, NODE, 0},
+    {"(AccessDeniedException)", "AccessDeniedException", REASON_ACCESS_DENIED, TRUST, 0},
+    {"(ResourceNotFoundException)", "ResourceNotFoundException", REASON_ACCESS_DENIED, ASSOCIATION, 0},
+    /* The front end refuses the caller, who is the node, before it looks at the token. */
+    {"(ExpiredTokenException)", "node-credentials", REASON_ACCESS_DENIED, NODE_KEYS, 403},
+    {"(InvalidSignatureException)", "node-credentials", REASON_ACCESS_DENIED, NODE_KEYS, 403},
+    {"(UnrecognizedClientException)", "node-credentials", REASON_ACCESS_DENIED, NODE_KEYS, 403},
+    {"(ExpiredTokenException)", "ExpiredTokenException", REASON_TOKEN_INVALID, EXPIRED, 0},
+    {"(InvalidTokenException)", "InvalidTokenException", REASON_TOKEN_INVALID, TOKEN, 0},
+    {"(InvalidParameterException)", "InvalidParameterException", REASON_TOKEN_INVALID, REQUEST, 0},
+    {"(InvalidRequestException)", "InvalidRequestException", REASON_TOKEN_INVALID, REQUEST, 0},
+    {"(ThrottlingException)", "ThrottlingException", REASON_THROTTLED, THROTTLED, 0},
+    {"(InternalServerException)", "InternalServerException", REASON_THROTTLED, SERVICE, 0},
+    {"(ServiceUnavailableException)", "ServiceUnavailableException", REASON_THROTTLED, SERVICE, 0},
     /* The agent's own. */
-    {"token is expired", "token-expired", REASON_TOKEN_INVALID, EXPIRED},
-    {"token is not valid yet", "token-not-yet-valid", REASON_TOKEN_INVALID, EXPIRED},
-    {"Service account token", "token-refused", REASON_TOKEN_INVALID, TOKEN},
-    {"agent through invalid address", "host-refused", REASON_INJECTION_INVALID, HOST},
-    {"Too Many Requests", "agent-limit", REASON_THROTTLED, LIMITER},
-    {"request send failed", "eks-auth-unreachable", REASON_THROTTLED, WAY},
-    {"unable to fetch credentials", "eks-auth-unreachable", REASON_THROTTLED, WAY},
+    {"token is expired", "token-expired", REASON_TOKEN_INVALID, EXPIRED, 0},
+    {"token is not valid yet", "token-not-yet-valid", REASON_TOKEN_INVALID, EXPIRED, 0},
+    {"Service account token", "token-refused", REASON_TOKEN_INVALID, TOKEN, 0},
+    {"agent through invalid address", "host-refused", REASON_INJECTION_INVALID, HOST, 0},
+    {"Too Many Requests", "agent-limit", REASON_THROTTLED, LIMITER, 0},
+    {"failed to refresh cached credenti", "node-credentials", REASON_THROTTLED, NODE_ROLE, 0},
+    {"no EC2 IMDS role found", "node-credentials", REASON_THROTTLED, NODE_ROLE, 0},
+    {"request send failed", "eks-auth-unreachable", REASON_THROTTLED, WAY, 0},
+    {"unable to fetch credentials", "eks-auth-unreachable", REASON_THROTTLED, WAY, 0},
 };
 
 static const struct status {
@@ -146,9 +164,12 @@ static const struct status {
 struct agent_error agent_error_find(int status, const char *body, size_t len) {
     for (size_t i = 0; status >= 400 && i < sizeof texts / sizeof texts[0]; i++) {
         const struct text *t = &texts[i];
-        if (memmem(body, len, t->text, strlen(t->text)) != NULL)
+        if ((t->status == 0 || t->status == status) && memmem(body, len, t->text, strlen(t->text)) != NULL)
             return (struct agent_error){(enum reason)t->reason, t->cause, remedies[t->remedy]};
     }
+    /* What the agent makes of no answer at all from EKS Auth: the error's own text is lost on the way. */
+    if (status == 500 && len >= 2 && len <= 3 && memcmp(body, "[]", 2) == 0)
+        return (struct agent_error){REASON_THROTTLED, "eks-auth-unreachable", remedies[WAY]};
     const struct status *s = statuses;
     while (s < statuses + sizeof statuses / sizeof statuses[0] - 1 && (status < s->first || status > s->last))
         s++;

@@ -56,7 +56,10 @@ def test_names_from_the_token_are_not_trusted(run_init: Callable[..., Run], emul
 
 @pytest.mark.parametrize(("fault", "reason", "says"), [
     ({"kind": "answer", "status": 429, "body": "Too Many Requests\n"}, "THROTTLED", "1,000 requests"),
-    ({"kind": "no_node_credentials", "service": "eks-auth"}, "THROTTLED", "com.amazonaws.REGION.eks-auth"),
+    ({"kind": "no_node_credentials", "service": "eks-auth"}, "THROTTLED", "instance profile"),
+    ({"kind": "unreachable", "service": "eks-auth"}, "THROTTLED", "com.amazonaws.REGION.eks-auth"),
+    ({"kind": "eks_auth_error", "service": "eks-auth", "code": "ExpiredTokenException", "status": 403}, "ACCESS_DENIED", "node's clock"),
+    ({"kind": "eks_auth_error", "service": "eks-auth", "code": "InvalidSignatureException", "status": 403}, "ACCESS_DENIED", "node's clock"),
     ({"kind": "answer", "status": 400, "body": "Service account token failed basic claim validations: token is expired\n"}, "TOKEN_INVALID", "kubelet"),
     ({"kind": "answer", "status": 400, "body": "Service account token cannot be parsed: x\n"}, "TOKEN_INVALID", "projected service account token"),
     ({"kind": "answer", "status": 401}, "ACCESS_DENIED", "proxy"),

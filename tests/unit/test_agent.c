@@ -75,6 +75,10 @@ static const struct {
     {429, EKS_AUTH("ThrottlingException"), REASON_THROTTLED, "ThrottlingException"},
     {500, EKS_AUTH("InternalServerException"), REASON_THROTTLED, "InternalServerException"},
     {503, EKS_AUTH("ServiceUnavailableException"), REASON_THROTTLED, "ServiceUnavailableException"},
+    {403, EKS_AUTH("ExpiredTokenException"), REASON_ACCESS_DENIED, "ExpiredTokenException"},
+    {403, EKS_AUTH("InvalidSignatureException"), REASON_ACCESS_DENIED, "InvalidSignatureException"},
+    {403, EKS_AUTH("UnrecognizedClientException"), REASON_ACCESS_DENIED, "UnrecognizedClientException"},
+    {500, "[]\n", REASON_THROTTLED, "[]"},
     {500, "unable to reach EKS Auth: dial tcp: i/o timeout\n", REASON_THROTTLED, "i/o timeout"},
     /* others that may answer there */
     {404, "404 page not found\n", REASON_BAD_RESPONSE, "404"},
