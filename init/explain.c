@@ -15,8 +15,9 @@ static const struct explanation {
                 "kubectl logs POD -c CONTAINER\n    the report, with its warnings\n\n"
                 "Nothing. With --strict, warnings fail.\n"},
     {REASON_NOT_INJECTED,
-     "Neither the variables of EKS Pod Identity nor those of IRSA (or IRSA's only) are in this container's "
-     "environment. EKS's\n"
+     "Neither the variables of EKS Pod Identity nor those of IRSA are in this container's environment (or "
+     "only\n"
+     "IRSA's, and --source=pod-identity asks for the other). EKS's\n"
      "webhook acts only when a pod is created, and if it fails nobody is told. There was no association then "
      "(a new one\n"
      "takes seconds to be seen), or the webhook could not be reached, or pod or container are excluded, or "
@@ -54,8 +55,9 @@ static const struct explanation {
      "Missing: take away\n"
      "volumes and mounts of that name which the pod spec has itself. Both need a new pod.\n"},
     {REASON_TOKEN_INVALID,
-     "AWS would refuse the token, or has: no JSON web token, another audience than pods.eks.amazonaws.com, "
-     "expired (the\n"
+     "AWS would refuse the token, or has: no JSON web token, another audience than pods.eks.amazonaws.com "
+     "(IRSA:\n"
+     "sts.amazonaws.com), expired (the\n"
      "kubelet's renewal is stuck; with subPath there is none), not yet valid (a clock), of another "
      "cluster.\n\n"
      "kubectl get pod POD -o yaml\n    audience of the projected volume, subPath of the mount\n"
@@ -63,12 +65,15 @@ static const struct explanation {
      "journalctl -u kubelet\n    on the node: errors about serviceaccount tokens\n\n"
      "Correct volume or clock; then delete the pod, so that it gets a fresh token.\n"},
     {REASON_AGENT_UNREACHABLE,
-     "Nobody answered at the agent's address until the deadline.\n"
+     "Nobody answered at the agent's address, or STS's (IRSA, --assume-role), until the deadline.\n"
      "refused: nothing listens; the agent is not running on this node, or not yet; Fargate has none\n"
      "timed out while connecting: packets are dropped, by a NetworkPolicy or host firewall\n"
      "timed out while waiting: the agent hangs, mostly because the node does not reach EKS Auth\n"
      "no route, no address of that IP version: IPv6 injected where the pod has none, or a fault of the CNI\n"
-     "prohibited: a local rule rejects it\n\n"
+     "prohibited: a local rule rejects it\n"
+     "of STS also: its name was not resolved; a proxy did not let us through; its certificate is not "
+     "trusted, not\n"
+     "valid at this time or for another host, or there are no trusted authorities (--ca-bundle)\n\n"
      "kubectl -n kube-system get pods -o wide -l app.kubernetes.io/name=eks-pod-identity-agent\n"
      "kubectl -n kube-system logs ds/eks-pod-identity-agent\n"
      "kubectl get networkpolicy -n NAMESPACE\n"
@@ -77,12 +82,14 @@ static const struct explanation {
      "169.254.170.23/32\n"
      "and fd00:ec2::23/128, port 80. On nodes without IPv6, configure the add-on with\n"
      "{\"agent\":{\"additionalArgs\":{\"-b\":\"169.254.170.23\"}}}. If it only starts late on fresh nodes: a "
-     "longer --wait.\n"},
+     "longer --wait.\nSTS: DNS and egress to port 443, HTTPS_PROXY, or the VPC endpoint "
+     "com.amazonaws.REGION.sts.\n"},
     {REASON_ACCESS_DENIED,
      "AWS said no. ResourceNotFoundException: no association for this namespace and service account in this "
      "cluster.\n"
      "AccessDeniedException: the role's trust policy, or the node's role. PackedPolicyTooLarge: too many "
-     "session tags.\n\n"
+     "session tags.\n"
+     "AccessDenied (STS): the trust policy of the role of IRSA or of --assume-role, or a condition in it.\n\n"
      "aws eks list-pod-identity-associations --cluster-name CLUSTER --namespace NAMESPACE --service-account "
      "NAME\n"
      "aws eks describe-cluster --name CLUSTER --query cluster.identity.oidc.issuer\n    ends in the id that "
@@ -93,7 +100,10 @@ static const struct explanation {
      "NAME --role-arn ROLE; the pod need not be recreated. Trust policy: principal {\"Service\":\n"
      "\"pods.eks.amazonaws.com\"}, actions sts:AssumeRole and sts:TagSession. Node's role:\n"
      "eks-auth:AssumeRoleForPodIdentity (AmazonEKSWorkerNodePolicy). Tags: disableSessionTags in the "
-     "association.\n"},
+     "association.\n"
+     "STS: the target role trusts the pod's role with sts:AssumeRole and sts:TagSession; for IRSA, the "
+     "cluster's OIDC\n"
+     "provider with sts:AssumeRoleWithWebIdentity. pod-identity-sidecar whoami tells who asks.\n"},
     {REASON_THROTTLED, "The agent or EKS Auth answered 429 or 5xx until the deadline: too many pods start at "
                        "once, EKS Auth has a fault, or the\n"
                        "node cannot reach it.\n\n"

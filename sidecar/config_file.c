@@ -305,27 +305,32 @@ static bool no_json(const struct file *f, enum err e) {
     return false;
 }
 
+bool config_file_parse(const char *path, const char *text, size_t len, struct config *out,
+                       struct buf *problem) {
+    const struct json *root;
+    const struct file f = {path, text, len, problem};
+    enum err e = json_open(text, len, &root);
+    bool ok = e == ERR_OK ? take_all(&f, out, root) : no_json(&f, e);
+    json_close();
+    return ok;
+}
+
 bool config_file_read(const char *path, struct config *out, struct buf *problem) {
     static char text[JSON_INPUT_MAX + 2];
-    const struct json *root;
-    struct file f = {path, text, 0, problem};
+    size_t len = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     ssize_t n = fd < 0 ? -1 : 1;
-    while (fd >= 0 && n > 0 && f.len < sizeof text - 1) {
-        n = read(fd, text + f.len, sizeof text - 1 - f.len);
-        f.len += n > 0 ? (size_t)n : 0;
+    while (fd >= 0 && n > 0 && len < sizeof text - 1) {
+        n = read(fd, text + len, sizeof text - 1 - len);
+        len += n > 0 ? (size_t)n : 0;
     }
     int error = errno;
     if (fd >= 0)
         close(fd);
-    if (n < 0) {
-        buf_str(problem, "--config=");
-        buf_printable(problem, path, strlen(path), 200);
-        buf_fmt(problem, ": cannot be read: %s (errno %d)", strerror(error), error);
-        return false;
-    }
-    enum err e = json_open(text, f.len, &root);
-    bool ok = e == ERR_OK ? take_all(&f, out, root) : no_json(&f, e);
-    json_close();
-    return ok;
+    if (n >= 0)
+        return config_file_parse(path, text, len, out, problem);
+    buf_str(problem, "--config=");
+    buf_printable(problem, path, strlen(path), 200);
+    buf_fmt(problem, ": cannot be read: %s (errno %d)", strerror(error), error);
+    return false;
 }

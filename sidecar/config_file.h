@@ -8,4 +8,8 @@
  * reason: a key that is not known, a value of the wrong type, and whatever the option itself refuses. */
 bool config_file_read(const char *path, struct config *out, struct buf *problem);
 
+/* The same for a text that was read; path is for messages. */
+bool config_file_parse(const char *path, const char *text, size_t len, struct config *out,
+                       struct buf *problem);
+
 #endif

@@ -21,7 +21,7 @@ HOST_CPPFLAGS = -D_GNU_SOURCE -I. -I$(H) -isystem $(BEARSSL_INC) -isystem $(CJSO
 HOST_CFLAGS = -std=c11 -g -O1 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wformat=2 $(WERROR) $(SANITIZE)
 
 TESTED_SRC = $(filter-out common/http.c common/tls.c common/fetch.c common/identity.c,$(wildcard common/*.c)) \
-	sidecar/request.c sidecar/routes.c sidecar/answers.c sidecar/unix_client.c sidecar/shell_words.c \
+	sidecar/config.c sidecar/config_file.c sidecar/request.c sidecar/routes.c sidecar/answers.c sidecar/unix_client.c sidecar/shell_words.c \
 	sidecar/imds.c sidecar/metrics.c sidecar/loop.c sidecar/sandbox_filter.c sidecar/sandbox_landlock.c \
 	init/labels.c init/shared_config.c init/wait_policy.c
 TESTED_OBJ = $(patsubst %.c,$(H)/obj/%.o,$(TESTED_SRC)) $(H)/obj/cJSON.o
