@@ -36,6 +36,7 @@ SETUP_TEST_PACKAGES = libc6-dev clang libclang-rt-dev clang-format cppcheck shel
 	iproute2 nftables strace curl openssl qemu-user-static $(SETUP_CROSS_PACKAGES_$(if $(filter amd64,$(NATIVE_ARCH)),arm64,amd64))
 
 SETUP_DEMO_PACKAGES = python3 curl
+SETUP_WALKTHROUGH_PACKAGES = python3-venv openssl util-linux
 
 B = build/$(ARCH)
 PROGRAMS = $(B)/pod-identity-init $(B)/pod-identity-sidecar $(B)/pod-identity-get

@@ -139,11 +139,12 @@ static void put_remedy(const struct aws_target *t, enum http_result result, stru
                "or SSL_CERT_FILE, or put it at /etc/ssl/certs/ca-certificates.crt");
         return;
     case HTTP_PROXY:
-        failure_remedy(
-            f,
-            "check HTTPS_PROXY, and that the proxy lets CONNECT %s:%u through, or add that host to "
-            "NO_PROXY",
-            host, port);
+        failure_remedy(f,
+                       "check HTTPS_PROXY (an http:// proxy without a password; SOCKS is not spoken), and "
+                       "that it lets CONNECT %s:%u "
+                       "through, or add that host to "
+                       "NO_PROXY",
+                       host, port);
         return;
     default:
         failure_remedy(

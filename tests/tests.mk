@@ -3,7 +3,7 @@
 # Each of them leaves its counts, "passed failed skipped", in build/test/NAME.counts, for tests/run.sh to add up.
 # Temporary state is under build/ only.
 
-.PHONY: test unit fuzz fuzz-replay lint integration interop check-reproducible bench bench-init bench-sidecar
+.PHONY: test unit fuzz fuzz-replay lint integration interop walkthrough check-reproducible bench bench-init bench-sidecar
 
 TEST_STAGES = build unit fuzz-replay lint integration check-reproducible size check-binaries
 
@@ -127,6 +127,12 @@ integration: $(PROGRAMS) $(CLOCK_SIDECAR) $(SANDBOX_SIDECAR)
 # Real SDKs as clients; `make test` has them among its integration tests. The counts go to a place of their own.
 interop: $(PROGRAMS)
 	@sh tests/integration.sh build/test/interop -k interop -rs $(PYTEST_ARGS)
+
+# The feature as its users know it, step by step, with the real aws command; `make test` has it among its integration tests.
+walkthrough:
+	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(SETUP_DEMO_PACKAGES) $(SETUP_WALKTHROUGH_PACKAGES)
+	@$(MAKE) --no-print-directory -j"$$(nproc)" all
+	@sh tests/integration.sh build/test/walkthrough -s tests/integration/test_walkthrough.py
 
 check-reproducible: $(SRC_STAMP)
 	@DISTFILES='$(abspath $(or $(DISTFILES),build/distfiles))' sh tests/reproducible.sh build/test '$(MAKE)' $(ARCH)

@@ -107,6 +107,8 @@ def test_proxy_that_refuses(run_init: Init, aws: Aws, web_token: ProjectedToken)
     env["HTTPS_PROXY"] = f"http://127.0.0.1:{proxy['port']}"
     aws.emulator.fault("answer", service="proxy", status=403, body="no", times=None)
     assert_failed(run_init(env=env), "AGENT_UNREACHABLE", "proxy", "403", "HTTPS_PROXY")
+    env["HTTPS_PROXY"] = f"socks5://127.0.0.1:{proxy['port']}"
+    assert_failed(run_init(env=env), "AGENT_UNREACHABLE", "SOCKS proxies are not supported", "HTTPS_PROXY")
     env["HTTPS_PROXY"] = "http://proxy.invalid:3128"
     assert_failed(run_init(env=env), "AGENT_UNREACHABLE", "proxy", "HTTPS_PROXY")
 
