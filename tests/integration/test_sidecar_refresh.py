@@ -96,7 +96,7 @@ def test_one_line_per_refresh(start_sidecar: Start, emulator: Emulator) -> None:
         assert served is None or found[3] == served["Expiration"]
     told = [re.search(r'msg=("[^"]*"|\S+)', line)[1].strip('"') for line in sidecar.stderr.splitlines()]  # type: ignore[index]
     told = [event for event in told if event != "the sidecar runs without a part of its sandbox"]  # as the machine has it
-    assert told == ["serving", "sandbox", "credentials refreshed", "refresh requested", "credentials refreshed"]
+    assert told == ["serving", "source", "sandbox", "credentials refreshed", "refresh requested", "credentials refreshed"]
 
 
 def test_the_same_credentials_again_do_no_harm(start_sidecar: Start, emulator: Emulator) -> None:
