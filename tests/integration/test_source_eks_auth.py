@@ -81,3 +81,18 @@ def test_no_metadata_service(run_init: Init, env: dict[str, str]) -> None:
 def test_auto_never_takes_the_nodes_role(run_init: Init, env: dict[str, str]) -> None:
     del env["AWS_CONTAINER_CREDENTIALS_FULL_URI"], env["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"]
     assert_failed(run_init(env=env), "NOT_INJECTED")
+
+
+@pytest.mark.parametrize(("fault", "says"), [
+    ({"kind": "truncate"}, "cut short"), ({"kind": "cut"}, "JSON"), ({"kind": "empty"}, "JSON"), ({"kind": "nested"}, "16384"),
+    ({"kind": "nested", "depth": 100}, "JSON"), ({"kind": "huge"}, "16384"), ({"kind": "answer", "status": 200, "body": "[]"}, "credentials"),
+    ({"kind": "answer", "status": 200, "body": '{"credentials":{"accessKeyId":1}}'}, "accessKeyId"),
+    ({"kind": "replace", "pattern": '"expiration": ?[0-9.]+', "text": '"expiration": "soon"'}, "expiration"),
+    ({"kind": "replace", "pattern": '"expiration": ?[0-9.]+', "text": '"expiration": 1'}, "expired at 1970"),
+    ({"kind": "replace", "pattern": '"sessionToken": ?"', "text": '"sessionToken": "\\\\n'}, "sessionToken"),
+    ({"kind": "answer", "status": 403, "body": "<html>blocked</html>"}, "blocked")])
+def test_answers(run_init: Init, emulator: Emulator, env: dict[str, str], fault: dict[str, Any], says: str) -> None:
+    emulator.fault(**fault, service="eks-auth-api", times=None)
+    run = run_init(*OPTIONS, env=env)
+    assert run.exit_code in (21, 23), run.stdout
+    assert says in run.failure["message"], run.failure

@@ -61,7 +61,7 @@ def test_memory(start_sidecar: Start, aws: Aws, injected: dict[str, str], certif
 
 
 def test_memory_with_the_systems_authorities(start_sidecar: Start, aws: Aws, injected: dict[str, str], folder: Path) -> None:
-    """Debian's bundle has some 140 of them, and they are read for each handshake: the peak is then theirs, what stays is not."""
+    """Debian has some 140 of them, and they are read for each handshake."""
     system = Path("/etc/ssl/certs/ca-certificates.crt")
     if not system.exists():
         pytest.skip("no ca-certificates")
@@ -70,7 +70,7 @@ def test_memory_with_the_systems_authorities(start_sidecar: Start, aws: Aws, inj
     bundle.write_bytes(system.read_bytes() + Path(env["AWS_CA_BUNDLE"]).read_bytes())
     sidecar = start_sidecar(f"--assume-role={TARGET}", env={**env, "AWS_CA_BUNDLE": str(bundle)})
     eventually(lambda: memory(sidecar)[0] <= RESIDENT_KIB, 5, f"resident {memory(sidecar)} KiB")
-    assert memory(sidecar)[1] <= 1024, memory(sidecar)
+    assert memory(sidecar)[1] <= PEAK_KIB, memory(sidecar)
 
 
 @contextlib.contextmanager

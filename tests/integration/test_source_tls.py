@@ -100,6 +100,15 @@ def test_proxy(run_init: Init, start_sidecar: Start, aws: Aws, web_token: Projec
     assert run_init(env={**env, "HTTPS_PROXY": "http://127.0.0.1:1"}).exit_code == 0, "localhost is never proxied"
 
 
+@pytest.mark.parametrize(("no_proxy", "proxied"), [("sts.localhost", 0), (".localhost", 0), ("*", 0), ("example.com,localhost.example", 1)])
+def test_no_proxy(run_init: Init, aws: Aws, web_token: ProjectedToken, no_proxy: str, proxied: int) -> None:
+    env = aws.irsa(web_token)
+    env["AWS_ENDPOINT_URL_STS"] = "https://sts.localhost:" + env["AWS_ENDPOINT_URL_STS"].rsplit(":", 1)[1]
+    env["HTTPS_PROXY"] = f"http://127.0.0.1:{aws.emulator.serve('proxy')['port']}"
+    assert run_init(env={**env, "NO_PROXY": no_proxy}).exit_code == 0
+    assert len(aws.emulator.proxied()) == proxied
+
+
 def test_proxy_that_refuses(run_init: Init, aws: Aws, web_token: ProjectedToken) -> None:
     env = aws.irsa(web_token)
     proxy = aws.emulator.serve("proxy")
