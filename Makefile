@@ -217,6 +217,7 @@ demo:
 
 # images, bundle, release, e2e
 -include images/images.mk
+-include images/release.mk
 
 # test, lint, fuzz, bench
 -include tests/tests.mk

@@ -1,0 +1,13 @@
+# What leaves the house: one tar for air-gapped clusters, and the files of a release.
+
+.PHONY: bundle release
+
+BUNDLE = build/bundle/pod-identity-$(RELEASE).tar
+
+bundle: images
+	@sh images/bundle.sh '$(RELEASE)' '$(IMAGE_TAG)' build/images build/images/root build/bundle '$(BUNDLE)'
+
+# SIGN, if set, is a command that gets the list of sums as its last argument, as in images/README.md.
+release: bundle
+	@sh images/release.sh '$(RELEASE)' build build/images '$(BUNDLE)' 'build/release/$(RELEASE)' $(IMAGE_ARCHES)
+	@$(if $(SIGN),$(SIGN) 'build/release/$(RELEASE)/SHA256SUMS')
