@@ -10,7 +10,7 @@ RELEASE := $(or $(shell git describe --tags --exact-match --match 'v$(VERSION)' 
 IMAGE_ARCHIVES = $(IMAGE_NAMES:%=build/images/pod-identity-%.oci.tar)
 
 SETUP_IMAGE_PACKAGES = umoci skopeo ca-certificates $(SETUP_CROSS_PACKAGES_$(if $(filter amd64,$(NATIVE_ARCH)),arm64,amd64))
-SETUP_E2E_PACKAGES = python3 python3-venv iproute2
+SETUP_E2E_PACKAGES = python3 python3-venv iproute2 podman runc
 
 setup-images:
 	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(SETUP_IMAGE_PACKAGES)

@@ -1,0 +1,226 @@
+"""A kubelet for one pod at a time: it runs our own Pod YAML with podman and runc, as far as the manifests need it.
+
+Init containers in order, native sidecars with their startup probe, emptyDir, configMap, downward API and projected token volumes with
+fsGroup, the restricted security context, memory limits, termination messages; and what EKS's webhook injects.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable
+
+from harness.token_files import ProjectedToken
+
+URI, TOKEN_FILE = "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
+TOKEN_MOUNT = "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount"
+RUNTIME = """#!/usr/bin/env python3
+# runc, where the machine may not raise resource limits.
+import json, os, sys
+for option, inside in (("--bundle", True), ("--process", False)):
+    if option in sys.argv:
+        path = sys.argv[sys.argv.index(option) + 1] + ("/config.json" if inside else "")
+        with open(path) as file:
+            config = json.load(file)
+        (config["process"] if inside else config).pop("rlimits", None)
+        with open(path, "w") as file:
+            json.dump(config, file)
+os.execvp("runc", ["runc", *sys.argv[1:]])
+"""
+
+
+class PodFailed(Exception):
+    """An init container ended with an error; or a probe never succeeded."""
+
+    def __init__(self, container: str, exit_code: int, message: str, log: str) -> None:
+        super().__init__(f"{container}: exit {exit_code}: {message}: {log}")
+        self.container, self.exit_code, self.message, self.log = container, exit_code, message, log
+
+
+@dataclass
+class Node:
+    """Where pods run: podman with a store of its own, the images by the names of the manifests, and a network namespace."""
+
+    podman: str
+    folder: Path
+    namespace: str
+    images: dict[str, str]
+    token: Callable[..., str]
+    """token(audience=…): a service account token for the pod."""
+    secrets: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        runtime = self.folder / "runc"
+        runtime.write_text(RUNTIME)
+        runtime.chmod(0o755)
+        storage = self.folder / "storage.conf"
+        storage.write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{self.folder}/graph"\nrunroot = "{self.folder}/run"\n')
+        self._words = [self.podman, "--cgroup-manager=cgroupfs", "--runtime", str(runtime)]
+        self._environment = {**os.environ, "CONTAINERS_STORAGE_CONF": str(storage)}
+
+    def call(self, *words: str, timeout_s: float = 120.0, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """One podman command."""
+        done = subprocess.run([*self._words, *words], env=self._environment, capture_output=True, text=True, timeout=timeout_s, check=False)
+        assert not check or done.returncode == 0, f"podman {' '.join(words)}: {done.stderr}"
+        return done
+
+
+class Pod:
+    """One pod of a manifest; close() removes it."""
+
+    def __init__(self, node: Node, documents: list[dict[str, Any]], inject: bool = True) -> None:
+        self.node = node
+        workload = documents[0]
+        self.template = workload["spec"]["template"] if "template" in workload["spec"] else workload
+        self.metadata = {**workload["metadata"], **self.template.get("metadata", {})}
+        self.spec = json.loads(json.dumps(self.template["spec"]))
+        self.config_maps = {one["metadata"]["name"]: one["data"] for one in documents if one["kind"] == "ConfigMap"}
+        self.folder = node.folder / f"pod-{time.monotonic_ns()}"
+        self.folder.mkdir(mode=0o755)
+        self.group = self.spec["securityContext"]["fsGroup"]
+        self.started: list[str] = []
+        self.tokens: list[ProjectedToken] = []
+        if inject:
+            self._webhook()
+
+    # --- what the control plane does
+
+    def _webhook(self) -> None:
+        """pkg/handler/handler.go of the webhook."""
+        skipped = self.metadata.get("annotations", {}).get("eks.amazonaws.com/skip-containers", "").split(",")
+        self.spec.setdefault("volumes", []).insert(0, {"name": "eks-pod-identity-token", "projected": {"sources": [
+            {"serviceAccountToken": {"audience": "pods.eks.amazonaws.com", "path": "eks-pod-identity-token"}}]}})
+        self.metadata.setdefault("labels", {})["eks.amazonaws.com/pod-identity"] = "enabled"
+        for container in [*self.spec.get("initContainers", []), *self.spec["containers"]]:
+            if container["name"] in skipped:
+                continue
+            env = container.setdefault("env", [])
+            if not {URI, TOKEN_FILE} & {one["name"] for one in env}:
+                env += [{"name": URI, "value": "http://169.254.170.23/v1/credentials"},
+                        {"name": TOKEN_FILE, "value": f"{TOKEN_MOUNT}/eks-pod-identity-token"}]
+            container.setdefault("volumeMounts", []).append({"name": "eks-pod-identity-token", "mountPath": TOKEN_MOUNT, "readOnly": True})
+
+    # --- volumes
+
+    def _volume(self, volume: dict[str, Any]) -> Path:
+        path = self.folder / volume["name"]
+        if path.exists():
+            return path
+        path.mkdir()
+        if "emptyDir" in volume:
+            os.chown(path, 0, self.group)
+            path.chmod(0o2777)
+        elif "configMap" in volume:
+            for name, text in self.config_maps[volume["configMap"]["name"]].items():
+                (path / name).write_text(text)
+        elif "downwardAPI" in volume:
+            for item in volume["downwardAPI"]["items"]:
+                assert item["fieldRef"]["fieldPath"] == "metadata.labels"
+                (path / item["path"]).write_text("".join(f"{k}={json.dumps(v)}\n" for k, v in sorted(self.metadata.get("labels", {}).items())))
+        else:
+            (source,) = volume["projected"]["sources"]
+            wanted = source["serviceAccountToken"]
+            token = ProjectedToken(path, self.node.token(audience=wanted["audience"]), wanted["path"])
+            self.own(token, 0o640)
+            self.tokens.append(token)
+        return path
+
+    def own(self, token: ProjectedToken, mode: int) -> None:
+        """As the kubelet leaves a projected token with fsGroup."""
+        os.chown(token.real(), 0, self.group)
+        token.real().chmod(mode)
+
+    # --- containers
+
+    def _arguments(self, container: dict[str, Any], detached: bool) -> list[str]:
+        name = f"{self.folder.name}-{container['name']}"
+        context = {**self.spec["securityContext"], **container["securityContext"]}
+        assert context["capabilities"]["drop"] == ["ALL"] and context["seccompProfile"]["type"] == "RuntimeDefault"
+        log = self.folder / f"{container['name']}.termination"
+        log.touch()
+        log.chmod(0o666)
+        words = ["run", "--name", name, "--pull=never", "--log-driver=k8s-file", f"--network=ns:/var/run/netns/{self.node.namespace}", "--cap-drop=ALL",
+                 f"--user={context['runAsUser']}:{context['runAsGroup']}", f"--group-add={self.group}", f"--volume={log}:/dev/termination-log"]
+        words += ["--read-only", "--read-only-tmpfs=false"] if context["readOnlyRootFilesystem"] else []
+        words += ["--security-opt=no-new-privileges"] if not context["allowPrivilegeEscalation"] else []
+        words += ["--detach"] if detached else []
+        limit = container.get("resources", {}).get("limits", {}).get("memory")
+        words += [f"--memory={limit.removesuffix('Mi')}m"] if limit else []
+        for one in container.get("env", []):
+            words += ["--env", f"{one['name']}={self._value(one)}"]
+        volumes = {volume["name"]: volume for volume in self.spec.get("volumes", [])}
+        for mount in container.get("volumeMounts", []):
+            words.append(f"--volume={self._volume(volumes[mount['name']])}:{mount['mountPath']}" + (":ro" if mount.get("readOnly") else ""))
+        command = [*container.get("command", []), *container.get("args", [])]
+        words += ["--entrypoint", json.dumps(command[:1])] if command else []
+        return [*words, self.node.images[container["image"].split("@")[0]], *command[1:]]
+
+    def _value(self, variable: dict[str, Any]) -> str:
+        if "value" in variable:
+            return str(variable["value"])
+        reference = variable["valueFrom"]["secretKeyRef"]
+        return self.node.secrets[reference["name"]][reference["key"]]
+
+    def message(self, container: str) -> str:
+        """Its termination message."""
+        return (self.folder / f"{container}.termination").read_text()
+
+    def log(self, container: str) -> str:
+        """What it printed."""
+        done = self.node.call("logs", f"{self.folder.name}-{container}", check=False)
+        return done.stdout + done.stderr
+
+    def _run(self, container: dict[str, Any]) -> int:
+        self.started.append(container["name"])
+        return self.node.call(*self._arguments(container, False), check=False).returncode
+
+    def _start(self, container: dict[str, Any]) -> None:
+        self.started.append(container["name"])
+        self.node.call(*self._arguments(container, True))
+        probe = container.get("startupProbe") or container.get("readinessProbe")
+        tries = probe.get("failureThreshold", 20) if probe else 0
+        for left in range(tries, 0, -1):
+            if self.node.call("exec", f"{self.folder.name}-{container['name']}", *probe["exec"]["command"], check=False).returncode == 0:
+                return
+            if left == 1:
+                raise PodFailed(container["name"], -1, "the probe never succeeded", self.log(container["name"]))
+            time.sleep(0.3)  # periodSeconds, shortened
+
+    def start(self) -> "Pod":
+        """The init containers, one after the other."""
+        for container in self.spec.get("initContainers", []):
+            if container.get("restartPolicy") == "Always":
+                self._start(container)
+                continue
+            code = self._run(container)
+            if code != 0:
+                raise PodFailed(container["name"], code, self.message(container["name"]), self.log(container["name"]))
+        for container in self.spec["containers"][1:]:  # of a classic pod: the sidecar
+            self._start(container)
+        return self
+
+    def app(self, *command: str, **env: str) -> dict[str, Any]:
+        """Runs the app's container with this command, and returns the JSON that it prints."""
+        container = json.loads(json.dumps(self.spec["containers"][0]))
+        container["command"] = list(command)
+        container["env"] = [*container.get("env", []), *({"name": key, "value": value} for key, value in env.items())]
+        container["name"] = f"{container['name']}-{len(self.started)}"
+        code = self._run(container)
+        said = self.log(container["name"])
+        assert code == 0, said
+        return dict(json.loads(said))
+
+    def full_name(self, container: str) -> str:
+        """podman's name of it."""
+        return f"{self.folder.name}-{container}"
+
+    def close(self) -> None:
+        """The containers, last first, as native sidecars end; and the volumes."""
+        for name in reversed(self.started):
+            self.node.call("rm", "--force", "--time=5", self.full_name(name), check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)

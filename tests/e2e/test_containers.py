@@ -1,0 +1,223 @@
+"""The images that we ship, run by a real OCI runtime as the manifests that we ship: non-root, read-only, no capabilities, in a network
+namespace with the emulator at the agent's own address, and an app with the real AWS SDK for Go."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tarfile
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+
+from conftest import IMAGES, need
+from harness.clients import go_client
+from harness.emulator import Emulator
+from harness.places import Namespace, why_no_namespace
+from harness.waiting import eventually
+from kubelet import Node, Pod, PodFailed
+from manifests import plain
+
+ROLE = "arn:aws:iam::111122223333:role/demo-app"
+
+
+def why_no_containers(podman: str) -> str | None:
+    """Why this machine runs none."""
+    if os.geteuid() != 0:
+        return "not root"
+    if why_no_namespace():
+        return f"no network namespace: {why_no_namespace()}"
+    return None if subprocess.run([podman, "info"], capture_output=True, check=False).returncode == 0 else "podman info fails"
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    """At 169.254.170.23, in a namespace of its own."""
+    if why_no_namespace():
+        pytest.skip(f"no network namespace: {why_no_namespace()}")
+    place = Namespace("-e2e")
+    emulator = Emulator(place)
+    yield emulator
+    emulator.stop()
+    place.remove()
+
+
+@pytest.fixture(scope="module")
+def node(archives: dict[str, Path], emulator: Emulator) -> Iterator[Node]:
+    """Our images and the app's, loaded."""
+    podman, _ = need("podman", "podman"), need("runc", "runc")
+    reason = why_no_containers(podman)
+    if reason:
+        pytest.skip(f"no containers here: {reason}")
+    with tempfile.TemporaryDirectory(prefix="e2e-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        node = Node(podman, folder, emulator.place.name, {}, lambda audience: emulator.token("default", "app", audience=audience),
+                    {"pod-identity-http": {"token": "0123456789abcdef0123456789abcdef"}})
+        for image in IMAGES:
+            node.call("load", "--quiet", "--input", str(archives[image]))
+            loaded = node.call("images", "--format", "{{.Repository}}:{{.Tag}}", f"localhost/pod-identity-{image}").stdout.split()[0]
+            node.images[f"registry.example.com/pod-identity-{image}:0.1.0"] = loaded
+        layer = folder / "app.tar"
+        with tarfile.open(layer, "w") as tar:
+            tar.add(go_client(), "app")
+        node.call("import", "--change", "USER 65532", str(layer), "localhost/app:1.0.0")
+        node.images["registry.example.com/app:1.0.0"] = "localhost/app:1.0.0"
+        yield node
+        node.call("rm", "--all", "--force", check=False)
+
+
+@pytest.fixture
+def pod(node: Node, emulator: Emulator) -> Iterator[Callable[..., Pod]]:
+    """pod("pod.yaml", inject=True): not started yet."""
+    emulator.reset()
+    emulator.associate("default", "app", ROLE)
+    pods: list[Pod] = []
+
+    def make(name: str, **how: Any) -> Pod:
+        pods.append(Pod(node, plain(name), **how))
+        return pods[-1]
+    yield make
+    emulator.listen("open")
+    for one in pods:
+        one.close()
+
+
+@pytest.mark.parametrize(("name", "inject", "way"), [
+    ("pod.yaml", True, "default"), ("classic.yaml", True, "default"), ("own-token.yaml", False, "default"), ("distroless.yaml", True, "default"),
+    ("legacy-sdk.yaml", True, "default"), ("legacy-sdk.yaml", True, "instance-profile"), ("job.yaml", True, "default"), ("job-classic.yaml", True, "default")])
+def test_the_app_has_credentials(pod: Callable[..., Pod], emulator: Emulator, name: str, inject: bool, way: str) -> None:
+    """By each manifest, in its way; and with one request to the agent for the sidecar, however the app asks."""
+    started = pod(name, inject=inject).start()
+    found = started.app("/app", way)
+    assert found["complete"] and found["accessKeyId"].startswith("ASIA"), found
+    asked = emulator.count()
+    assert started.app("/app", way)["accessKeyId"] == found["accessKeyId"]
+    assert emulator.count() == asked == 2, "init's and the sidecar's"
+
+
+def test_waits_for_the_agent(pod: Callable[..., Pod], emulator: Emulator) -> None:
+    """On a fresh node: the pod starts once the agent is there, and not before."""
+    emulator.listen("closed")
+    waiting = pod("pod.yaml")
+    thread = threading.Thread(target=waiting.start)
+    thread.start()
+    eventually(lambda: "waiting" in waiting.log("pod-identity-init"), 30, "init says that it waits")
+    assert "pod-identity-sidecar" not in waiting.started
+    emulator.listen("open")
+    thread.join(60)
+    assert waiting.app("/app")["complete"]
+
+
+def test_agent_killed_and_revived(pod: Callable[..., Pod], emulator: Emulator) -> None:
+    started = pod("pod.yaml").start()
+    first = started.app("/app")
+    emulator.listen("closed")
+    assert started.app("/app") == first
+    started.node.call("kill", "--signal=USR1", started.full_name("pod-identity-sidecar"))
+    eventually(lambda: "refresh failed" in started.log("pod-identity-sidecar"), 20, "a refresh that fails")
+    assert started.app("/app") == first
+    emulator.listen("open")
+    eventually(lambda: started.app("/app")["accessKeyId"] != first["accessKeyId"], 90, "new credentials")
+
+
+def test_the_sidecar_alone_is_restarted(pod: Callable[..., Pod]) -> None:
+    """Killed without a word: it takes its socket over, and the app's bearer still fits."""
+    started = pod("pod.yaml").start()
+    assert started.app("/app")["complete"]
+    name = started.full_name("pod-identity-sidecar")
+    bearer = (started.folder / "pod-identity" / "http-token").read_text()
+    started.node.call("kill", "--signal=KILL", name)
+    started.node.call("wait", name)
+    started.node.call("start", name)
+    eventually(lambda: started.node.call("exec", name, "/pod-identity-sidecar", "probe", check=False).returncode == 0, 30, "ready again")
+    assert (started.folder / "pod-identity" / "http-token").read_text() == bearer
+    assert started.app("/app")["complete"]
+
+
+def test_a_job_ends(pod: Callable[..., Pod]) -> None:
+    """The app has ended: the sidecar gets SIGTERM, and ends with 0."""
+    started = pod("job.yaml").start()
+    assert started.app("/app")["complete"]
+    name = started.full_name("pod-identity-sidecar")
+    started.node.call("stop", "--time=10", name)
+    assert started.node.call("inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip() == "0"
+
+
+# --- what fails, fails by name
+
+
+def fails(started: Pod) -> PodFailed:
+    """Why it did not start."""
+    with pytest.raises(PodFailed) as caught:
+        started.start()
+    assert caught.value.container == "pod-identity-init" and len(caught.value.message) <= 4096
+    assert "Remedy:" in caught.value.message, caught.value
+    return caught.value
+
+
+def shortly(one: Pod) -> Pod:
+    """With a wait of 2 s."""
+    init = one.spec["initContainers"][0]
+    init["command"] = [word if not word.startswith("--wait") else "--wait=2s" for word in init["command"]]
+    return one
+
+
+@pytest.mark.parametrize("name", ["pod.yaml", "classic.yaml", "distroless.yaml", "legacy-sdk.yaml", "job.yaml", "job-classic.yaml", "own-token.yaml"])
+def test_no_agent(pod: Callable[..., Pod], emulator: Emulator, name: str) -> None:
+    emulator.listen("closed")
+    failed = fails(shortly(pod(name, inject=name != "own-token.yaml")))
+    assert failed.exit_code == 20 and failed.message.startswith("AGENT_UNREACHABLE:")
+
+
+@pytest.mark.parametrize("name", ["pod.yaml", "classic.yaml", "distroless.yaml", "legacy-sdk.yaml", "job.yaml", "job-classic.yaml"])
+def test_not_injected(pod: Callable[..., Pod], name: str) -> None:
+    failed = fails(pod(name, inject=False))
+    assert failed.exit_code == 10 and failed.message.startswith("NOT_INJECTED:") and "created anew" in failed.message
+
+
+def test_no_association(pod: Callable[..., Pod], emulator: Emulator) -> None:
+    emulator.dissociate("default", "app")
+    failed = fails(pod("pod.yaml"))
+    assert failed.exit_code == 21 and "--namespace default --service-account app" in failed.message
+
+
+def test_token_that_this_user_cannot_read(pod: Callable[..., Pod]) -> None:
+    denied = pod("pod.yaml")
+    denied._volume(denied.spec["volumes"][0])
+    denied.own(denied.tokens[0], 0o600)
+    failed = fails(denied)
+    assert failed.exit_code == 12 and "fsGroup" in failed.message and "65532" in failed.message
+
+
+def test_the_tokens_volume_is_missing(pod: Callable[..., Pod]) -> None:
+    """Variables without the mount."""
+    missing = pod("pod.yaml")
+    for container in missing.spec["initContainers"]:
+        container["volumeMounts"] = [one for one in container["volumeMounts"] if "token" not in one["name"]]
+    failed = fails(missing)
+    assert failed.exit_code == 12 and "/var/run/secrets/pods.eks.amazonaws.com" in failed.message
+
+
+def test_the_sockets_volume_is_missing(pod: Callable[..., Pod]) -> None:
+    """The sidecar cannot have its socket on a read-only root: it ends with 73 and names the path."""
+    missing = pod("pod.yaml")
+    sidecar = missing.spec["initContainers"][1]
+    sidecar["volumeMounts"] = [one for one in sidecar["volumeMounts"] if one["name"] != "pod-identity"]
+    sidecar["startupProbe"]["failureThreshold"] = 3
+    with pytest.raises(PodFailed) as caught:
+        missing.start()
+    assert caught.value.container == "pod-identity-sidecar" and "/run/pod-identity" in caught.value.log
+    code = missing.node.call("inspect", "--format", "{{.State.ExitCode}}", missing.full_name("pod-identity-sidecar")).stdout
+    assert code.strip() == "73"
+
+
+def test_expected_service_account(pod: Callable[..., Pod]) -> None:
+    other = pod("pod.yaml")
+    init = other.spec["initContainers"][0]
+    init["command"] = [word.replace("--expect-service-account=app", "--expect-service-account=other") for word in init["command"]]
+    failed = fails(other)
+    assert failed.exit_code == 30 and failed.message.startswith("UNEXPECTED_IDENTITY:")
