@@ -61,6 +61,9 @@ def node(archives: dict[str, Path], emulator: Emulator) -> Iterator[Node]:
             node.call("load", "--quiet", "--input", str(archives[image]))
             loaded = node.call("images", "--format", "{{.Repository}}:{{.Tag}}", f"localhost/pod-identity-{image}").stdout.split()[0]
             node.images[f"registry.example.com/pod-identity-{image}:0.1.0"] = loaded
+        trial = node.call("run", "--rm", "--network=none", node.images["registry.example.com/pod-identity-init:0.1.0"], "--version", check=False)
+        if trial.returncode != 0:
+            pytest.skip(f"this machine runs no containers: {trial.stderr.strip()[-300:]}")
         layer = folder / "app.tar"
         with tarfile.open(layer, "w") as tar:
             tar.add(go_client(), "app")
