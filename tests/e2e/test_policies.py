@@ -1,0 +1,153 @@
+"""The admission policies, evaluated with the API server's own code (tests/e2e/policy) on pods that must pass and pods that must fail."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from conftest import ROOT, need
+from manifests import load, pod_spec, plain, restricted
+
+ADMISSION = ROOT / "images/kubernetes/admission"
+SOURCE = ROOT / "tests/e2e/policy"
+TOKEN_MOUNT = {"name": "eks-pod-identity-token", "mountPath": "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount", "readOnly": True}
+INJECT, REQUIRE = "pod-identity-toolkit/inject", "pod-identity-toolkit/require"
+Evaluate = Callable[[str, dict[str, Any]], dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def evaluator() -> Path:
+    go = need("go", "golang-go, of Go 1.25 or later")
+    program = ROOT / "build/e2e/policy"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run([go, "build", "-o", program, "."], cwd=SOURCE, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        if "main.go:" in done.stderr:
+            pytest.fail(done.stderr)
+        pytest.skip(f"the API server's packages cannot be had: {done.stderr.strip()[-300:]}")
+    return program
+
+
+@pytest.fixture
+def evaluate(evaluator: Path) -> Evaluate:
+    def run(name: str, pod: dict[str, Any]) -> dict[str, Any]:
+        policy = load((ADMISSION / name).read_text())[0]
+        done = subprocess.run([evaluator], input=json.dumps({"policy": policy, "pod": pod}) + "\n", capture_output=True, text=True, check=True)
+        answer = json.loads(done.stdout)
+        assert "error" not in answer, answer["error"]
+        return answer
+    return run
+
+
+def new_pod(label: str | None = INJECT, value: str = "enabled", **spec: Any) -> dict[str, Any]:
+    locked = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "app", "labels": {label: value} if label else {"app": "x"}},
+            "spec": {"serviceAccountName": "app", "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+                     "containers": [{"name": "app", "image": "app:1", "securityContext": locked}], **spec}}
+
+
+def webhook(pod: dict[str, Any], audience: str = "pods.eks.amazonaws.com", skip: str = "") -> dict[str, Any]:
+    """What EKS' webhook makes of a pod."""
+    pod = json.loads(json.dumps(pod))
+    source = {"serviceAccountToken": {"audience": audience, "expirationSeconds": 86400, "path": "eks-pod-identity-token"}}
+    pod["spec"].setdefault("volumes", []).insert(0, {"name": TOKEN_MOUNT["name"], "projected": {"sources": [source]}})
+    for container in pod["spec"].get("initContainers", []) + pod["spec"]["containers"]:
+        if container["name"] != skip:
+            container.setdefault("volumeMounts", []).append(dict(TOKEN_MOUNT))
+    return pod
+
+
+def test_mutated_like_the_manifest(evaluate: Evaluate) -> None:
+    """The pod is then what pod.yaml is, restricted as before."""
+    spec = evaluate("mutating.yaml", new_pod())["pod"]["spec"]
+    wanted = pod_spec(plain("pod.yaml")[0])
+    assert restricted(spec) == []
+    for made, shown in zip(spec["initContainers"], wanted["initContainers"]):
+        for key in ("name", "image", "resources", "restartPolicy", "startupProbe", "volumeMounts"):
+            assert made.get(key) == shown.get(key), key
+    assert spec["initContainers"][1]["command"] == wanted["initContainers"][1]["command"]
+    [app] = spec["containers"]
+    assert app["env"] == wanted["containers"][0]["env"] and app["volumeMounts"] == wanted["containers"][0]["volumeMounts"]
+    assert app["image"] == "app:1" and spec["securityContext"]["fsGroup"] == 65532
+    assert spec["volumes"] == wanted["volumes"]
+
+
+def test_mutation_keeps_what_is_there(evaluate: Evaluate) -> None:
+    pod = new_pod(initContainers=[{"name": "own", "image": "own:1"}], volumes=[{"name": "data", "emptyDir": {}}])
+    pod["spec"]["securityContext"]["fsGroup"] = 2000
+    pod["spec"]["containers"][0] |= {"env": [{"name": "A", "value": "1"}], "volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+    pod["spec"]["containers"].append({"name": "other", "image": "o:1", "env": [{"name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": "u"}]})
+    spec = evaluate("mutating.yaml", pod)["pod"]["spec"]
+    assert [each["name"] for each in spec["initContainers"]] == ["pod-identity-init", "pod-identity-sidecar", "own"]
+    assert {volume["name"] for volume in spec["volumes"]} == {"data", "pod-identity"}
+    assert spec["securityContext"]["fsGroup"] == 2000 and spec["securityContext"]["runAsNonRoot"] is True
+    app, other = spec["containers"]
+    assert {"name": "A", "value": "1"} in app["env"] and len(app["env"]) == 3 and len(app["volumeMounts"]) == 2
+    assert other["env"] == pod["spec"]["containers"][1]["env"] and "volumeMounts" not in other
+
+
+@pytest.mark.parametrize("pod", [new_pod(None), new_pod(value="disabled"), new_pod(initContainers=[{"name": "pod-identity-init", "image": "x"}])],
+                         ids=["no label", "another value", "there already"])
+def test_not_mutated(evaluate: Evaluate, pod: dict[str, Any]) -> None:
+    assert evaluate("mutating.yaml", pod)["matched"] is False
+
+
+def test_mutated_and_injected_passes(evaluate: Evaluate) -> None:
+    """Policy, webhook, policy: as they follow one another in the API server. Also for IRSA's audience."""
+    mutated = evaluate("mutating.yaml", new_pod())["pod"]
+    for audience in ("pods.eks.amazonaws.com", "sts.amazonaws.com"):
+        assert evaluate("validating.yaml", webhook(mutated, audience)) == {"matched": True}
+    # The app itself needs no token: it asks the sidecar.
+    assert evaluate("validating.yaml", webhook(mutated, skip="app")) == {"matched": True}
+
+
+def test_required_without_the_toolkit_passes(evaluate: Evaluate) -> None:
+    assert evaluate("validating.yaml", webhook(new_pod(REQUIRE))) == {"matched": True}
+
+
+@pytest.mark.parametrize("pod", [new_pod(None), new_pod(REQUIRE, "no"), {**new_pod(), "metadata": {"name": "bare"}}])
+def test_others_are_left_alone(evaluate: Evaluate, pod: dict[str, Any]) -> None:
+    assert evaluate("validating.yaml", pod) == {"matched": False}
+
+
+def denied(evaluate: Evaluate, pod: dict[str, Any]) -> str:
+    answer = evaluate("validating.yaml", pod)
+    assert answer["denied"]
+    return "\n".join(answer["denied"])
+
+
+def test_refused_without_token(evaluate: Evaluate) -> None:
+    for label in (INJECT, REQUIRE):
+        pod = new_pod(label)
+        pod = evaluate("mutating.yaml", pod)["pod"] if label == INJECT else pod
+        assert "no token for Pod Identity or IRSA was injected for service account app" in denied(evaluate, pod)
+
+
+def test_refused_with_a_token_for_another_audience(evaluate: Evaluate) -> None:
+    assert "no token" in denied(evaluate, webhook(new_pod(REQUIRE), "vault"))
+
+
+def test_refused_without_mutation(evaluate: Evaluate) -> None:
+    assert "no pod-identity-init" in denied(evaluate, webhook(new_pod()))
+
+
+def test_refused_where_the_sidecar_was_skipped(evaluate: Evaluate) -> None:
+    mutated = evaluate("mutating.yaml", new_pod())["pod"]
+    assert "not mounted in: pod-identity-sidecar;" in denied(evaluate, webhook(mutated, skip="pod-identity-sidecar"))
+
+
+def test_refused_for_the_default_service_account(evaluate: Evaluate) -> None:
+    pod = new_pod(REQUIRE)
+    del pod["spec"]["serviceAccountName"]
+    assert "service account default" in denied(evaluate, pod)
+
+
+@pytest.mark.parametrize("name", ["mutating.yaml", "validating.yaml"])
+def test_valid(name: str) -> None:
+    validate = pytest.importorskip("kubernetes_validate", reason="no kubernetes-validate (tests/e2e/requirements.txt)")
+    for document in load((ADMISSION / name).read_text()):
+        validate.validate(document, "1.35", strict=True)
