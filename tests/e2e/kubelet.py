@@ -19,6 +19,7 @@ from harness.token_files import ProjectedToken
 
 URI, TOKEN_FILE = "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
 TOKEN_MOUNT = "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount"
+IRSA_MOUNT = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
 RUNTIME = """#!/usr/bin/env python3
 # runc, where the machine may not raise resource limits.
 import json, os, sys
@@ -73,7 +74,8 @@ class Node:
 class Pod:
     """One pod of a manifest; close() removes it."""
 
-    def __init__(self, node: Node, documents: list[dict[str, Any]], inject: bool = True) -> None:
+    def __init__(self, node: Node, documents: list[dict[str, Any]], inject: bool = True, irsa: str = "") -> None:
+        """inject: EKS Pod Identity; irsa: or this role, by the other annotation."""
         self.node = node
         workload = documents[0]
         self.template = workload["spec"]["template"] if "template" in workload["spec"] else workload
@@ -85,25 +87,39 @@ class Pod:
         self.group = self.spec["securityContext"]["fsGroup"]
         self.started: list[str] = []
         self.tokens: list[ProjectedToken] = []
-        if inject:
-            self._webhook()
+        if inject or irsa:
+            self._webhook(irsa)
 
     # --- what the control plane does
 
-    def _webhook(self) -> None:
+    def _webhook(self, irsa: str) -> None:
         """pkg/handler/handler.go of the webhook."""
         skipped = self.metadata.get("annotations", {}).get("eks.amazonaws.com/skip-containers", "").split(",")
-        self.spec.setdefault("volumes", []).insert(0, {"name": "eks-pod-identity-token", "projected": {"sources": [
-            {"serviceAccountToken": {"audience": "pods.eks.amazonaws.com", "path": "eks-pod-identity-token"}}]}})
-        self.metadata.setdefault("labels", {})["eks.amazonaws.com/pod-identity"] = "enabled"
+        audience, file, mount = ("sts.amazonaws.com", "token", IRSA_MOUNT) if irsa else ("pods.eks.amazonaws.com", "eks-pod-identity-token", TOKEN_MOUNT)
+        volume = "aws-iam-token" if irsa else "eks-pod-identity-token"
+        pair = {"AWS_ROLE_ARN": irsa, "AWS_WEB_IDENTITY_TOKEN_FILE": f"{mount}/{file}"} if irsa else {
+            URI: "http://169.254.170.23/v1/credentials", TOKEN_FILE: f"{mount}/{file}"}
+        self.spec.setdefault("volumes", []).insert(0, {"name": volume, "projected": {"sources": [
+            {"serviceAccountToken": {"audience": audience, "path": file}}]}})
+        if not irsa:
+            self.metadata.setdefault("labels", {})["eks.amazonaws.com/pod-identity"] = "enabled"
         for container in [*self.spec.get("initContainers", []), *self.spec["containers"]]:
             if container["name"] in skipped:
                 continue
             env = container.setdefault("env", [])
-            if not {URI, TOKEN_FILE} & {one["name"] for one in env}:
-                env += [{"name": URI, "value": "http://169.254.170.23/v1/credentials"},
-                        {"name": TOKEN_FILE, "value": f"{TOKEN_MOUNT}/eks-pod-identity-token"}]
-            container.setdefault("volumeMounts", []).append({"name": "eks-pod-identity-token", "mountPath": TOKEN_MOUNT, "readOnly": True})
+            names = {one["name"] for one in env}
+            env += [{"name": name, "value": "eu-central-1"} for name in ("AWS_DEFAULT_REGION", "AWS_REGION") if not {"AWS_DEFAULT_REGION", "AWS_REGION"} & names]
+            env += [{"name": name, "value": value} for name, value in pair.items() if not set(pair) & names]
+            container.setdefault("volumeMounts", []).append({"name": volume, "mountPath": mount, "readOnly": True})
+
+    def reach(self, url: str, ca_file: str) -> "Pod":
+        """Lets our containers reach STS where the test has it, with its CA beside the image's."""
+        self.spec["volumes"].append({"name": "test-ca", "configMap": {"name": "test-ca"}})
+        self.config_maps["test-ca"] = {"ca.pem": Path(ca_file).read_text()}
+        for container in self.spec["initContainers"]:
+            container["env"] += [{"name": "AWS_ENDPOINT_URL_STS", "value": url}, {"name": "AWS_CA_BUNDLE", "value": "/test-ca/ca.pem"}]
+            container["volumeMounts"].append({"name": "test-ca", "mountPath": "/test-ca", "readOnly": True})
+        return self
 
     # --- volumes
 

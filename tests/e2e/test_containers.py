@@ -14,6 +14,7 @@ from typing import Any, Callable, Iterator
 import pytest
 
 from conftest import IMAGES, need
+from harness.aws import TARGET, Aws, trust, web_trust
 from harness.clients import go_client
 from harness.emulator import Emulator
 from harness.places import Namespace, why_no_namespace
@@ -100,6 +101,32 @@ def test_the_app_has_credentials(pod: Callable[..., Pod], emulator: Emulator, na
     asked = emulator.count()
     assert started.app("/app", way)["accessKeyId"] == found["accessKeyId"]
     assert emulator.count() == asked == 2, "init's and the sidecar's"
+
+
+def test_another_account(pod: Callable[..., Pod], emulator: Emulator) -> None:
+    """The app gets the target's credentials, over TLS from STS; the pod's own role is not handed on."""
+    emulator.role(TARGET, trust(ROLE))
+    url, ca_file = Aws(emulator).url("sts")
+    started = pod("cross-account.yaml").reach(url, ca_file).start()
+    assert started.app("/app")["complete"]
+    told = started.node.call("exec", started.full_name("pod-identity-sidecar"), "/pod-identity-sidecar", "whoami").stdout
+    assert "444455556666" in told and "target" in told
+    emulator.role(TARGET, trust(f"{ROLE}-of-another"))
+    failed = fails(shortly(pod("cross-account.yaml").reach(url, ca_file)))
+    assert failed.exit_code == 21 and "sts:TagSession" in failed.message
+
+
+def test_irsa(pod: Callable[..., Pod], emulator: Emulator) -> None:
+    """No agent is asked; the service account's own trust is."""
+    aws = Aws(emulator)
+    emulator.role(ROLE, web_trust(aws.issuer, "system:serviceaccount:default:app"))
+    url, ca_file = aws.url("sts")
+    started = pod("irsa.yaml", inject=False, irsa=ROLE).reach(url, ca_file).start()
+    assert started.app("/app")["complete"] and emulator.count() == 0
+    emulator.role(ROLE, web_trust(aws.issuer, "system:serviceaccount:default:other"))
+    failed = fails(shortly(pod("irsa.yaml", inject=False, irsa=ROLE).reach(url, ca_file)))
+    assert failed.exit_code == 21 and "sts:AssumeRoleWithWebIdentity" in failed.message
+    assert fails(pod("irsa.yaml", inject=False)).exit_code == 10
 
 
 def test_waits_for_the_agent(pod: Callable[..., Pod], emulator: Emulator) -> None:
