@@ -1,0 +1,47 @@
+# The role of a pod and its association, for a cluster that has the EKS Pod Identity Agent as add-on.
+
+variable "cluster_name" {
+  type = string
+}
+
+variable "namespace" {
+  type    = string
+  default = "default"
+}
+
+variable "service_account" {
+  type    = string
+  default = "app"
+}
+
+resource "aws_eks_addon" "pod_identity_agent" {
+  cluster_name = var.cluster_name
+  addon_name   = "eks-pod-identity-agent"
+}
+
+data "aws_iam_policy_document" "trust" {
+  statement {
+    actions = ["sts:AssumeRole", "sts:TagSession"]
+    principals {
+      type        = "Service"
+      identifiers = ["pods.eks.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_iam_role" "app" {
+  name               = "${var.cluster_name}-${var.namespace}-${var.service_account}"
+  assume_role_policy = data.aws_iam_policy_document.trust.json
+}
+
+resource "aws_eks_pod_identity_association" "app" {
+  cluster_name    = var.cluster_name
+  namespace       = var.namespace
+  service_account = var.service_account
+  role_arn        = aws_iam_role.app.arn
+  depends_on      = [aws_eks_addon.pod_identity_agent]
+}
+
+output "role_arn" {
+  value = aws_iam_role.app.arn
+}
