@@ -34,18 +34,24 @@ static struct log_field profile_field(const struct refresher *r) {
     return config->profile_count > 1 ? LOG_TEXT("profile", r->profile->name) : LOG_END;
 }
 
-static void withdraw(struct refresher *r) {
+/* Puts into last_failure, in front of its cause, that what there was has ended. */
+static void name_end(struct refresher *r) {
     char expired[TIME_UTC_MAX], cause[FAILURE_MESSAGE_MAX];
     memcpy(cause, r->last_failure.message, sizeof cause);
+    time_format_utc(r->refresh.expires_wall_ms / 1000, expired);
+    struct buf m = BUF(r->last_failure.message);
+    buf_fmt(&m, "the last credentials expired at %s, and no newer ones could be had: ", expired);
+    buf_printable(&m, cause, strlen(cause), sizeof cause - 128);
+}
+
+static void withdraw(struct refresher *r) {
+    char expired[TIME_UTC_MAX];
     time_format_utc(r->refresh.expires_wall_ms / 1000, expired);
     if (r->last_failure.reason == REASON_OK) { /* the first fetch that could have failed is still under way */
         struct buf pending = failure_begin(&r->last_failure, REASON_AGENT_UNREACHABLE);
         buf_str(&pending, "the fetch under way has not been answered yet");
-        memcpy(cause, r->last_failure.message, sizeof cause);
     }
-    struct buf m = BUF(r->last_failure.message);
-    buf_fmt(&m, "the last credentials expired at %s, and no newer ones could be had: ", expired);
-    buf_printable(&m, cause, strlen(cause), sizeof cause - 128);
+    name_end(r);
     r->serving = false;
     metrics_serving(r->number, 0, 0);
     answers_publish(r->number, NULL, 0, &r->last_failure, r->last_failure.message);
@@ -98,8 +104,12 @@ static void on_failure(struct refresher *r, const struct failure *failure) {
     log_failing(&r->fetch_failing, LOG_WARN, "refresh failed", reason_name(failure->reason),
                 failure->message);
     drive(r, &(struct refresh_event){.kind = REFRESH_FAILED, .retry_after_ms = failure->retry_after_ms});
-    if (!r->serving)
-        answers_publish(r->number, NULL, 0, &r->last_failure, r->last_failure.message);
+    if (r->serving)
+        return;
+    r->last_failure = *failure;
+    if (r->refresh.state == REFRESH_EXPIRED)
+        name_end(r);
+    answers_publish(r->number, NULL, 0, &r->last_failure, r->last_failure.message);
 }
 
 static void on_fetched(void *context, const struct fetch_outcome *outcome) {

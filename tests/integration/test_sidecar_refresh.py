@@ -437,6 +437,20 @@ def test_rotation_while_all_is_well_asks_for_nothing(start_sidecar: Start, emula
     assert len(emulator.requests()) == 2
 
 
+def test_the_end_stays_in_the_answer(start_sidecar: Start, emulator: Emulator) -> None:
+    """Attempts that fail later bring their own cause, behind the same end."""
+    emulator.settings(lifetime_s=4.0)
+    sidecar = start_sidecar()
+    emulator.fault("answer", status=503, body="first", times=None)
+    eventually(lambda: sidecar.get().status == 503, 20, "the end")
+    emulator.clear_faults()
+    emulator.fault("answer", status=503, body="second", times=None)
+    sidecar.send_signal(signal.SIGUSR1)
+    eventually(lambda: "second" in check_error(sidecar.get(), 503), 20, "the later cause")
+    message = check_error(sidecar.get(), 503)
+    assert message.count("the last credentials expired at") == 1 and "first" not in message
+
+
 @pytest.mark.parametrize("how", ["kubelet", "rename", "in place"])
 def test_rotation_while_failing_prompts_a_retry(start_sidecar: Start, emulator: Emulator, token: ProjectedToken, how: str) -> None:
     """Also when the agent asked for a minute's pause: the new token is a new case for it."""
