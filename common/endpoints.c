@@ -73,7 +73,9 @@ static enum reason refuse(const char *name, const char *value, const char *cause
     struct buf m = failure_begin(f, REASON_INJECTION_INVALID);
     f->permanent = true;
     f->cause = cause;
-    buf_fmt(&m, "%s=", name);
+    const char *at = strrchr(value, '@'); /* user information would be a password */
+    buf_fmt(&m, at != NULL ? "%s=[redacted]" : "%s=", name);
+    value = at != NULL ? at : value;
     buf_printable(&m, value, strnlen(value, 201), 200);
     buf_fmt(&m, " %s", why);
     failure_remedy(f, "%s", remedy);
@@ -156,8 +158,9 @@ static enum reason build(const struct wanted *w, injection_getenv *lookup, struc
     if (sts && set(mode) && !old && strcasecmp(mode, "regional") != 0)
         return refuse(name, mode, "endpoint-setting", "is neither regional nor legacy",
                       "set it to regional, or unset it", f);
-    bool global = strcmp(out->region, "aws-global") == 0 ||
-                  (old && !w->fips && !w->dual_stack && listed(legacy, out->region, strlen(out->region)));
+    bool global =
+        !w->fips && !w->dual_stack &&
+        (strcmp(out->region, "aws-global") == 0 || (old && listed(legacy, out->region, strlen(out->region))));
     if (sts && global) {
         static const char region[] = "us-east-1";
         buf_str(&url, "https://sts.amazonaws.com");

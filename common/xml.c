@@ -236,12 +236,38 @@ static bool all_blank(struct span s) {
 
 /* ---- the whole ---- */
 
+/* Valid UTF-8 (RFC 3629) without control characters, wherever it stands. */
+static enum err check_bytes(const char *text, size_t len) {
+    const unsigned char *at = (const unsigned char *)text, *end = at + len;
+    while (at < end) {
+        unsigned char c = *at++;
+        if (c < 0x80) {
+            if ((c < ' ' && !blank((char)c)) || c == 0x7F)
+                return ERR_CONTROL;
+            continue;
+        }
+        size_t more = c >= 0xF0 ? 3 : c >= 0xE0 ? 2 : 1;
+        unsigned char low = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80;
+        unsigned char high = c == 0xED ? 0x9F : c == 0xF4 ? 0x8F : 0xBF;
+        if (c < 0xC2 || c > 0xF4 || (size_t)(end - at) < more || at[0] < low || at[0] > high)
+            return ERR_TYPE;
+        for (size_t i = 1; i < more; i++) {
+            if (at[i] < 0x80 || at[i] > 0xBF)
+                return ERR_TYPE;
+        }
+        at += more;
+    }
+    return ERR_OK;
+}
+
 enum err xml_check(const char *text, size_t len, const char *ns) {
     struct reader r = {text, text + len, ERR_OK};
     struct span open[XML_DEPTH_MAX];
     size_t depth = 0;
     bool root = false;
-    enum err e = ERR_OK;
+    enum err e = check_bytes(text, len);
+    if (e != ERR_OK)
+        return e;
     skip_declaration(&r);
     for (struct event v = next(&r); v.kind != END && r.error == ERR_OK; v = next(&r)) {
         bool opens = v.kind == OPEN || v.kind == EMPTY;

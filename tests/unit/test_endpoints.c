@@ -171,6 +171,7 @@ static void urls_that_would_give_tokens_away(void **state) {
     for (size_t i = 0; i < COUNT(table); i++) {
         set("AWS_ENDPOINT_URL_STS", table[i].url);
         assert_int_equal(find(ENDPOINT_STS, NULL), table[i].good ? REASON_OK : REASON_INJECTION_INVALID);
+        assert_null(strstr(failure.message, "password"));
     }
 }
 
@@ -190,6 +191,10 @@ static void legacy_sts(void **state) {
     set("AWS_STS_REGIONAL_ENDPOINTS", "");
     assert_int_equal(find(ENDPOINT_STS, "aws-global"), REASON_OK);
     assert_string_equal(endpoint.uri.host, "sts.amazonaws.com");
+    set("AWS_USE_FIPS_ENDPOINT", "true");
+    expect(ENDPOINT_STS, "aws-global", "sts-fips.aws-global.amazonaws.com");
+    set("AWS_USE_DUALSTACK_ENDPOINT", "true");
+    expect(ENDPOINT_STS, "aws-global", "sts-fips.aws-global.api.aws");
 }
 
 int main(void) {
