@@ -13,12 +13,11 @@
 #include "sidecar/answers.h"
 #include "sidecar/listen.h"
 #include "sidecar/routes.h"
+#include "sidecar/sandbox.h"
 
 #define CONFIG_PATH_MAX 4096
 
 enum config_command { COMMAND_SERVE, COMMAND_ONCE, COMMAND_PROBE, COMMAND_WHOAMI, COMMAND_VERSION };
-
-enum sandbox_mode { SANDBOX_AUTO, SANDBOX_REQUIRE, SANDBOX_OFF };
 
 struct config_address {
     char text[64]; /* "127.0.0.1:8080"; "" if off */

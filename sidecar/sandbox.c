@@ -4,12 +4,14 @@
 #include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/failure.h"
+#include "common/log.h"
 #include "sidecar/sandbox_filter.h"
 
 #define CAPABILITIES_MAX 64 /* as many as a capset can hold; the kernel ends the loop before */

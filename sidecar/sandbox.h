@@ -3,13 +3,15 @@
 #ifndef POD_IDENTITY_SIDECAR_SANDBOX_H
 #define POD_IDENTITY_SIDECAR_SANDBOX_H
 
-#include "sidecar/config.h"
 #include "sidecar/sandbox_landlock.h"
+
+/* AUTO: every part that can be had; a warning for what is not. REQUIRE: all, or an error. */
+enum sandbox_mode { SANDBOX_AUTO, SANDBOX_REQUIRE, SANDBOX_OFF };
 
 /* Adds a path; "" is nothing. More than SANDBOX_PATHS_MAX is an error of the program, and leaves it out. */
 void sandbox_allow(struct sandbox_rules *rules, const char *path, enum sandbox_access access);
 
-/* Logs what is in force. False, with problem, if config wants a part that cannot be had. After it, a system
+/* Logs what is in force. False, with problem, if mode wants a part that cannot be had. After it, a system
  * call that is not allowed logs its number and ends the process with REASON_INTERNAL. */
 bool sandbox_enter(enum sandbox_mode mode, const struct sandbox_rules *rules, struct buf *problem);
 
