@@ -129,21 +129,22 @@ OUR_CFLAGS = -std=c11 -Os -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-p
 	-fno-asynchronous-unwind-tables -fno-unwind-tables
 # What no request needs is optimized as one piece with libcurl, and lies with it (common/deps/static-pie.ld knows the rest by
 # its files). Not wipe.c: a comparison that must take the same time whatever it finds must not see its caller.
-WARM_COMMON = $(patsubst %,$(B)/obj/common/%.o,clock log refresh wipe)
-COLD_SIDECAR = $(patsubst %,$(B)/obj/sidecar/%.o,config config_file once whoami main sandbox sandbox_filter sandbox_landlock)
+# What is warm lies in an archive of its own, which is how the linker script knows it.
+WARM_OBJ = $(patsubst %,$(B)/obj/common/%.o,base/clock base/log base/wipe source/refresh)
+COLD_SIDECAR = $(patsubst %,$(B)/obj/sidecar/%.o,config config_file once whoami main)
 # arm64: the linker mends what an erratum of the Cortex-A53 would break in place; stubs of their own would cost a page.
 OUR_LDFLAGS_arm64 = -Wl,--fix-cortex-a53-843419=adr
 OUR_LDFLAGS = -Wl,--gc-sections $(OUR_LDFLAGS_$(ARCH))
 
-COMMON_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/*.c))
+COMMON_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/*/*.c))
 INIT_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard init/*.c))
-SIDECAR_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(filter-out sidecar/get_main.c sidecar/shell_words.c,$(wildcard sidecar/*.c)))
-GET_OBJ = $(patsubst %,$(B)/obj/sidecar/%.o,get_main shell_words unix_client)
+SIDECAR_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard sidecar/*.c))
+GET_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard sidecar/get/*.c))
 
-$(filter-out $(WARM_COMMON),$(COMMON_OBJ)) $(INIT_OBJ) $(COLD_SIDECAR): LTO = -flto -fno-data-sections
+$(filter-out $(WARM_OBJ),$(COMMON_OBJ)) $(INIT_OBJ) $(COLD_SIDECAR): LTO = -flto -fno-data-sections
 
-# common/version.c cannot reach the generated version.h by name: its own header, beside it, has the same.
-$(B)/obj/common/version.o: OUR_CPPFLAGS += -include $(B)/version.h
+# common/base/version.c cannot reach the generated version.h by name: its own header, beside it, has the same.
+$(B)/obj/common/base/version.o: OUR_CPPFLAGS += -include $(B)/version.h
 
 $(B)/obj/%.o: %.c $(DEPS_STAMP) Makefile | $(B)/version.h
 	@mkdir -p $(@D)
@@ -151,15 +152,18 @@ $(B)/obj/%.o: %.c $(DEPS_STAMP) Makefile | $(B)/version.h
 	$(Q)$(CC_TARGET) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(LTO) $(CFLAGS) -MMD -MP -c $< -o $@
 
 # A library, so that each program takes only what it uses.
-$(B)/common.a: $(COMMON_OBJ)
+COMMON = $(B)/common.a $(B)/warm.a
+$(B)/common.a: $(filter-out $(WARM_OBJ),$(COMMON_OBJ))
+$(B)/warm.a: $(WARM_OBJ)
+$(COMMON):
 	@rm -f $@
 	$(Q)$(CROSS)gcc-ar rcsD $@ $^
 
-$(B)/debug/pod-identity-init: $(INIT_OBJ) $(B)/common.a
-$(B)/debug/pod-identity-sidecar: $(SIDECAR_OBJ) $(B)/common.a
-$(B)/debug/pod-identity-get: $(GET_OBJ) $(B)/common.a
-$(B)/debug/pod-identity-init $(B)/debug/pod-identity-sidecar: LIBS = -lcurl $(B)/common.a -lbearssl -lcjson
-# Our library again behind libcurl: common/tls.c takes the place of a function of BearSSL that only libcurl calls.
+$(B)/debug/pod-identity-init: $(INIT_OBJ) $(COMMON)
+$(B)/debug/pod-identity-sidecar: $(SIDECAR_OBJ) $(COMMON)
+$(B)/debug/pod-identity-get: $(GET_OBJ) $(COMMON)
+$(B)/debug/pod-identity-init $(B)/debug/pod-identity-sidecar: LIBS = -lcurl $(COMMON) -lbearssl -lcjson
+# Our library again behind libcurl: common/http/tls.c takes the place of a function of BearSSL that only libcurl calls.
 
 # With symbols, for debuggers; what ships is the same file, stripped.
 $(B)/debug/%:
@@ -203,7 +207,7 @@ install: all
 	install -m 0644 $(B)/sbom.spdx.json $(wildcard LICENSE) '$(DESTDIR)$(PREFIX)/share/doc/pod-identity/'
 
 clean:
-	rm -rf $(foreach a,amd64 arm64,$(addprefix build/$(a)/,obj debug common.a version.h sbom.spdx.json \
+	rm -rf $(foreach a,amd64 arm64,$(addprefix build/$(a)/,obj debug common.a warm.a version.h sbom.spdx.json \
 		pod-identity-init pod-identity-sidecar pod-identity-get))
 
 distclean:

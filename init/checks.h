@@ -3,8 +3,8 @@
 #ifndef POD_IDENTITY_INIT_CHECKS_H
 #define POD_IDENTITY_INIT_CHECKS_H
 
-#include "common/jwt.h"
-#include "common/source.h"
+#include "common/pod/jwt.h"
+#include "common/source/source.h"
 #include "init/config.h"
 #include "init/labels.h"
 #include "init/report.h"

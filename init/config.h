@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/jwt.h"
-#include "common/options.h"
-#include "common/source.h"
+#include "common/base/options.h"
+#include "common/pod/jwt.h"
+#include "common/source/source.h"
 
 enum verify { VERIFY_INJECTION, VERIFY_CREDENTIALS, VERIFY_IDENTITY };
 enum format { FORMAT_TEXT, FORMAT_JSON };

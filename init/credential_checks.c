@@ -2,9 +2,9 @@
  * result. */
 #include <string.h>
 
-#include "common/clock.h"
-#include "common/http.h"
-#include "common/timefmt.h"
+#include "common/base/clock.h"
+#include "common/base/timefmt.h"
+#include "common/http/http.h"
 #include "init/checks.h"
 #include "init/diagnosis.h"
 

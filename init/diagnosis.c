@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "common/http.h"
+#include "common/http/http.h"
 
 #define NODE_COMMAND                                                                                         \
     "kubectl -n kube-system get pods -o wide -l app.kubernetes.io/name=eks-pod-identity-agent "              \

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/injection.h"
+#include "common/pod/injection.h"
 
 /* Cause, ways to confirm, and what mends it, with an empty line between them. One string, since in a static
  * PIE each pointer costs a relocation of 24 bytes. */

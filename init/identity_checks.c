@@ -2,7 +2,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/identity.h"
+#include "common/aws/identity.h"
 #include "init/checks.h"
 
 #define RETRY_MS 1000

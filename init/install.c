@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/atomic_file.h"
+#include "common/base/atomic_file.h"
 
 #define PATH_SHOWN 300
 

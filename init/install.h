@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-#include "common/buf.h"
-#include "common/failure.h"
+#include "common/base/buf.h"
+#include "common/base/failure.h"
 
 #define INSTALL_NAME "pod-identity-get"
 #define INSTALL_SIZE_MAX 1048576 /* the released file has at most 64 KiB; a build for debugging has more */

@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-#include "common/err.h"
+#include "common/base/err.h"
 
 #define LABELS_FILE_MAX 65536 /* a pod has a dozen labels of at most 382 bytes */
 #define LABELS_KEY_MAX 317    /* a DNS name of 253, a slash, a name of 63 */

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/io.h"
-#include "common/log.h"
-#include "common/process.h"
-#include "common/version.h"
+#include "common/base/io.h"
+#include "common/base/log.h"
+#include "common/base/process.h"
+#include "common/base/version.h"
 #include "init/checks.h"
 #include "init/config.h"
 #include "init/explain.h"

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "common/io.h"
+#include "common/base/io.h"
 
 static const char *const status_names[] = {
     [CHECK_PASS] = "pass", [CHECK_WARN] = "warn", [CHECK_FAIL] = "fail", [CHECK_SKIP] = "skip"};

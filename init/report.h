@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/buf.h"
-#include "common/failure.h"
+#include "common/base/buf.h"
+#include "common/base/failure.h"
 
 #define REPORT_VERSION 1     /* of the JSON document: raised when a reader of the old one would go wrong */
 #define REPORT_CHECKS_MAX 32 /* above the number of checks that there are */

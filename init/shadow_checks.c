@@ -9,8 +9,8 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "common/no_proxy.h"
-#include "common/wipe.h"
+#include "common/base/wipe.h"
+#include "common/http/no_proxy.h"
 #include "init/checks.h"
 #include "init/shared_config.h"
 

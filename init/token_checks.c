@@ -3,8 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/clock.h"
-#include "common/timefmt.h"
+#include "common/base/clock.h"
+#include "common/base/timefmt.h"
 #include "init/checks.h"
 
 /* Nodes and issuer are synchronised; so much ahead is jitter that passes, more is a clock that is wrong. */

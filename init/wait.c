@@ -5,9 +5,9 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "common/fetch.h"
-#include "common/log.h"
-#include "common/timefmt.h"
+#include "common/base/log.h"
+#include "common/base/timefmt.h"
+#include "common/source/fetch.h"
 
 #define AGENT_REMEDY                                                                                         \
     "lower --min-ttl, or look at the agent's log (kubectl -n kube-system logs ds/eks-pod-identity-agent): "  \

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/credentials.h"
-#include "common/source.h"
+#include "common/pod/credentials.h"
+#include "common/source/source.h"
 #include "init/wait_policy.h"
 
 struct wait_request {

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/clock.h"
-#include "common/failure.h"
+#include "common/base/clock.h"
+#include "common/base/failure.h"
 
 #define WAIT_POLL_MS                                                                                         \
     200 /* from one attempt to the next while nobody answers: so the agent's coming up is seen within 250 ms \

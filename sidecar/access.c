@@ -1,6 +1,6 @@
 #include "sidecar/access.h"
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "sidecar/metrics.h"
 
 void access_record(enum routes_kind listener, const struct request *r, int status) {

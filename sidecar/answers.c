@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "common/wipe.h"
+#include "common/base/wipe.h"
 
 #define HEAD_MAX 256
 #define JSON "application/json" /* exactly: Go and Kotlin read no error with a charset behind it */

@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <sys/uio.h>
 
-#include "common/credentials.h"
-#include "common/failure.h"
+#include "common/base/failure.h"
+#include "common/pod/credentials.h"
 
 /* The bytes of one answer: a head in the two forms that a connection needs, and one body. Borrowed from
  * answers.c. */

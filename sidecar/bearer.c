@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/atomic_file.h"
-#include "common/base64url.h"
-#include "common/wipe.h"
+#include "common/base/atomic_file.h"
+#include "common/base/wipe.h"
+#include "common/text/base64url.h"
 
 #define RANDOM_BYTES 32
 #define FILE_MODE 0640

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "sidecar/config.h"
 
 struct bearer {

@@ -6,14 +6,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "common/ini.h"
-#include "common/log.h"
-#include "common/options.h"
-#include "common/source.h"
+#include "common/base/log.h"
+#include "common/base/options.h"
+#include "common/sandbox/sandbox.h"
+#include "common/source/source.h"
+#include "common/text/ini.h"
 #include "sidecar/answers.h"
 #include "sidecar/listen.h"
 #include "sidecar/routes.h"
-#include "sidecar/sandbox.h"
 
 #define CONFIG_PATH_MAX 4096
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/json.h"
+#include "common/text/json.h"
 
 #define PROFILES "profiles"
 #define NAME "name"

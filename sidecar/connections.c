@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#include "common/wipe.h"
+#include "common/base/wipe.h"
 #include "sidecar/metrics.h"
 
 /* Each phase has one time limit, so each list is in the order of its deadlines, and its head is the next to

@@ -3,9 +3,9 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "common/base64url.h"
-#include "common/hash.h"
-#include "common/wipe.h"
+#include "common/base/wipe.h"
+#include "common/text/base64url.h"
+#include "common/text/hash.h"
 #include "sidecar/loop.h"
 
 #define TOKEN_PATH "/latest/api/token"

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 /* Of a connection. Answers that a client lets lie count as our memory, and a pod may have little. The kernel
  * doubles it, for its overhead: any answer fits. */

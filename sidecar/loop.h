@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 struct loop_watch;
 typedef void loop_ready(struct loop_watch *watch, uint32_t epoll_events);

@@ -3,12 +3,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/io.h"
-#include "common/process.h"
-#include "common/version.h"
-#include "common/wipe.h"
+#include "common/base/io.h"
+#include "common/base/process.h"
+#include "common/base/version.h"
+#include "common/base/wipe.h"
+#include "common/serve/unix_client.h"
 #include "sidecar/serve.h"
-#include "sidecar/unix_client.h"
 
 int complain(int status, const char *text) {
     char line[FAILURE_MESSAGE_MAX + FAILURE_REMEDY_MAX + UNIX_CLIENT_PROBLEM_MAX];

@@ -2,8 +2,8 @@
 
 #include <stddef.h>
 
-#include "common/clock.h"
-#include "common/version.h"
+#include "common/base/clock.h"
+#include "common/base/version.h"
 
 static const enum reason reasons[] = {
     REASON_OK,

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/failure.h"
+#include "common/base/failure.h"
 #include "sidecar/routes.h"
 
 /* An upstream request has ended, after so long; REASON_OK if it brought credentials. */

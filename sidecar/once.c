@@ -4,9 +4,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/fetch.h"
-#include "common/refresh.h"
-#include "common/timefmt.h"
+#include "common/base/timefmt.h"
+#include "common/source/fetch.h"
+#include "common/source/refresh.h"
 #include "sidecar/serve.h"
 #include "sidecar/sinks.h"
 

@@ -3,8 +3,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "common/fetch.h"
-#include "common/timefmt.h"
+#include "common/base/timefmt.h"
+#include "common/source/fetch.h"
 #include "sidecar/answers.h"
 #include "sidecar/loop.h"
 #include "sidecar/metrics.h"

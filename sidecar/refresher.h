@@ -3,7 +3,7 @@
 #ifndef POD_IDENTITY_REFRESHER_H
 #define POD_IDENTITY_REFRESHER_H
 
-#include "common/refresh.h"
+#include "common/source/refresh.h"
 #include "sidecar/config.h"
 
 /* config is borrowed, and so are the sources, one for each profile. The first fetches begin with the loop. */

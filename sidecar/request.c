@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "common/wipe.h"
+#include "common/base/wipe.h"
 
 enum state {
     START,    /* before a request; one empty line is let pass */

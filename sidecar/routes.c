@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "common/wipe.h"
+#include "common/base/wipe.h"
 #include "sidecar/imds.h"
 #include "sidecar/metrics.h"
 

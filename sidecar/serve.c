@@ -5,8 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/http.h"
-#include "common/wipe.h"
+#include "common/base/wipe.h"
+#include "common/http/http.h"
+#include "common/sandbox/sandbox.h"
 #include "sidecar/answers.h"
 #include "sidecar/bearer.h"
 #include "sidecar/imds.h"
@@ -14,7 +15,6 @@
 #include "sidecar/metrics.h"
 #include "sidecar/peers.h"
 #include "sidecar/refresher.h"
-#include "sidecar/sandbox.h"
 #include "sidecar/server.h"
 #include "sidecar/upstream.h"
 #include "sidecar/watches.h"

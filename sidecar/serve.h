@@ -2,7 +2,7 @@
 #ifndef POD_IDENTITY_SERVE_H
 #define POD_IDENTITY_SERVE_H
 
-#include "common/failure.h"
+#include "common/base/failure.h"
 #include "sidecar/config.h"
 
 #define EXIT_NO_SANDBOX 71    /* --sandbox=require, and a part cannot be had (EX_OSERR) */

@@ -6,8 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/wipe.h"
+#include "common/base/log.h"
+#include "common/base/wipe.h"
 #include "sidecar/access.h"
 #include "sidecar/connections.h"
 #include "sidecar/descriptors.h"

@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/atomic_file.h"
-#include "common/wipe.h"
+#include "common/base/atomic_file.h"
+#include "common/base/wipe.h"
 
 static void describe(struct buf *problem, const char *what, const char *path, int error) {
     if (problem->len > 0)

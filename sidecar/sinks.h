@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "common/credentials.h"
+#include "common/pod/credentials.h"
 #include "sidecar/config.h"
 
 #define SINKS_PROBLEM_MAX 512

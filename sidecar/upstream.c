@@ -2,7 +2,7 @@
 
 #include <sys/epoll.h>
 
-#include "common/http.h"
+#include "common/http/http.h"
 #include "sidecar/footprint.h"
 #include "sidecar/loop.h"
 

@@ -10,7 +10,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "sidecar/loop.h"
 
 static struct loop_watch signal_watch, clock_watch, token_watch;

@@ -2,12 +2,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/fetch.h"
-#include "common/identity.h"
-#include "common/io.h"
-#include "common/wipe.h"
+#include "common/aws/identity.h"
+#include "common/base/io.h"
+#include "common/base/wipe.h"
+#include "common/serve/unix_client.h"
+#include "common/source/fetch.h"
 #include "sidecar/serve.h"
-#include "sidecar/unix_client.h"
 
 /* The credentials that a running sidecar serves. False with problem if none runs, or has none. */
 static bool from_sidecar(const char *socket, struct credentials *out, struct buf *problem) {

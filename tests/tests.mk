@@ -20,14 +20,14 @@ SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 HOST_CPPFLAGS = -D_GNU_SOURCE -I. -I$(H) -isystem $(BEARSSL_INC) -isystem $(CJSON_INC)
 HOST_CFLAGS = -std=c11 -g -O1 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wformat=2 $(WERROR) $(SANITIZE)
 
-TESTED_SRC = $(filter-out common/http.c common/tls.c common/fetch.c common/identity.c,$(wildcard common/*.c)) \
-	sidecar/config.c sidecar/config_file.c sidecar/request.c sidecar/routes.c sidecar/answers.c sidecar/unix_client.c sidecar/shell_words.c \
-	sidecar/imds.c sidecar/metrics.c sidecar/loop.c sidecar/sandbox_filter.c sidecar/sandbox_landlock.c \
+TESTED_SRC = $(filter-out common/http/http.c common/http/tls.c common/source/fetch.c common/aws/identity.c common/sandbox/sandbox.c,$(wildcard common/*/*.c)) \
+	sidecar/config.c sidecar/config_file.c sidecar/request.c sidecar/routes.c sidecar/answers.c sidecar/get/shell_words.c \
+	sidecar/imds.c sidecar/metrics.c sidecar/loop.c \
 	init/labels.c init/shared_config.c init/wait_policy.c
 TESTED_OBJ = $(patsubst %.c,$(H)/obj/%.o,$(TESTED_SRC)) $(H)/obj/cJSON.o
 
-$(H)/obj/common/version.o: HOST_CPPFLAGS += -include $(H)/version.h
-$(H)/obj/common/version.o: $(H)/version.h
+$(H)/obj/common/base/version.o: HOST_CPPFLAGS += -include $(H)/version.h
+$(H)/obj/common/base/version.o: $(H)/version.h
 
 $(H)/obj/%.o: %.c $(HOST_DEPS) Makefile tests/tests.mk | $(H)/version.h
 	@mkdir -p $(@D)
@@ -41,8 +41,8 @@ $(H)/tested.a: $(TESTED_OBJ)
 	@rm -f $@
 	ar rcsD $@ $^
 
-UNIT_TESTS = $(patsubst tests/unit/%.c,$(H)/unit/%,$(wildcard tests/unit/test_*.c))
-UNIT_SUPPORT = $(patsubst %.c,$(H)/obj/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+UNIT_TESTS = $(patsubst tests/unit/%.c,$(H)/unit/%,$(wildcard tests/unit/*/test_*.c))
+UNIT_SUPPORT = $(patsubst %.c,$(H)/obj/%.o,$(foreach f,$(wildcard tests/unit/*.c tests/unit/*/*.c),$(if $(filter test_%,$(notdir $f)),,$f)))
 
 $(UNIT_TESTS): $(H)/unit/%: $(H)/obj/tests/unit/%.o $(UNIT_SUPPORT) $(H)/tested.a $(HOST_BEARSSL_LIB)
 	@mkdir -p $(@D)
@@ -79,7 +79,7 @@ $(H)/fuzz-obj/cJSON.o: $(HOST_DEPS)
 	@mkdir -p $(@D)
 	$(FUZZ_CC) -g -O1 $(FUZZ_SANITIZE) -c $(CJSON_SRC) -o $@
 
-$(H)/fuzz-obj/common/version.o: HOST_CPPFLAGS += -include $(H)/version.h
+$(H)/fuzz-obj/common/base/version.o: HOST_CPPFLAGS += -include $(H)/version.h
 
 $(H)/fuzzed.a: $(TESTED_OBJ:$(H)/obj/%=$(H)/fuzz-obj/%)
 	@rm -f $@
@@ -108,18 +108,18 @@ CLOCK_SIDECAR = $(B)/test/pod-identity-sidecar-clock
 
 $(B)/obj/tests/clock/file_clock.o: Makefile tests/tests.mk
 
-$(CLOCK_SIDECAR): $(B)/obj/tests/clock/file_clock.o $(SIDECAR_OBJ) $(B)/common.a
+$(CLOCK_SIDECAR): $(B)/obj/tests/clock/file_clock.o $(SIDECAR_OBJ) $(COMMON)
 	@mkdir -p $(@D)
-	$(CC_TARGET) $(OUR_LDFLAGS) -Wl,--wrap=watches_clock,--wrap=epoll_wait $^ -lcurl $(B)/common.a -lbearssl -lcjson -o $@
+	$(CC_TARGET) $(OUR_LDFLAGS) -Wl,--wrap=watches_clock,--wrap=epoll_wait $^ -lcurl $(COMMON) -lbearssl -lcjson -o $@
 
 # The sidecar that tries, from inside its sandbox, what it must not be able to do.
 SANDBOX_SIDECAR = $(B)/test/pod-identity-sidecar-sandbox
 
 $(B)/obj/tests/sandbox/attempts.o: Makefile tests/tests.mk
 
-$(SANDBOX_SIDECAR): $(B)/obj/tests/sandbox/attempts.o $(SIDECAR_OBJ) $(B)/common.a
+$(SANDBOX_SIDECAR): $(B)/obj/tests/sandbox/attempts.o $(SIDECAR_OBJ) $(COMMON)
 	@mkdir -p $(@D)
-	$(CC_TARGET) $(OUR_LDFLAGS) -Wl,--wrap=loop_run $^ -lcurl $(B)/common.a -lbearssl -lcjson -o $@
+	$(CC_TARGET) $(OUR_LDFLAGS) -Wl,--wrap=loop_run $^ -lcurl $(COMMON) -lbearssl -lcjson -o $@
 
 integration: $(PROGRAMS) $(CLOCK_SIDECAR) $(SANDBOX_SIDECAR)
 	@sh tests/integration.sh build/test $(PYTEST_ARGS)

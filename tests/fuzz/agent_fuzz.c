@@ -2,7 +2,7 @@
  * status. */
 #include "tests/fuzz/fuzz.h"
 
-#include "common/agent.h"
+#include "common/pod/agent_client.h"
 
 static void check_line(const char *text) {
     HOLDS(*text != '\0');

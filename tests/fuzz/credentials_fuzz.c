@@ -1,7 +1,7 @@
 /* The container-credentials answer: what is taken is fit to be served, and is read again as the same. */
 #include "tests/fuzz/fuzz.h"
 
-#include "common/credentials.h"
+#include "common/pod/credentials.h"
 
 static struct credentials c, again;
 

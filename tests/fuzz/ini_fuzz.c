@@ -2,7 +2,7 @@
  * again changes nothing. */
 #include "tests/fuzz/fuzz.h"
 
-#include "common/ini.h"
+#include "common/text/ini.h"
 
 #define BODY "key_of_ours = 1\n"
 #define IN_MAX 60000

@@ -2,8 +2,8 @@
  * base64url would hide the JSON from the fuzzer. */
 #include "tests/fuzz/fuzz.h"
 
-#include "common/base64url.h"
-#include "common/jwt.h"
+#include "common/pod/jwt.h"
+#include "common/text/base64url.h"
 
 #define CLAIMS_TRIED 20000
 

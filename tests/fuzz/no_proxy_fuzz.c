@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-#include "common/no_proxy.h"
+#include "common/http/no_proxy.h"
 
 static void one(const char *list, const char *address, const char *host) {
     static struct uri uri;

@@ -2,7 +2,7 @@
  * again they split into the same words. */
 #include "tests/fuzz/fuzz.h"
 
-#include "sidecar/shell_words.h"
+#include "sidecar/get/shell_words.h"
 
 static struct shell_line first, second;
 static char quoted[4 * SHELL_LINE_MAX];

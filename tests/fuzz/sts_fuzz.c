@@ -2,8 +2,8 @@
  * names a reason without a remedy. The first byte picks the status. */
 #include "tests/fuzz/fuzz.h"
 
-#include "common/eksauth.h"
-#include "common/sts.h"
+#include "common/aws/eksauth.h"
+#include "common/aws/sts.h"
 
 static const char *no_variable(const char *name) {
     return strcmp(name, "AWS_REGION") == 0 ? "eu-central-1" : NULL;

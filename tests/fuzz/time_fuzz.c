@@ -1,7 +1,7 @@
 /* Times: what is parsed and formatted is the same time again. */
 #include "tests/fuzz/fuzz.h"
 
-#include "common/timefmt.h"
+#include "common/base/timefmt.h"
 
 static void rfc3339(const uint8_t *data, size_t size) {
     int64_t ms, again;

@@ -1,7 +1,7 @@
 /* URIs and listening addresses: what is taken is made of its parts, and is taken again when put together. */
 #include "tests/fuzz/fuzz.h"
 
-#include "common/uri.h"
+#include "common/text/uri.h"
 
 static void whole(const char *text) {
     static struct uri u, again;

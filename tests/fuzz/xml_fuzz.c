@@ -1,7 +1,7 @@
 /* XML from outside: what is accepted is whole, and what is taken from it is clean text. */
 #include "tests/fuzz/fuzz.h"
 
-#include "common/xml.h"
+#include "common/text/xml.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const char *const paths[] = {"ErrorResponse/Error/Code", "ErrorResponse/Error/Message", "a", "a/b",

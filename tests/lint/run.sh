@@ -39,7 +39,7 @@ for name in $(sh tests/lint/lint.sh . list); do
 done
 
 headers_alone() {
-	for h in common/*.h init/*.h sidecar/*.h; do
+	for h in $(files 'common/*.h' 'init/*.h' 'sidecar/*.h' 'agent/*.h'); do
 		# shellcheck disable=SC2086  # flags are a list of words
 		gcc $cppflags -std=c11 -Wall -Wextra -Werror -fsyntax-only -x c "$h" -Wno-pragma-once-outside-header || return 1
 	done
@@ -48,7 +48,7 @@ headers_alone() {
 cppcheck_sources() {
 	# shellcheck disable=SC2046
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,performance,portability \
-		--suppressions-list=tests/lint/cppcheck.txt --library=posix -D_GNU_SOURCE -D__GNUC__ -I. $(files 'common/*.c' 'init/*.c' 'sidecar/*.c')
+		--suppressions-list=tests/lint/cppcheck.txt --library=posix -D_GNU_SOURCE -D__GNUC__ -I. $(files 'common/*.c' 'init/*.c' 'sidecar/*.c' 'agent/*.c')
 }
 
 shell_scripts() {

@@ -8,12 +8,12 @@ trap 'rm -rf "$tree"' EXIT
 
 fresh() {
 	rm -rf "$tree"
-	mkdir -p "$tree/common" "$tree/init" "$tree/sidecar" "$tree/tests/lint"
+	mkdir -p "$tree/common/base" "$tree/common/text" "$tree/common/http" "$tree/common/source" "$tree/sidecar/get" "$tree/init" "$tree/sidecar" "$tree/tests/lint"
 	cp tests/lint/layers.txt "$tree/tests/lint/"
-	printf '#include "common/buf.h"\n\nint buf_x(void) {\n    return 1;\n}\n' >"$tree/common/buf.c"
-	printf '#ifndef POD_IDENTITY_BUF_H\n#define POD_IDENTITY_BUF_H\nint buf_x(void);\n#endif\n' >"$tree/common/buf.h"
+	printf '#include "common/base/buf.h"\n\nint buf_x(void) {\n    return 1;\n}\n' >"$tree/common/base/buf.c"
+	printf '#ifndef POD_IDENTITY_BUF_H\n#define POD_IDENTITY_BUF_H\nint buf_x(void);\n#endif\n' >"$tree/common/base/buf.h"
 	for program in init sidecar; do
-		printf '#include "common/buf.h"\n\nint main(void) {\n    return buf_x();\n}\n' >"$tree/$program/main.c"
+		printf '#include "common/base/buf.h"\n\nint main(void) {\n    return buf_x();\n}\n' >"$tree/$program/main.c"
 	done
 }
 
@@ -40,32 +40,34 @@ for check in $(sh "$lint" . list); do
 done
 
 violate owner_curl sidecar/main.c '#include <curl/curl.h>'
-violate owner_cjson common/buf.c '#include "cJSON.h"'
+violate owner_cjson common/base/buf.c '#include "cJSON.h"'
 violate owner_bearssl init/main.c '#include <bearssl.h>'
-violate includes_common common/buf.c '#include "init/config.h"'
-violate includes_common common/buf.h '#include "sidecar/config.h"'
-violate includes_common common/buf.h '#include "buf.h"'
-violate includes_init init/main.c '#include "sidecar/config.h"'
-violate includes_sidecar sidecar/main.c '#include "init/config.h"'
-violate layers common/buf.c '#include "common/json.h"'
+violate layers common/base/buf.c '#include "init/config.h"'
+violate layers common/base/buf.h '#include "buf.h"'
+violate layers common/base/buf.h '#include "common/text/json.h"'
+violate layers common/text/json.c '#include "common/http/http.h"'
+violate layers init/main.c '#include "sidecar/config.h"'
+violate layers sidecar/main.c '#include "init/config.h"'
+violate layers sidecar/get/main.c '#include "sidecar/config.h"'
+violate layers sidecar/get/main.c '#include "common/aws/sts.h"'
 violate layers common/unheard_of.c 'int x;'
-violate pure common/refresh.c 'int64_t x = clock_now().wall_ms;'
+violate pure common/source/refresh.c 'int64_t x = clock_now().wall_ms;'
 violate pure sidecar/request.c '    read(fd, b, 1);'
 violate one_clock init/main.c '    time(NULL);'
-violate no_allocation common/buf.c '    char *p = malloc(3);'
+violate no_allocation common/base/buf.c '    char *p = malloc(3);'
 violate no_allocation sidecar/main.c '    p = strdup(q);'
-violate no_allocation common/http.c 'a = malloc(1);\nb = realloc(a, 2);'
-violate banned_calls common/buf.c '    strcpy(a, b);'
+violate no_allocation common/http/http.c 'a = malloc(1);\nb = realloc(a, 2);'
+violate banned_calls common/base/buf.c '    strcpy(a, b);'
 violate banned_calls sidecar/main.c '    system("x");'
 violate banned_calls init/main.c '    sprintf(a, "%%s", b);'
 violate no_prints sidecar/main.c '    printf("%%s", secret);'
-violate no_prints common/buf.c '    exit(1);'
-violate file_length common/buf.c "$(yes '\n' | head -n 450 | tr -d '\n')"
-violate function_length common/buf.c "int f(void) {\\n$(yes '    x();\n' | head -n 70 | tr -d '\n')}"
+violate no_prints common/base/buf.c '    exit(1);'
+violate file_length common/base/buf.c "$(yes '\n' | head -n 450 | tr -d '\n')"
+violate function_length common/base/buf.c "int f(void) {\\n$(yes '    x();\n' | head -n 70 | tr -d '\n')}"
 violate leftovers Makefile '# T''ODO: later'
 violate hosts Makefile 'URL = https://deb.''debian.org/debian'
 violate hosts tests/requirements.txt '--index-url https://py''pi.org/simple'
 violate machine_words Makefile 'cd /wo''rk/here'
 violate headers init/config.h 'int x;'
-violate whitespace common/buf.c 'int x; '
+violate whitespace common/base/buf.c 'int x; '
 exit $status

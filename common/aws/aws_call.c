@@ -1,0 +1,196 @@
+#include "common/aws/aws_call.h"
+
+#include <string.h>
+
+#include "common/base/wipe.h"
+
+static void put_url(const struct aws_target *t, struct buf *url) {
+    const struct uri *uri = &t->endpoint->uri;
+    size_t len = strlen(uri->path);
+    uri_put_origin(uri, url);
+    while (len > 0 && uri->path[len - 1] == '/')
+        len--;
+    buf_put(url, uri->path, len);
+    buf_str(url, t->path);
+}
+
+/* What stands behind "https://", up to the path: as libcurl puts it into the Host header. */
+static void put_host(const char *url, struct buf *host) {
+    const char *at = strstr(url, "://") + 3;
+    buf_put(host, at, strcspn(at, "/"));
+}
+
+static enum err sign(struct aws_call *call, const struct aws_target *t, const struct credentials *signer,
+                     int64_t unix_s) {
+    const struct sigv4_header signed_headers[] = {
+        {"content-type", t->type},
+        {"host", call->host},
+        {"x-amz-date", call->date},
+        {"x-amz-security-token", signer->session_token},
+    };
+    const struct sigv4_request request = {
+        .method = "POST",
+        .path = call->url + (strstr(call->url, call->host) - call->url) + strlen(call->host),
+        .query = "",
+        .headers = signed_headers,
+        .header_count = signer->session_token[0] != '\0' ? 4 : 3,
+        .body = call->body,
+        .body_len = call->body_len,
+    };
+    const struct sigv4_scope scope = {
+        .access_key_id = signer->access_key_id,
+        .secret_access_key = signer->secret_access_key,
+        .region = t->endpoint->region,
+        .service = t->service,
+        .unix_s = unix_s,
+    };
+    struct buf authorization = BUF(call->authorization);
+    return sigv4_authorization(&scope, &request, &authorization);
+}
+
+enum err aws_call_request(struct aws_call *call, const struct aws_target *t, const struct credentials *signer,
+                          int64_t unix_s, struct http_request *out) {
+    struct buf url = BUF(call->url), host = BUF(call->host);
+    struct http_header *h = call->headers;
+    put_url(t, &url);
+    put_host(call->url, &host);
+    if (url.overflow || host.overflow)
+        return ERR_TOO_LONG;
+    *h++ = (struct http_header){"Content-Type", t->type};
+    *h++ = (struct http_header){"User-Agent", "pod-identity-toolkit"};
+    if (signer != NULL) {
+        time_format_basic(unix_s, call->date);
+        enum err e = sign(call, t, signer, unix_s);
+        if (e != ERR_OK)
+            return e;
+        *h++ = (struct http_header){"X-Amz-Date", call->date};
+        *h++ = (struct http_header){"Authorization", call->authorization};
+        if (signer->session_token[0] != '\0')
+            *h++ = (struct http_header){"X-Amz-Security-Token", signer->session_token};
+    }
+    *out = (struct http_request){
+        .method = "POST",
+        .url = call->url,
+        .headers = call->headers,
+        .header_count = (size_t)(h - call->headers),
+        .body = call->body,
+        .body_len = call->body_len,
+        .local = uri_is_local(&t->endpoint->uri),
+        .connect_timeout_ms = AWS_CALL_CONNECT_MS,
+        .total_timeout_ms = AWS_CALL_TOTAL_MS,
+    };
+    return ERR_OK;
+}
+
+void aws_call_wipe(struct aws_call *call) {
+    wipe(call->body, call->body_len);
+    wipe(call->authorization, sizeof call->authorization);
+    call->body_len = 0;
+}
+
+struct buf aws_call_begin(const struct aws_target *t, enum reason reason, struct failure *f) {
+    char text[320];
+    struct buf m = failure_begin(f, reason), url = BUF(text);
+    uri_put_origin(&t->endpoint->uri, &url);
+    buf_str(&m, "POST ");
+    buf_printable(&m, text, url.len, 260);
+    buf_fmt(&m, " (%s", t->action);
+    if (t->object[0] != '\0') {
+        buf_char(&m, ' ');
+        buf_printable(&m, t->object, strlen(t->object), 160);
+    }
+    buf_str(&m, ") ");
+    return m;
+}
+
+/* ---- no answer ---- */
+
+static void put_remedy(const struct aws_target *t, enum http_result result, struct failure *f) {
+    const char *region = t->endpoint->region, *host = t->endpoint->uri.host;
+    unsigned port = t->endpoint->uri.port;
+    switch (result) {
+    case HTTP_NO_NAME:
+        failure_remedy(
+            f,
+            "check the region's name (%s comes from %s), this pod's DNS (/etc/resolv.conf, a "
+            "NetworkPolicy without egress to port 53), and in a VPC without internet the interface "
+            "endpoint com.amazonaws.%s.%s with private DNS",
+            region, t->endpoint->origin, region, t->service);
+        return;
+    case HTTP_TLS_UNTRUSTED:
+        failure_remedy(f,
+                       "if a proxy opens TLS here, or the endpoint is private, give its authority's "
+                       "certificate, with those of AWS, in --ca-bundle or AWS_CA_BUNDLE; otherwise another "
+                       "server answers for AWS: do not go on");
+        return;
+    case HTTP_TLS_EXPIRED:
+        failure_remedy(f,
+                       "compare the node's clock with the real time (chronyc tracking); if it is right, the "
+                       "server's certificate must be renewed");
+        return;
+    case HTTP_TLS_NAME:
+        failure_remedy(f,
+                       "another server answers at that name: look at this pod's DNS, at AWS_ENDPOINT_URL and "
+                       "its like, and for a proxy");
+        return;
+    case HTTP_TLS_NO_CA:
+        failure_remedy(
+            f, "mount a PEM file of certificate authorities, and name it in --ca-bundle, AWS_CA_BUNDLE "
+               "or SSL_CERT_FILE, or put it at /etc/ssl/certs/ca-certificates.crt");
+        return;
+    case HTTP_PROXY:
+        failure_remedy(f,
+                       "check HTTPS_PROXY (an http:// proxy without a password; SOCKS is not spoken), and "
+                       "that it lets CONNECT %s:%u "
+                       "through, or add that host to "
+                       "NO_PROXY",
+                       host, port);
+        return;
+    default:
+        failure_remedy(
+            f,
+            "let this pod reach %s port %u: look at NetworkPolicies, security groups, routes and "
+            "HTTPS_PROXY; in a VPC without internet make the interface endpoint com.amazonaws.%s.%s",
+            host, port, region, t->service);
+        return;
+    }
+}
+
+enum reason aws_call_unanswered(const struct aws_target *t, const struct http_response *r,
+                                struct failure *f) {
+    bool bad = r->result == HTTP_CUT_SHORT || r->result == HTTP_NOT_HTTP || r->result == HTTP_TOO_LARGE;
+    struct buf m = aws_call_begin(t, bad ? REASON_BAD_RESPONSE : REASON_AGENT_UNREACHABLE, f);
+    f->cause = http_result_cause(r->result);
+    buf_str(&m, http_result_text(r->result));
+    if (r->result != HTTP_TLS_NO_CA && r->result != HTTP_NO_FAMILY)
+        buf_fmt(&m, " after %lld ms", (long long)r->elapsed_ms);
+    if (r->detail[0] != '\0')
+        buf_fmt(&m, " (%s)", r->detail);
+    put_remedy(t, r->result, f);
+    return f->reason;
+}
+
+/* ---- answers that make no sense ---- */
+
+enum reason aws_call_nonsense(const struct aws_target *t, const struct http_response *r, const char *part,
+                              enum err e, struct failure *f) {
+    struct buf m = aws_call_begin(t, REASON_BAD_RESPONSE, f);
+    f->cause = "nonsense";
+    buf_fmt(&m, "answered 200 with %zu bytes that are not what was asked for: %s: %s", r->body_len, part,
+            err_text(e));
+    failure_remedy(f, "something other than AWS answers there: look for a proxy, and at AWS_ENDPOINT_URL and "
+                      "its like");
+    return f->reason;
+}
+
+enum reason aws_call_expired(const struct aws_target *t, int64_t expires_ms, int64_t now_ms,
+                             struct failure *f) {
+    char at[TIME_UTC_MAX], here[TIME_UTC_MAX];
+    time_format_utc(expires_ms / 1000, at);
+    time_format_utc(now_ms / 1000, here);
+    struct buf m = aws_call_begin(t, REASON_BAD_RESPONSE, f);
+    f->cause = "expired";
+    buf_fmt(&m, "answered with credentials that expired at %s; it is %s here", at, here);
+    failure_remedy(f, "compare the node's clock with the real time (chronyc tracking)");
+    return f->reason;
+}

@@ -1,0 +1,35 @@
+/* Which host a region's service is at, and which region its requests are signed for.
+ *
+ * Source: boto/botocore data/partitions.json, data/sts and data/eks-auth endpoint-rule-set-1.json; AWS SDKs
+ * and Tools Reference Guide, "Service-specific endpoints", "FIPS", "Dual-stack", "AWS STS regional
+ * endpoints". No I/O here. */
+#ifndef POD_IDENTITY_ENDPOINTS_H
+#define POD_IDENTITY_ENDPOINTS_H
+
+#include "common/base/failure.h"
+#include "common/pod/injection.h"
+#include "common/text/uri.h"
+
+#define ENDPOINT_REGION_MAX 64 /* a DNS label and its NUL */
+
+enum endpoint_service { ENDPOINT_STS, ENDPOINT_EKS_AUTH };
+
+struct endpoint {
+    struct uri uri;                   /* its path is that of a configured URL, or "" */
+    char region[ENDPOINT_REGION_MAX]; /* to sign for */
+    const char
+        *origin; /* what decided on the host: "AWS_REGION", "--region", "AWS_ENDPOINT_URL_STS"; static */
+};
+
+/* region: as asked for by option, or NULL or "": AWS_REGION, AWS_DEFAULT_REGION. Honours
+ * AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL_EKS_AUTH, AWS_ENDPOINT_URL, AWS_IGNORE_CONFIGURED_ENDPOINT_URLS,
+ * AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT and AWS_STS_REGIONAL_ENDPOINTS. REASON_INJECTION_INVALID,
+ * which is permanent: no region, one that is no DNS label, a URL that is not https (or http to loopback), a
+ * switch that is neither true nor false. */
+enum reason endpoint_find(enum endpoint_service service, const char *region, injection_getenv *lookup,
+                          struct endpoint *out, struct failure *failure);
+
+/* "aws", "aws-cn", …: of the partitions' patterns, and "aws" for what fits none. Static storage. */
+const char *endpoint_partition(const char *region);
+
+#endif

@@ -1,0 +1,94 @@
+#include "common/aws/identity.h"
+
+#include <string.h>
+
+#include "common/base/clock.h"
+
+struct attempt {
+    const struct endpoint *sts;
+    struct sts_identity *out;
+    struct failure *failure;
+    enum reason reason;
+    int64_t date_s;
+};
+
+static void on_response(void *context, const struct http_response *response) {
+    struct attempt *a = context;
+    a->reason = sts_identity(a->sts, response, a->out, a->failure);
+    a->date_s = response->date_s;
+}
+
+static void ask(struct attempt *a, const struct credentials *c, int64_t skew_s) {
+    static struct aws_call call;
+    static struct http_transfer transfer; /* large, and zeroed */
+    struct http_request request;
+    int64_t unix_s = clock_now().wall_ms / 1000 + skew_s;
+    a->date_s = 0;
+    if (sts_caller_identity(a->sts, c, unix_s, &call, &request) == ERR_OK &&
+        http_start(&transfer, &request, on_response, a) == ERR_OK) {
+        aws_call_wipe(&call);
+        http_wait(&transfer);
+        return;
+    }
+    aws_call_wipe(&call);
+    struct buf m = failure_begin(a->failure, REASON_INTERNAL);
+    buf_str(&m, "cannot begin a request to STS: out of memory, or its URL is too long");
+    failure_remedy(a->failure, "raise the container's memory limit; shorten AWS_ENDPOINT_URL_STS");
+    a->reason = REASON_INTERNAL;
+}
+
+enum reason identity_ask(const struct endpoint *sts, const struct credentials *credentials,
+                         struct sts_identity *out, int64_t *skew_s, struct failure *failure) {
+    struct attempt a = {.sts = sts, .out = out, .failure = failure};
+    *skew_s = 0;
+    ask(&a, credentials, 0);
+    if (a.reason == REASON_OK || a.date_s == 0 || failure->cause == NULL ||
+        strcmp(failure->cause, AWS_CAUSE_SIGNATURE) != 0)
+        return a.reason;
+    int64_t off_s = a.date_s - clock_now().wall_ms / 1000;
+    if (off_s < AWS_CALL_SKEW_MIN_S && off_s > -AWS_CALL_SKEW_MIN_S)
+        return a.reason;
+    *skew_s = off_s;
+    ask(&a, credentials, off_s);
+    return a.reason;
+}
+
+bool identity_is_role(const struct sts_identity *identity, const char *expected) {
+    char role[STS_SESSION_NAME_MAX + 1], session[STS_SESSION_NAME_MAX + 1];
+    char account[CREDENTIALS_ACCOUNT_MAX];
+    const char *slash = strrchr(expected, '/'), *name = slash != NULL ? slash + 1 : expected;
+    if (!sts_role_of(identity->arn, role, session) || strcmp(role, name) != 0)
+        return false;
+    if (strncmp(expected, "arn:", 4) != 0)
+        return true;
+    size_t partition = strcspn(expected + 4, ":");
+    credentials_account_of_arn(expected, account);
+    return strcmp(account, identity->account) == 0 &&
+           strncmp(expected, identity->arn, 4 + partition + 1) == 0;
+}
+
+static enum reason unexpected(const struct sts_identity *who, const char *option, const char *expected,
+                              struct failure *f) {
+    struct buf m = failure_begin(f, REASON_UNEXPECTED_IDENTITY);
+    f->permanent = true;
+    buf_str(&m, "the credentials are for \"");
+    buf_printable(&m, who->arn, strlen(who->arn), 300);
+    buf_fmt(&m, "\", and --%s says \"", option);
+    buf_printable(&m, expected, strlen(expected), 300);
+    buf_char(&m, '"');
+    failure_remedy(f,
+                   "correct the role of this service account's association (aws eks "
+                   "list-pod-identity-associations --cluster-name CLUSTER), of its annotation or of "
+                   "--assume-role, or --%s",
+                   option);
+    return f->reason;
+}
+
+enum reason identity_expect(const struct sts_identity *identity, const char *account, const char *role,
+                            struct failure *failure) {
+    if (account[0] != '\0' && strcmp(account, identity->account) != 0)
+        return unexpected(identity, "expect-account", account, failure);
+    if (role[0] != '\0' && !identity_is_role(identity, role))
+        return unexpected(identity, "expect-role", role, failure);
+    return REASON_OK;
+}

@@ -1,0 +1,20 @@
+/* Whose credentials these are: sts:GetCallerIdentity, which needs no permission and cannot be denied. */
+#ifndef POD_IDENTITY_IDENTITY_H
+#define POD_IDENTITY_IDENTITY_H
+
+#include "common/aws/sts.h"
+
+/* One exchange, waited for: http_open(NULL) must have been called. Where the signature is refused and the
+ * server's clock is far from ours, it is signed again by that; *skew_s then says how far, else 0. */
+enum reason identity_ask(const struct endpoint *sts, const struct credentials *credentials,
+                         struct sts_identity *out, int64_t *skew_s, struct failure *failure);
+
+/* Whether a role of that ARN, or of that name, is the one of an identity. The path of a role does not stand
+ * in the ARN of its sessions. */
+bool identity_is_role(const struct sts_identity *identity, const char *expected);
+
+/* REASON_UNEXPECTED_IDENTITY with *failure if it is not of that account or role; "": any will do. */
+enum reason identity_expect(const struct sts_identity *identity, const char *account, const char *role,
+                            struct failure *failure);
+
+#endif

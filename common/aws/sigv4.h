@@ -1,0 +1,59 @@
+/* AWS Signature Version 4, signing in the headers.
+ *
+ * Source: IAM User Guide, "Create a signed AWS API request"; tested against the public test suite of
+ * awslabs/aws-c-auth in all three stages. The caller provides all storage; nothing is sent from here. */
+#ifndef POD_IDENTITY_SIGV4_H
+#define POD_IDENTITY_SIGV4_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include "common/text/hash.h"
+
+#define SIGV4_HEADERS_MAX 24 /* STS and EKS Auth need five */
+#define SIGV4_PARAMETERS_MAX 32
+#define SIGV4_CANONICAL_MAX 16384 /* a canonical request: the longest part is a session token of 8 kB */
+#define SIGV4_AUTHORIZATION_MAX 1024
+#define SIGV4_SECRET_MAX 252 /* characters of a secret access key; AWS's have 40 */
+
+struct sigv4_header {
+    const char *name;  /* any case; the canonical form is made here */
+    const char *value; /* may be folded over lines */
+};
+
+struct sigv4_request {
+    const char *method; /* upper case */
+    const char *path;   /* as sent, without the query; "" stands for "/" */
+    const char *query;  /* as sent, without '?'; "" if none */
+    const struct sigv4_header
+        *headers; /* exactly those to be signed: host, x-amz-date, x-amz-security-token, … */
+    size_t header_count;
+    const void *body;
+    size_t body_len;
+    bool keep_path; /* S3-like services: the path is not normalised */
+};
+
+struct sigv4_scope {
+    const char *access_key_id;
+    const char *secret_access_key; /* at most SIGV4_SECRET_MAX */
+    const char *region;
+    const char *service;
+    int64_t unix_s; /* must be the time in the x-amz-date header */
+};
+
+/* The three stages, each usable alone. out is a builder of at least the sizes above.
+ * ERR_TOO_LONG: too many headers or parameters, or out is full. */
+enum err sigv4_canonical_request(const struct sigv4_request *request, struct buf *out);
+void sigv4_string_to_sign(const struct sigv4_scope *scope, const char *canonical, size_t len,
+                          struct buf *out);
+void sigv4_signature(const struct sigv4_scope *scope, const char *to_sign, size_t len,
+                     char out[HASH_HEX_SIZE]);
+
+/* All at once: the value of the Authorization header. Scratch memory with what was signed is wiped. */
+enum err sigv4_authorization(const struct sigv4_scope *scope, const struct sigv4_request *request,
+                             struct buf *out);
+
+#endif

@@ -1,0 +1,126 @@
+#include "common/aws/sts_error.h"
+
+#include <string.h>
+
+#include "common/text/xml.h"
+
+#define SIGNER_REMEDY                                                                                        \
+    "the credentials that signed this have ended or were revoked; the next try fetches new ones"
+#define CLOCK_REMEDY                                                                                         \
+    "compare the node's clock with the real time (chronyc tracking): AWS allows 5 to 15 minutes"
+#define TRUST_REMEDY                                                                                         \
+    "let the trust policy of that role allow the role whose credentials ask (pod-identity-sidecar whoami) "  \
+    "sts:AssumeRole, and sts:TagSession too, since EKS Pod Identity's session tags are passed on; check "    \
+    "the "                                                                                                   \
+    "external id, the source identity (sts:SetSourceIdentity) and other conditions, and that the asking "    \
+    "role's own policy allows sts:AssumeRole"
+#define WEB_TRUST_REMEDY                                                                                     \
+    "let the trust policy of that role allow sts:AssumeRoleWithWebIdentity to this cluster's OIDC "          \
+    "provider, "                                                                                             \
+    "with the conditions :sub system:serviceaccount:NAMESPACE:NAME and :aud sts.amazonaws.com (aws iam "     \
+    "get-role --role-name ROLE; aws iam list-open-id-connect-providers), and check AWS_ROLE_ARN"
+#define ISSUER_REMEDY                                                                                        \
+    "check that IAM has an OIDC provider for the token's issuer in the role's account (aws iam "             \
+    "list-open-id-connect-providers) with its audience among the client ids; right after a rotation of the " \
+    "issuer's keys this passes"
+#define TOKEN_REMEDY                                                                                         \
+    "the kubelet did not renew the token, or a clock is wrong: look at the kubelet's log and the node's "    \
+    "clock (chronyc tracking), and delete the pod so that it gets a fresh token"
+#define PACKED_REMEDY                                                                                        \
+    "session policy and session tags together are too large, those that EKS Pod Identity passes on "         \
+    "included: shorten --session-policy-file and --session-tag, or switch the latter off at the "            \
+    "association (aws eks update-pod-identity-association --disable-session-tags)"
+#define REGION_REMEDY                                                                                        \
+    "activate STS for this region (IAM console, account settings), or set AWS_REGION to one that is active"
+#define KEYS_REMEDY                                                                                          \
+    "the credentials that signed this are unknown there: another partition (AWS_REGION), or a region that "  \
+    "the account did not opt in to"
+#define VALUE_REMEDY "correct the option that the message names"
+#define WAIT_REMEDY "wait and try again; if it lasts, look at the AWS Health Dashboard"
+#define THROTTLED_REMEDY "too many ask STS of this account at once: wait and try again"
+#define PROXY_REMEDY                                                                                         \
+    "something other than STS answers there: look for a proxy, and at AWS_ENDPOINT_URL and its like"
+
+enum remedy { SIGNER, CLOCK, TRUST, ISSUER, TOKEN, PACKED, REGION, KEYS, VALUE, WAIT, THROTTLED, PROXY };
+
+static const char *const remedies[] = {
+    [SIGNER] = SIGNER_REMEDY, [CLOCK] = CLOCK_REMEDY,         [TRUST] = TRUST_REMEDY,
+    [ISSUER] = ISSUER_REMEDY, [TOKEN] = TOKEN_REMEDY,         [PACKED] = PACKED_REMEDY,
+    [REGION] = REGION_REMEDY, [KEYS] = KEYS_REMEDY,           [VALUE] = VALUE_REMEDY,
+    [WAIT] = WAIT_REMEDY,     [THROTTLED] = THROTTLED_REMEDY, [PROXY] = PROXY_REMEDY,
+};
+
+/* Arrays: see agent_error.c. */
+static const struct code {
+    char code[28];
+    uint8_t reason, remedy;
+} codes[] = {
+    {"ExpiredTokenException", REASON_TOKEN_INVALID, TOKEN},
+    {"InvalidIdentityToken", REASON_TOKEN_INVALID, ISSUER},
+    {"ExpiredToken", REASON_ACCESS_DENIED, SIGNER},
+    {"InvalidClientTokenId", REASON_ACCESS_DENIED, KEYS},
+    {"UnrecognizedClientException", REASON_ACCESS_DENIED, KEYS},
+    {"SignatureDoesNotMatch", REASON_ACCESS_DENIED, CLOCK},
+    {"InvalidSignatureException", REASON_ACCESS_DENIED, CLOCK},
+    {"RequestTimeTooSkewed", REASON_ACCESS_DENIED, CLOCK},
+    {"RequestExpired", REASON_ACCESS_DENIED, CLOCK},
+    {"AccessDenied", REASON_ACCESS_DENIED, TRUST},
+    {"IDPRejectedClaim", REASON_ACCESS_DENIED, ISSUER},
+    {"PackedPolicyTooLarge", REASON_ACCESS_DENIED, PACKED},
+    {"MalformedPolicyDocument", REASON_ACCESS_DENIED, VALUE},
+    {"RegionDisabledException", REASON_ACCESS_DENIED, REGION},
+    {"ValidationError", REASON_ACCESS_DENIED, VALUE},
+    {"IDPCommunicationError", REASON_THROTTLED, WAIT},
+    {"Throttling", REASON_THROTTLED, THROTTLED},
+    {"ThrottlingException", REASON_THROTTLED, THROTTLED},
+    {"RequestLimitExceeded", REASON_THROTTLED, THROTTLED},
+    {"SlowDown", REASON_THROTTLED, THROTTLED},
+    {"TooManyRequestsException", REASON_THROTTLED, THROTTLED},
+};
+
+static const struct code *find(const char *code) {
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        if (strcmp(codes[i].code, code) == 0)
+            return &codes[i];
+    }
+    return NULL;
+}
+
+/* Without a code that is known. A 5xx may be of anything on the way, and passes. */
+static const struct code *by_status(int status) {
+    static const struct code passing = {"status-5xx", REASON_THROTTLED, WAIT},
+                             limited = {"status-429", REASON_THROTTLED, THROTTLED},
+                             denied = {"status-403", REASON_ACCESS_DENIED, PROXY},
+                             other = {"status", REASON_BAD_RESPONSE, PROXY};
+    return status >= 500 ? &passing : status == 429 ? &limited : status == 403 ? &denied : &other;
+}
+
+enum reason sts_error(const struct aws_target *t, const struct sts_role *role, const struct http_response *r,
+                      struct failure *f) {
+    char code[64] = "", message[1024] = "";
+    bool readable = xml_check(r->body, r->body_len, XML_NAMESPACE_STS) == ERR_OK;
+    if (readable) {
+        (void)xml_text(r->body, r->body_len, "ErrorResponse/Error/Code", code, sizeof code);
+        (void)xml_text(r->body, r->body_len, "ErrorResponse/Error/Message", message, sizeof message);
+    }
+    const struct code *known = find(code);
+    if (known == NULL)
+        known = by_status(r->status);
+    struct buf m = aws_call_begin(t, (enum reason)known->reason, f);
+    f->cause = known->remedy == CLOCK ? AWS_CAUSE_SIGNATURE : known->code;
+    f->retry_after_ms = r->retry_after_ms;
+    buf_fmt(&m, "answered %d", r->status);
+    if (code[0] != '\0') {
+        buf_char(&m, ' ');
+        buf_printable(&m, code, strlen(code), sizeof code);
+    }
+    const char *text = message[0] != '\0' ? message : r->body;
+    size_t len = message[0] != '\0' ? strlen(message) : r->body_len;
+    if (len > 0) {
+        buf_str(&m, ": ");
+        failure_quote(&m, text, len, AWS_CALL_QUOTED_MAX);
+    }
+    bool web = role != NULL && strcmp(t->action, "AssumeRole") != 0;
+    failure_remedy(f, "%s", known->remedy == TRUST && web ? WEB_TRUST_REMEDY : remedies[known->remedy]);
+    return f->reason;
+}

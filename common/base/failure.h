@@ -1,0 +1,58 @@
+/* A failure as its reader meets it: a reason with a name and an exit code, what happened, and what to do.
+ *
+ * The reasons and their numbers are an interface: reports, termination messages, exit codes and the sidecar's
+ * 503 answers all carry them. */
+#ifndef POD_IDENTITY_FAILURE_H
+#define POD_IDENTITY_FAILURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+
+enum reason { /* the value is the exit code */
+              REASON_OK = 0,
+              REASON_NOT_INJECTED = 10,
+              REASON_INJECTION_INVALID = 11,
+              REASON_TOKEN_UNREADABLE = 12,
+              REASON_TOKEN_INVALID = 13,
+              REASON_AGENT_UNREACHABLE = 20,
+              REASON_ACCESS_DENIED = 21,
+              REASON_THROTTLED = 22,
+              REASON_BAD_RESPONSE = 23,
+              REASON_UNEXPECTED_IDENTITY = 30,
+              REASON_USAGE = 64,
+              REASON_INTERNAL = 70
+};
+
+/* "AGENT_UNREACHABLE" and so on. Static storage. */
+const char *reason_name(enum reason reason);
+
+/* Message and remedy together stay within a termination log of 4096 bytes. */
+#define FAILURE_MESSAGE_MAX 1024
+#define FAILURE_REMEDY_MAX 768
+
+struct failure {
+    enum reason reason;
+    const char *cause;      /* finer than the reason, for programs: "refused", "AccessDeniedException"; static
+                               text, or NULL */
+    bool permanent;         /* waiting cannot help: only a change by a person, or a new pod */
+    int64_t retry_after_ms; /* what the server asked for, or 0 */
+    char message[FAILURE_MESSAGE_MAX]; /* what was tried, with which value, and what came back; one line */
+    char remedy[FAILURE_REMEDY_MAX];   /* what to do; one line */
+};
+
+/* Starts a failure: clears it, and returns a builder over its message. */
+struct buf failure_begin(struct failure *f, enum reason reason);
+/* A builder that goes on where the message ends. */
+struct buf failure_more(struct failure *f);
+/* Sets the remedy from a format. */
+void failure_remedy(struct failure *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Appends foreign text (an agent's error body) to a message: one line, at most max bytes, quoted, and with
+ * anything that looks like a token or key replaced by "[redacted]", because an error may echo what it was
+ * sent. */
+void failure_quote(struct buf *message, const char *text, size_t len, size_t max);
+
+#endif

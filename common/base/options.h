@@ -1,0 +1,64 @@
+/* Command line options as a table: parsing, environment variables and --help all come from it.
+ *
+ * Every option "--some-name" can also be given as POD_IDENTITY_SOME_NAME; the option wins. "--name=value" and
+ * "--name value" are the same; a flag takes no value on the command line and true, false, 1, 0, on or off in
+ * the environment. */
+#ifndef POD_IDENTITY_OPTIONS_H
+#define POD_IDENTITY_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+
+#define OPTIONS_VALUE_MAX 4096 /* a path is the longest thing that an option takes */
+#define OPTIONS_REPEAT_MAX 16  /* values of an option that may be repeated */
+#define OPTIONS_PROBLEM_MAX 1024
+
+/* Takes the value; false if it is none, with the reason in words that fit behind "--name=value: ". */
+typedef bool option_take(void *config, const char *value, struct buf *problem);
+
+struct option_spec {
+    const char *name; /* made by OPTION() */
+    option_take *take;
+    bool repeatable; /* may come more than once; in the environment the values are separated by blanks */
+};
+
+/* A row of literals: OPTION("min-ttl", "DURATION", "60s", "help", take_min_ttl, false). Without a value name
+ * it is a flag, and `take` gets "true" or "false"; the default is for --help only, and may be "". All texts
+ * lie one behind the other, each with its NUL, since in a static PIE each pointer costs 32 bytes. */
+#define OPTION(name, value_name, default_text, help, take, repeatable)                                       \
+    { name "\0" value_name "\0" default_text "\0" help, take, repeatable }
+
+struct options {
+    const char *program;             /* "pod-identity-init" */
+    const char *synopsis;            /* what follows "Usage: PROGRAM " */
+    const char *about;               /* a paragraph */
+    const char *epilogue;            /* a paragraph at the end of --help, or NULL */
+    const struct option_spec *specs; /* ends with a spec whose name is NULL */
+};
+
+enum options_result { OPTIONS_OK, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_USAGE };
+
+/* Reads the environment first, then argv (argc and argv as main() got them, argv[0] skipped), and calls
+ * `take` on config. Words that are no options are put into operands (at most operand_max; more is a usage
+ * error). On OPTIONS_USAGE problem holds one line that names option, value and reason. --help and --version
+ * end the reading at once. */
+enum options_result options_read(const struct options *options, int argc, char **argv, void *config,
+                                 const char **operands, size_t operand_max, size_t *operand_count,
+                                 struct buf *problem);
+
+/* The text of --help, made from the table. */
+void options_help(const struct options *options, struct buf *out);
+#define OPTIONS_HELP_MAX 16384
+
+/* Ready-made values. Each writes a problem and returns false if the text does not fit. */
+bool option_duration(const char *value, int64_t *ms, struct buf *problem);
+bool option_flag(const char *value, bool *out, struct buf *problem);
+/* Copies, refusing an empty or over-long text and control characters. cap counts the NUL. */
+bool option_text(const char *value, char *out, size_t cap, struct buf *problem);
+/* Index into names (which ends with NULL); the problem lists them all. */
+bool option_choice(const char *value, const char *const *names, size_t *index, struct buf *problem);
+
+#endif

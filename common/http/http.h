@@ -1,0 +1,125 @@
+/* The HTTP client (the only file that knows libcurl): bounded in time, headers and body, never redirected,
+ * and never sent through a proxy where the caller says that the server is local.
+ *
+ * Two ways to drive it: an event loop registers hooks once and forwards socket and timer events, or a program
+ * without a loop calls http_wait(). Everything that libcurl frees is wiped first, since it held headers with
+ * tokens. */
+#ifndef POD_IDENTITY_HTTP_H
+#define POD_IDENTITY_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/err.h"
+
+#define HTTP_BODY_MAX 16384    /* the largest legal answer here is 10,000 bytes */
+#define HTTP_HEADERS_MAX 16384 /* all header lines of an answer together; servers send under 1 kB */
+#define HTTP_REQUEST_HEADERS_MAX 12
+#define HTTP_HEADER_LINE_MAX 69632 /* a token of TOKEN_FILE_MAX with its header's name */
+#define HTTP_DETAIL_MAX 160
+#define HTTP_ERROR_TYPE_MAX 64
+#define HTTP_ERROR_MAX 256 /* what libcurl asks for */
+
+enum http_result {
+    HTTP_ANSWERED,        /* a whole answer, whatever its status */
+    HTTP_REFUSED,         /* the connection was refused */
+    HTTP_CONNECT_TIMEOUT, /* no answer to the attempt to connect */
+    HTTP_ANSWER_TIMEOUT,  /* connected, and no whole answer in time */
+    HTTP_NO_ROUTE,        /* network or host unreachable */
+    HTTP_PROHIBITED,      /* a local rule or route rejects it */
+    HTTP_NO_FAMILY,       /* this machine has no address of that family */
+    HTTP_NO_NAME,         /* the host name could not be resolved */
+    HTTP_NO_ANSWER,       /* connected, and closed or reset before a byte of an answer came */
+    HTTP_CUT_SHORT,       /* the answer began, and ended before it was whole */
+    HTTP_NOT_HTTP,        /* what came is no HTTP */
+    HTTP_TOO_LARGE,       /* headers or body over the limit */
+    HTTP_PROXY,           /* the proxy's name was not resolved, or it did not let us through */
+    HTTP_TLS_UNTRUSTED,   /* no certificate of the server's chain is signed by one that is trusted */
+    HTTP_TLS_EXPIRED,     /* a certificate has ended or has not begun, by our clock */
+    HTTP_TLS_NAME,        /* the certificate is for another host */
+    HTTP_TLS_NO_CA,       /* the file of trusted certificates cannot be read, or holds none */
+    HTTP_TLS,             /* TLS failed otherwise: detail says how */
+    HTTP_FAILED,          /* anything else: detail says what */
+    HTTP_RESULTS
+};
+
+/* Names of the result, static text: a word for programs ("refused", "tls-untrusted"), and what stands behind
+ * "GET URL " ("was refused"). HTTP_ANSWERED has none. */
+const char *http_result_cause(enum http_result result);
+const char *http_result_text(enum http_result result);
+
+struct http_header {
+    const char *name, *value; /* value without control characters */
+};
+
+struct http_request {
+    const char *method;
+    const char *url;
+    const struct http_header *headers;
+    size_t header_count; /* at most HTTP_REQUEST_HEADERS_MAX */
+    const void *body;    /* NULL: no body */
+    size_t body_len;
+    bool local; /* never through a proxy; others honour HTTPS_PROXY, ALL_PROXY and NO_PROXY */
+    int64_t connect_timeout_ms, total_timeout_ms;
+};
+
+struct http_response {
+    enum http_result result;
+    int status;       /* 0 unless HTTP_ANSWERED */
+    const char *body; /* NUL-terminated for convenience; may hold NULs of its own */
+    size_t body_len;
+    int64_t retry_after_ms; /* 0 if the answer did not say */
+    int64_t date_s;         /* the server's clock, 0 if it did not say */
+    int64_t elapsed_ms;
+    char error_type[HTTP_ERROR_TYPE_MAX]; /* x-amzn-ErrorType, with which AWS names an error; "" if absent */
+    char detail[HTTP_DETAIL_MAX]; /* for all but HTTP_ANSWERED: what libcurl or the system said; may be "" */
+};
+
+struct http_transfer;
+/* Called once for each started transfer, unless it is cancelled. The response is valid until this returns, or
+ * until it starts the transfer anew, which it may; then it is wiped. */
+typedef void http_done(void *context, const struct http_response *response);
+
+/* Storage for one request under way; zero it once, then it can be used again and again. Fields are private.
+ */
+struct http_transfer {
+    void *easy, *header_list;
+    http_done *done;
+    void *context;
+    struct http_response response;
+    int64_t started_ms;
+    size_t headers_len;
+    bool too_large, tls;
+    char error[HTTP_ERROR_MAX];
+    char body[HTTP_BODY_MAX + 1];
+};
+
+enum { HTTP_READ = 1, HTTP_WRITE = 2 };
+struct http_hooks {
+    void (*watch)(void *context, int fd, int events); /* events 0: forget the descriptor */
+    void (*timer)(void *context, int64_t delay_ms);   /* call http_timer() after that; negative: no timer */
+    void *context;
+};
+
+/* Once, before anything else. hooks may be NULL (then http_wait() drives), and is copied. ERR_SYSTEM: out of
+ * memory. */
+enum err http_open(const struct http_hooks *hooks);
+void http_close(void);
+
+/* The certificates that https trusts: a PEM file, read at each request. The path is borrowed. Without it
+ * nothing is trusted. */
+void http_trust(const char *ca_file);
+
+/* Everything in the request is copied. ERR_SYSTEM if it cannot even begin. */
+enum err http_start(struct http_transfer *transfer, const struct http_request *request, http_done *done,
+                    void *context);
+void http_cancel(struct http_transfer *transfer); /* harmless if it is not under way */
+
+void http_socket(int fd, int events);
+void http_timer(void);
+
+/* Without hooks: works until the transfer has ended. Its own time limits bound the wait. */
+void http_wait(struct http_transfer *transfer);
+
+#endif

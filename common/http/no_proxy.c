@@ -1,0 +1,70 @@
+#include "common/http/no_proxy.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#define ENTRY_MAX 64 /* the longest network has 43 characters; names cover no address */
+
+static bool in_network(const unsigned char *a, const unsigned char *network, unsigned bits) {
+    unsigned whole = bits / 8, rest = bits % 8;
+    if (memcmp(a, network, whole) != 0)
+        return false;
+    return rest == 0 || ((a[whole] ^ network[whole]) >> (8 - rest)) == 0;
+}
+
+/* "/16" as a number up to max; false for anything else. */
+static bool parse_bits(const char *text, unsigned max, unsigned *out) {
+    size_t len = strspn(text, "0123456789");
+    if (len == 0 || len > 3 || text[len] != '\0')
+        return false;
+    *out = 0;
+    for (size_t i = 0; i < len; i++)
+        *out = *out * 10 + (unsigned)(text[i] - '0');
+    return *out <= max;
+}
+
+static bool address_covered(char *entry, const struct uri *uri) {
+    unsigned char a[16], network[16];
+    int family = uri->ipv6 ? AF_INET6 : AF_INET;
+    unsigned max = uri->ipv6 ? 128 : 32, bits = max;
+    char *slash = strchr(entry, '/');
+    if (slash != NULL) {
+        *slash = '\0';
+        if (!parse_bits(slash + 1, max, &bits))
+            return false;
+    }
+    return inet_pton(family, entry, network) == 1 && inet_pton(family, uri->host, a) == 1 &&
+           in_network(a, network, bits);
+}
+
+/* One entry: "*", a name, or an address or network, with or without brackets and port. */
+static bool entry_covers(const char *text, size_t len, const struct uri *uri) {
+    char entry[ENTRY_MAX];
+    if (len == 0 || len >= sizeof entry)
+        return false;
+    memcpy(entry, text, len);
+    entry[len] = '\0';
+    if (strcmp(entry, "*") == 0 || strcasecmp(entry, uri->host) == 0)
+        return true;
+    char *start = entry, *colon = strchr(entry, ':');
+    if (entry[0] == '[') {
+        start++;
+        start[strcspn(start, "]")] = '\0';
+    } else if (colon != NULL && strchr(colon + 1, ':') == NULL) {
+        *colon = '\0'; /* one colon: a port; more: an IPv6 address */
+    }
+    return address_covered(start, uri);
+}
+
+bool no_proxy_covers(const char *list, const struct uri *uri) {
+    static const char separators[] = ", \t";
+    if (list == NULL)
+        return false;
+    for (const char *at = list + strspn(list, separators); *at != '\0'; at += strspn(at, separators)) {
+        size_t len = strcspn(at, separators);
+        if (entry_covers(at, len, uri))
+            return true;
+        at += len;
+    }
+    return false;
+}

@@ -1,0 +1,177 @@
+#include "common/pod/agent_error.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#define CLUSTER_COMMAND "aws eks list-pod-identity-associations --cluster-name CLUSTER"
+
+#define ASSOCIATION_REMEDY                                                                                   \
+    "check that an association exists for this namespace and service account in this cluster "               \
+    "(" CLUSTER_COMMAND                                                                                      \
+    " --namespace NAMESPACE --service-account NAME); a new one takes some seconds to be seen"
+#define TRUST_REMEDY                                                                                         \
+    "let the trust policy of the association's role allow the principal service pods.eks.amazonaws.com "     \
+    "both "                                                                                                  \
+    "sts:AssumeRole and sts:TagSession (aws iam get-role --role-name ROLE), with no condition that this "    \
+    "pod does "                                                                                              \
+    "not meet; a role of another account needs targetRoleArn in the association"
+#define NODE_REMEDY                                                                                          \
+    "let the node's role (not the pod's) do eks-auth:AssumeRoleForPodIdentity: attach "                      \
+    "AmazonEKSWorkerNodePolicy to "                                                                          \
+    "it, and look for a service control policy or a VPC endpoint policy that denies it"
+#define TAGS_REMEDY                                                                                          \
+    "the session tags that EKS Pod Identity adds, with the policies, are too large: switch them off for "    \
+    "this "                                                                                                  \
+    "association (disableSessionTags: aws eks update-pod-identity-association --cluster-name CLUSTER "       \
+    "--association-id ID --disable-session-tags), or shorten its session policy"
+#define EXPIRED_REMEDY                                                                                       \
+    "the kubelet did not renew the token, or a clock is wrong: look at the kubelet's log on this node and "  \
+    "at the "                                                                                                \
+    "node's clock (chronyc tracking), and delete the pod so that it gets a fresh token"
+#define TOKEN_REMEDY                                                                                         \
+    "the token must be a projected service account token of this very cluster with audience "                \
+    "pods.eks.amazonaws.com, for a pod that still exists; delete the pod so that it gets a fresh one"
+#define REQUEST_REMEDY                                                                                       \
+    "EKS Auth does not take the agent's request: update the add-on eks-pod-identity-agent, and check that "  \
+    "it is set "                                                                                             \
+    "up with this cluster's name (kubectl -n kube-system get ds eks-pod-identity-agent -o yaml)"
+#define THROTTLED_REMEDY                                                                                     \
+    "too many pods ask EKS Auth at once: wait and try again; if it lasts, start pods more slowly, and look " \
+    "at " AGENT_LOG_HINT
+#define LIMITER_REMEDY                                                                                       \
+    "the agent itself takes 1,000 requests a second from a node's pods: something asks in a loop; look for " \
+    "SDKs that "                                                                                             \
+    "do not keep their credentials, and at " AGENT_LOG_HINT
+#define SERVICE_REMEDY                                                                                       \
+    "EKS Auth fails inside: wait and try again; if it lasts, look at the AWS Health Dashboard and "          \
+    "at " AGENT_LOG_HINT
+#define WAY_REMEDY                                                                                           \
+    "the node cannot reach EKS Auth (eks-auth.REGION.api.aws, port 443): in a private subnet make the VPC "  \
+    "endpoint "                                                                                              \
+    "com.amazonaws.REGION.eks-auth, check route, security group and DNS, and look at " AGENT_LOG_HINT
+#define WAIT_REMEDY "wait and try again; if it lasts, look at " AGENT_LOG_HINT
+#define PROXY_REMEDY                                                                                         \
+    "something other than the EKS Pod Identity Agent answers there: look for a proxy or a service mesh "     \
+    "that takes the "                                                                                        \
+    "request"
+
+#define NODE_KEYS_REMEDY                                                                                     \
+    "EKS Auth does not take the node's signature, not the pod's token: look at the node's clock (chronyc "   \
+    "tracking), at its instance profile, and at " AGENT_LOG_HINT
+#define NODE_ROLE_REMEDY                                                                                     \
+    "the agent has no credentials of the node: check that the node has an instance profile, that the agent " \
+    "reaches the metadata service (its pod is on the host's network), and look at " AGENT_LOG_HINT
+
+enum remedy {
+    ASSOCIATION,
+    TRUST,
+    NODE,
+    NODE_KEYS,
+    NODE_ROLE,
+    TAGS,
+    EXPIRED,
+    TOKEN,
+    REQUEST,
+    THROTTLED,
+    LIMITER,
+    SERVICE,
+    WAY,
+    WAIT,
+    PROXY,
+    PROXY_401,
+    PROXY_403,
+    HOST,
+    PATH,
+    REDIRECT
+};
+
+static const char *const remedies[] = {
+    [ASSOCIATION] = ASSOCIATION_REMEDY,
+    [TRUST] = TRUST_REMEDY,
+    [NODE] = NODE_REMEDY,
+    [NODE_KEYS] = NODE_KEYS_REMEDY,
+    [NODE_ROLE] = NODE_ROLE_REMEDY,
+    [TAGS] = TAGS_REMEDY,
+    [EXPIRED] = EXPIRED_REMEDY,
+    [TOKEN] = TOKEN_REMEDY,
+    [REQUEST] = REQUEST_REMEDY,
+    [THROTTLED] = THROTTLED_REMEDY,
+    [LIMITER] = LIMITER_REMEDY,
+    [SERVICE] = SERVICE_REMEDY,
+    [WAY] = WAY_REMEDY,
+    [WAIT] = WAIT_REMEDY,
+    [PROXY] = PROXY_REMEDY,
+    [PROXY_401] = PROXY_REMEDY "; the agent itself never answers 401",
+    [PROXY_403] = PROXY_REMEDY "; of the agent, 403 means a wrong Host only",
+    [HOST] = "the agent accepts only its own addresses as Host: use http://169.254.170.23/v1/credentials or "
+             "http://[fd00:ec2::23]/v1/credentials",
+    [PATH] =
+        "the path is not the agent's, or something else answers there: the URI must end in /v1/credentials",
+    [REDIRECT] = "the agent never redirects, and redirects are not followed: something else answers there",
+};
+
+/* Arrays and not pointers: in a static PIE each pointer costs a relocation of 24 bytes. */
+static const struct text {
+    char text[36]; /* looked for in the body */
+    char cause[28];
+    uint8_t reason, remedy;
+    uint16_t status; /* only with that one; 0: any */
+} texts[] = {
+    /* More special texts first: they come within an answer that has a code too. */
+    {"PackedPolicyTooLarge", "PackedPolicyTooLarge", REASON_ACCESS_DENIED, TAGS, 0},
+    {"Packed size of session tags", "PackedPolicyTooLarge", REASON_ACCESS_DENIED, TAGS, 0},
+    {"eks-auth:AssumeRoleForPodIdentity", "AccessDeniedException-node", REASON_ACCESS_DENIED, NODE, 0},
+    {"(AccessDeniedException)", "AccessDeniedException", REASON_ACCESS_DENIED, TRUST, 0},
+    {"(ResourceNotFoundException)", "ResourceNotFoundException", REASON_ACCESS_DENIED, ASSOCIATION, 0},
+    /* The front end refuses the caller, who is the node, before it looks at the token. */
+    {"(ExpiredTokenException)", "node-credentials", REASON_ACCESS_DENIED, NODE_KEYS, 403},
+    {"(InvalidSignatureException)", "node-credentials", REASON_ACCESS_DENIED, NODE_KEYS, 403},
+    {"(UnrecognizedClientException)", "node-credentials", REASON_ACCESS_DENIED, NODE_KEYS, 403},
+    {"(ExpiredTokenException)", "ExpiredTokenException", REASON_TOKEN_INVALID, EXPIRED, 0},
+    {"(InvalidTokenException)", "InvalidTokenException", REASON_TOKEN_INVALID, TOKEN, 0},
+    {"(InvalidParameterException)", "InvalidParameterException", REASON_TOKEN_INVALID, REQUEST, 0},
+    {"(InvalidRequestException)", "InvalidRequestException", REASON_TOKEN_INVALID, REQUEST, 0},
+    {"(ThrottlingException)", "ThrottlingException", REASON_THROTTLED, THROTTLED, 0},
+    {"(InternalServerException)", "InternalServerException", REASON_THROTTLED, SERVICE, 0},
+    {"(ServiceUnavailableException)", "ServiceUnavailableException", REASON_THROTTLED, SERVICE, 0},
+    /* The agent's own. */
+    {"token is expired", "token-expired", REASON_TOKEN_INVALID, EXPIRED, 0},
+    {"token is not valid yet", "token-not-yet-valid", REASON_TOKEN_INVALID, EXPIRED, 0},
+    {"Service account token", "token-refused", REASON_TOKEN_INVALID, TOKEN, 0},
+    {"agent through invalid address", "host-refused", REASON_INJECTION_INVALID, HOST, 0},
+    {"Too Many Requests", "agent-limit", REASON_THROTTLED, LIMITER, 0},
+    {"failed to refresh cached credenti", "node-credentials", REASON_THROTTLED, NODE_ROLE, 0},
+    {"no EC2 IMDS role found", "node-credentials", REASON_THROTTLED, NODE_ROLE, 0},
+    {"request send failed", "eks-auth-unreachable", REASON_THROTTLED, WAY, 0},
+    {"unable to fetch credentials", "eks-auth-unreachable", REASON_THROTTLED, WAY, 0},
+};
+
+static const struct status {
+    uint16_t first, last;
+    char cause[12];
+    uint8_t reason, remedy;
+} statuses[] = {
+    {300, 399, "redirect", REASON_BAD_RESPONSE, REDIRECT},
+    {401, 401, "status-401", REASON_ACCESS_DENIED, PROXY_401},
+    {403, 403, "status-403", REASON_ACCESS_DENIED, PROXY_403},
+    {404, 404, "path", REASON_BAD_RESPONSE, PATH},
+    {408, 408, "status-408", REASON_THROTTLED, WAIT},
+    {429, 429, "status-429", REASON_THROTTLED, WAIT},
+    {500, 599, "status-5xx", REASON_THROTTLED, WAIT},
+    {0, 999, "status", REASON_BAD_RESPONSE, PROXY},
+};
+
+struct agent_error agent_error_find(int status, const char *body, size_t len) {
+    for (size_t i = 0; status >= 400 && i < sizeof texts / sizeof texts[0]; i++) {
+        const struct text *t = &texts[i];
+        if ((t->status == 0 || t->status == status) && memmem(body, len, t->text, strlen(t->text)) != NULL)
+            return (struct agent_error){(enum reason)t->reason, t->cause, remedies[t->remedy]};
+    }
+    /* What the agent makes of no answer at all from EKS Auth: the error's own text is lost on the way. */
+    if (status == 500 && len >= 2 && len <= 3 && memcmp(body, "[]", 2) == 0)
+        return (struct agent_error){REASON_THROTTLED, "eks-auth-unreachable", remedies[WAY]};
+    const struct status *s = statuses;
+    while (s < statuses + sizeof statuses / sizeof statuses[0] - 1 && (status < s->first || status > s->last))
+        s++;
+    return (struct agent_error){(enum reason)s->reason, s->cause, remedies[s->remedy]};
+}

@@ -1,0 +1,24 @@
+/* What the error answers of the EKS Pod Identity Agent mean: those of its own, and those of EKS Auth, whose
+ * code it passes on in parentheses.
+ *
+ * Source: aws/eks-pod-identity-agent pkg/errors, internal/validation (0.1.37); the errors of
+ * AssumeRoleForPodIdentity in the model of eks-auth 2023-11-26. */
+#ifndef POD_IDENTITY_AGENT_ERROR_H
+#define POD_IDENTITY_AGENT_ERROR_H
+
+#include <stddef.h>
+
+#include "common/base/failure.h"
+
+#define AGENT_LOG_HINT "the agent's log (kubectl -n kube-system logs ds/eks-pod-identity-agent)"
+
+struct agent_error {
+    enum reason reason;
+    const char *cause;  /* for struct failure: the code, or what the status says */
+    const char *remedy; /* static text without % */
+};
+
+/* The meaning of an answer with that status, which is not 200. The body is text of any kind. */
+struct agent_error agent_error_find(int status, const char *body, size_t len);
+
+#endif

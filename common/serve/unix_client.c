@@ -1,0 +1,164 @@
+#include "common/serve/unix_client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+
+static bool failed(struct buf *problem, const char *what, const char *path, const char *why) {
+    buf_fmt(problem, "cannot %s %s: %s", what, path, why);
+    return false;
+}
+
+static const char *connect_advice(int error) {
+    switch (error) {
+    case ENOENT:
+        return "there is no such socket (is the sidecar running, and is its volume mounted in this "
+               "container?)";
+    case ECONNREFUSED:
+        return "nobody listens on it (the sidecar has ended)";
+    case EACCES:
+        return "permission denied (this user needs the socket's group: see --socket-mode and --socket-group)";
+    case EAGAIN:
+        return "the sidecar did not answer in time";
+    default:
+        return strerror(error);
+    }
+}
+
+/* Waits until the socket can be read or written. False with EAGAIN when the time is over. */
+static bool wait_for(int fd, short events, int64_t deadline_ms) {
+    struct pollfd p = {.fd = fd, .events = events};
+    for (;;) {
+        int64_t left = clock_until(deadline_ms, clock_now().mono_ms, UNIX_CLIENT_TIMEOUT_MS);
+        int n = poll(&p, 1, (int)left);
+        if (n > 0)
+            return true;
+        if (n == 0)
+            errno = EAGAIN;
+        if (n == 0 || errno != EINTR)
+            return false;
+    }
+}
+
+/* EAGAIN on a Unix socket means that the backlog is full; there is no event for its end, so it is tried again
+ * soon. */
+static bool connect_until(int fd, const struct sockaddr_un *address, int64_t deadline_ms) {
+    const struct timespec pause = {.tv_nsec = 10000000};
+    for (;;) {
+        if (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0)
+            return true;
+        if (errno != EINTR && (errno != EAGAIN || clock_now().mono_ms >= deadline_ms))
+            return false;
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+static int open_socket(const char *socket_path, int64_t deadline_ms, struct buf *problem) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(socket_path) >= sizeof address.sun_path) {
+        (void)failed(problem, "use", socket_path, "the path of a Unix socket may have at most 107 bytes");
+        return -1;
+    }
+    memcpy(address.sun_path, socket_path, strlen(socket_path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && connect_until(fd, &address, deadline_ms))
+        return fd;
+    (void)failed(problem, "connect to", socket_path, connect_advice(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+static bool send_all(int fd, const char *bytes, size_t len, int64_t deadline_ms) {
+    while (len > 0) {
+        if (!wait_for(fd, POLLOUT, deadline_ms))
+            return false;
+        ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL);
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
+            continue;
+        if (n <= 0)
+            return false;
+        bytes += n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+/* Reads to the end of the stream: the request asked the server to close. Negative on an error. */
+static ssize_t receive_all(int fd, char *out, size_t cap, int64_t deadline_ms) {
+    size_t len = 0;
+    while (len < cap) {
+        if (!wait_for(fd, POLLIN, deadline_ms))
+            return -1;
+        ssize_t n = recv(fd, out + len, cap - len, 0);
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        len += (size_t)n;
+    }
+    return (ssize_t)len;
+}
+
+/* Splits the answer, and checks that its body is as long as it says: a torn one must not pass for
+ * credentials. */
+static bool split(struct unix_answer *out, size_t len) {
+    static const char head[] = "HTTP/1.1 ", length[] = "\r\nContent-Length: ";
+    out->bytes[len] = '\0';
+    char *end = strstr(out->bytes, "\r\n\r\n");
+    if (end == NULL || strncmp(out->bytes, head, sizeof head - 1) != 0)
+        return false;
+    const char *field = strstr(out->bytes, length);
+    if (field == NULL || field > end)
+        return false;
+    out->status = (int)strtol(out->bytes + sizeof head - 1, NULL, 10);
+    out->body = end + 4;
+    out->body_len = len - (size_t)(out->body - out->bytes);
+    return strtoul(field + sizeof length - 1, NULL, 10) == out->body_len;
+}
+
+bool unix_client_get(const char *socket_path, const char *path, struct unix_answer *out,
+                     struct buf *problem) {
+    char text[256];
+    struct buf request = BUF(text);
+    buf_fmt(&request, "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
+    int64_t deadline_ms = clock_now().mono_ms + UNIX_CLIENT_TIMEOUT_MS;
+    int fd = open_socket(socket_path, deadline_ms, problem);
+    if (fd < 0)
+        return false;
+    ssize_t len = -1;
+    if (send_all(fd, request.data, request.len, deadline_ms))
+        len = receive_all(fd, out->bytes, sizeof out->bytes - 1, deadline_ms);
+    int error = errno;
+    close(fd);
+    if (len < 0)
+        return failed(problem, "read from", socket_path, connect_advice(error));
+    if (!split(out, (size_t)len))
+        return failed(problem, "use the answer from", socket_path,
+                      "it is cut short, or no answer of a sidecar");
+    return true;
+}
+
+/* Our own server's JSON: the first "message" holds the text, with no escapes but those of buf_json(). */
+void unix_client_explain(const struct unix_answer *answer, struct buf *out) {
+    static const char key[] = "\"message\":\"";
+    const char *at = strstr(answer->body, key);
+    if (at == NULL) {
+        buf_printable(out, answer->body, answer->body_len, 1024);
+        return;
+    }
+    for (at += sizeof key - 1; *at != '\0' && *at != '"'; at++) {
+        if (*at == '\\' && at[1] != '\0')
+            at++;
+        buf_printable(out, at, 1, 1);
+    }
+}

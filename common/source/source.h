@@ -1,0 +1,79 @@
+/* Where credentials come from: one interface in front of every source.
+ *
+ * A source is a chain of hops. The first brings the pod's own role (from the agent, from STS with a web
+ * identity, from EKS Auth); each one behind it assumes a role with what the hop before brought. Each hop
+ * keeps its result, and is asked again when half of its life is over, so that a refresh costs one request as
+ * a rule; a hop that cannot be renewed is used as long as it lasts. No I/O but the reading of the token. */
+#ifndef POD_IDENTITY_SOURCE_H
+#define POD_IDENTITY_SOURCE_H
+
+#include "common/aws/node_credentials.h"
+#include "common/pod/agent_client.h"
+#include "common/pod/injection.h"
+#include "common/source/source_options.h"
+
+const char *source_name(enum source_kind kind);
+
+enum hop_kind { HOP_AGENT, HOP_WEB_IDENTITY, HOP_NODE, HOP_EKS_AUTH, HOP_ASSUME_ROLE };
+#define SOURCE_HOPS_MAX (SOURCE_ROLES_MAX + 2)
+
+struct hop {
+    enum hop_kind kind;
+    const struct sts_role *role; /* of HOP_WEB_IDENTITY and HOP_ASSUME_ROLE */
+    int64_t renew_wall_ms;       /* 0: before it is used */
+    struct credentials credentials;
+};
+
+/* Zero it; large, so static. */
+struct source {
+    enum source_kind kind; /* never SOURCE_AUTO after source_open() */
+    const struct source_options *options;
+    injection_getenv *lookup;
+    struct injection injection; /* token_path is set for every source that has a token */
+    struct endpoint sts, eks_auth;
+    struct sts_role web_role; /* of the web identity */
+    char session_name[STS_SESSION_NAME_MAX + 1];
+    struct node_fetch node;
+    int64_t skew_ms;     /* what AWS's clock is ahead of ours; 0 until a signature was refused for it */
+    bool skew_corrected; /* in this fetch */
+    size_t hop_count, at;
+    struct hop hops[SOURCE_HOPS_MAX];
+};
+
+/* Finds out from the environment where to ask, and, where nothing was injected, from a token that the pod
+ * mounts itself. options are borrowed. REASON_NOT_INJECTED or REASON_INJECTION_INVALID with *failure if there
+ * is nothing usable; these are permanent. Nothing is opened or sent. */
+enum reason source_open(struct source *source, const struct source_options *options, injection_getenv *lookup,
+                        struct failure *failure);
+
+/* The server that is asked first, for messages, and the file whose token is sent. */
+const struct uri *source_upstream(const struct source *source);
+const char *source_token_path(const struct source *source);
+/* Whether anything is asked over TLS. */
+bool source_uses_tls(const struct source *source);
+
+enum source_step {
+    SOURCE_SEND,  /* send the request, and bring the answer to source_answer() */
+    SOURCE_DONE,  /* source_credentials() are fresh */
+    SOURCE_FAILED /* see *failure */
+};
+
+/* Begins a fetch. A request is good until source_forget(), which is due when it was started. */
+enum source_step source_begin(struct source *source, struct moment now, struct http_request *out,
+                              struct failure *failure);
+enum source_step source_answer(struct source *source, const struct http_response *response, struct moment now,
+                               struct http_request *out, struct failure *failure);
+/* Wipes what a request was made of. */
+void source_forget(struct source *source);
+
+/* The result of the last fetch, until the next one or source_wipe_result(). */
+const struct credentials *source_credentials(const struct source *source);
+void source_wipe_result(struct source *source);
+
+/* Wipes all that hops keep. */
+void source_wipe(struct source *source);
+
+/* The next fetch asks every hop anew. */
+void source_renew(struct source *source);
+
+#endif

@@ -1,0 +1,115 @@
+/* What a user may ask of a source: the options that init and the sidecar share. */
+#ifndef POD_IDENTITY_SOURCE_OPTIONS_H
+#define POD_IDENTITY_SOURCE_OPTIONS_H
+
+#include "common/aws/sts.h"
+#include "common/base/options.h"
+#include "common/pod/injection.h"
+
+enum source_kind {
+    SOURCE_AUTO,         /* what was injected; never the node's role */
+    SOURCE_POD_IDENTITY, /* the EKS Pod Identity Agent */
+    SOURCE_WEB_IDENTITY, /* IRSA: STS, with a token for it */
+    SOURCE_EKS_AUTH      /* EKS Auth itself, as the agent asks it */
+};
+
+/* Whose credentials ask EKS Auth. */
+enum source_node { SOURCE_NODE_IMDS, SOURCE_NODE_ENVIRONMENT };
+
+#define SOURCE_ROLES_MAX 5 /* of a chain: each one costs a request, and ends after an hour */
+#define SOURCE_TEXT_MAX 16384
+
+/* By the numbers above; each ends with NULL. */
+extern const char *const source_names[];
+extern const char *const source_node_names[];
+
+/* Zero it; then it is the default. Texts lie in the storage at its end. */
+struct source_options {
+    enum source_kind kind;
+    enum injection_self self_injected;
+    enum source_node node;
+    const char *region, *cluster_name, *ca_bundle; /* NULL: not given */
+    struct sts_role base; /* of web identity; from the command line also what the roles of the chain get */
+    struct sts_role roles[SOURCE_ROLES_MAX]; /* to assume, one with the credentials of the other */
+    size_t role_count;
+    const char *expect_account, *expect_role; /* of whom AWS takes the credentials for; "": any */
+    size_t text_used;
+    char text[SOURCE_TEXT_MAX];
+};
+
+/* Each takes a value of the option of its name, as option_take does; the first argument is a struct
+ * source_options. A struct for all options of a program must begin with it. */
+option_take source_take_kind, source_take_self_injected, source_take_node, source_take_region,
+    source_take_cluster_name, source_take_ca_bundle;
+option_take source_take_role, source_take_external_id, source_take_session_name, source_take_duration;
+option_take source_take_expect_account, source_take_expect_role;
+option_take source_take_tag, source_take_transitive, source_take_source_identity, source_take_policy_file;
+
+/* The same for one role, with its storage. */
+bool source_role_external_id(struct source_options *o, struct sts_role *role, const char *value,
+                             struct buf *problem);
+bool source_role_session_name(struct source_options *o, struct sts_role *role, const char *value,
+                              struct buf *problem);
+bool source_role_duration(struct sts_role *role, const char *value, struct buf *problem);
+bool source_role_tag(struct source_options *o, struct sts_role *role, const char *key, size_t key_len,
+                     const char *value, struct buf *problem);
+bool source_role_transitive(struct source_options *o, struct sts_role *role, const char *value,
+                            struct buf *problem);
+bool source_role_source_identity(struct source_options *o, struct sts_role *role, const char *value,
+                                 struct buf *problem);
+bool source_role_policy_file(struct source_options *o, struct sts_role *role, const char *value,
+                             struct buf *problem);
+
+/* After the last option of a command line: spreads what was given for "the roles" over them. Names and
+ * durations are for each; external id, tags and policy for the last. False, with problem, for what cannot go
+ * together. */
+bool source_options_spread(struct source_options *o, struct buf *problem);
+
+/* Judges the roles of a chain: false, with problem, for a duration that STS would refuse. */
+bool source_options_check(const struct source_options *o, struct buf *problem);
+
+/* For the two above: "" if NULL. */
+const char *source_text(const char *value);
+
+/* The PEM file to trust: --ca-bundle, AWS_CA_BUNDLE, SSL_CERT_FILE, or the usual place. */
+const char *source_ca_file(const struct source_options *o, injection_getenv *lookup);
+
+/* clang-format off: a list of rows */
+#define SOURCE_OPTION_SPECS                                                                                  \
+    OPTION("source", "SOURCE", "auto",                                                                       \
+           "where credentials come from: auto (what was injected, never the node's role), pod-identity, "    \
+           "web-identity (IRSA), eks-auth (EKS Auth without an agent, for experts)",                         \
+           source_take_kind, false),                                                                         \
+        OPTION("self-injected", "WHEN", "auto", INJECTION_SELF_HELP, source_take_self_injected, false),      \
+        OPTION("assume-role", "ARN", "",                                                                     \
+               "assume this role with those credentials; repeated: a chain, each with the one before",       \
+               source_take_role, true),                                                                      \
+        OPTION("external-id", "ID", "", "for the last role of --assume-role", source_take_external_id,       \
+               false),                                                                                       \
+        OPTION("role-session-name", "NAME", "AWS_ROLE_SESSION_NAME, or the pod's name",                      \
+               "name of the sessions of assumed roles", source_take_session_name, false),                    \
+        OPTION("session-duration", "DURATION", "1h",                                                         \
+               "of assumed roles: 15m to 12h; a role that is assumed by --assume-role lasts 1h at most",     \
+               source_take_duration, false),                                                                 \
+        OPTION("session-tag", "KEY=VALUE", "", "for the last role of --assume-role", source_take_tag, true), \
+        OPTION("transitive-tag-key", "KEY", "",                                                              \
+               "a key of --session-tag that roles assumed further on inherit", source_take_transitive,       \
+               true),                                                                                        \
+        OPTION("source-identity", "NAME", "", "for the roles of --assume-role", source_take_source_identity, \
+               false),                                                                                       \
+        OPTION("session-policy-file", "PATH", "",                                                            \
+               "JSON policy that narrows the last assumed role, at most 2048 characters",                    \
+               source_take_policy_file, false),                                                              \
+        OPTION("region", "NAME", "AWS_REGION, AWS_DEFAULT_REGION", "whose STS and EKS Auth are asked",       \
+               source_take_region, false),                                                                   \
+        OPTION("cluster-name", "NAME", "", "for --source=eks-auth", source_take_cluster_name, false),        \
+        OPTION("node-credentials", "WHERE", "imds",                                                          \
+               "who asks EKS Auth, for --source=eks-auth: imds (the node's role) or environment "            \
+               "(AWS_ACCESS_KEY_ID "                                                                         \
+               "and so on)",                                                                                 \
+               source_take_node, false),                                                                     \
+        OPTION("ca-bundle", "PATH", "AWS_CA_BUNDLE, SSL_CERT_FILE, /etc/ssl/certs/ca-certificates.crt",      \
+               "PEM file of the authorities that TLS trusts", source_take_ca_bundle, false)
+/* clang-format on */
+
+#endif

@@ -1,0 +1,161 @@
+#include "common/text/json.h"
+
+#include <cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/wipe.h"
+#include "common/text/decimal.h"
+
+#ifndef __GLIBC__
+/* In place of the C library's, for cJSON: see decimal.h. It stands here because whatever uses cJSON links
+ * this file. */
+double strtod(const char *restrict text, char **restrict end) {
+    return decimal_parse(text, end);
+}
+#endif
+
+/* cJSON asks for memory through these two; the arena only grows until json_close() empties it. */
+static _Alignas(16) unsigned char arena[JSON_ARENA_SIZE];
+static size_t arena_used;
+static bool arena_full;
+static cJSON *document;
+
+static void *arena_take(size_t size) {
+    if (size > sizeof arena - arena_used) {
+        arena_full = true;
+        return NULL;
+    }
+    void *p = arena + arena_used;
+    arena_used += (size + 15) & ~(size_t)15;
+    if (arena_used > sizeof arena)
+        arena_used = sizeof arena;
+    return p;
+}
+
+static void arena_give_back(void *p) {
+    (void)p;
+}
+
+/* cJSON's own limit on depth gives the same error as a syntax error, and "\u0000" ends its strings early:
+ * both are looked for here first, so that the first is named and the second refused. */
+static enum err scan(const char *text, size_t len) {
+    size_t depth = 0, content = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+        if (c == '\0')
+            return ERR_SYNTAX;
+        if (in_string) {
+            if (c == '\\' && len - i > 5 && memcmp(text + i, "\\u0000", 6) == 0)
+                return ERR_SYNTAX;
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_string = false;
+            else if ((unsigned char)c < 0x20)
+                return ERR_SYNTAX;
+            continue;
+        }
+        if (c == '"')
+            in_string = true;
+        else if ((c == '{' || c == '[') && ++depth > JSON_DEPTH_MAX)
+            return ERR_TOO_DEEP;
+        else if ((c == '}' || c == ']') && depth-- == 0)
+            return ERR_SYNTAX;
+        if (c != ' ' && c != '\t' && c != '\r' && c != '\n')
+            content++;
+    }
+    return content == 0 ? ERR_EMPTY : ERR_OK;
+}
+
+enum err json_open(const char *text, size_t len, const struct json **root) {
+    json_close();
+    if (len > JSON_INPUT_MAX)
+        return ERR_TOO_LONG;
+    enum err e = scan(text, len);
+    if (e != ERR_OK)
+        return e;
+    cJSON_Hooks hooks = {.malloc_fn = arena_take, .free_fn = arena_give_back};
+    cJSON_InitHooks(&hooks);
+    const char *end = NULL;
+    document = cJSON_ParseWithLengthOpts(text, len, &end, 0);
+    if (document == NULL) {
+        bool full = arena_full;
+        json_close();
+        return full ? ERR_TOO_LONG : ERR_SYNTAX;
+    }
+    while (end < text + len && (*end == ' ' || *end == '\t' || *end == '\r' || *end == '\n'))
+        end++;
+    if (end != text + len) {
+        json_close();
+        return ERR_SYNTAX;
+    }
+    *root = (const struct json *)document;
+    return ERR_OK;
+}
+
+void json_close(void) {
+    wipe(arena, arena_used);
+    arena_used = 0;
+    arena_full = false;
+    document = NULL;
+}
+
+static const cJSON *node(const struct json *value) {
+    return (const cJSON *)value;
+}
+
+bool json_is_object(const struct json *value) {
+    return value != NULL && cJSON_IsObject(node(value));
+}
+
+bool json_is_array(const struct json *value) {
+    return value != NULL && cJSON_IsArray(node(value));
+}
+
+bool json_is_null(const struct json *value) {
+    return value != NULL && cJSON_IsNull(node(value));
+}
+
+bool json_is_true(const struct json *value) {
+    return value != NULL && cJSON_IsTrue(node(value));
+}
+
+bool json_is_false(const struct json *value) {
+    return value != NULL && cJSON_IsFalse(node(value));
+}
+
+const char *json_name(const struct json *member) {
+    return member != NULL ? node(member)->string : NULL;
+}
+
+const struct json *json_get(const struct json *value, const char *name) {
+    if (!json_is_object(value))
+        return NULL;
+    return (const struct json *)cJSON_GetObjectItemCaseSensitive(node(value), name);
+}
+
+const struct json *json_item(const struct json *value, size_t i) {
+    if (!json_is_object(value) && !json_is_array(value))
+        return NULL;
+    const cJSON *item = node(value)->child;
+    while (item != NULL && i-- > 0)
+        item = item->next;
+    return (const struct json *)item;
+}
+
+const char *json_text(const struct json *value) {
+    return value != NULL && cJSON_IsString(node(value)) ? node(value)->valuestring : NULL;
+}
+
+bool json_number(const struct json *value, int64_t *out) {
+    static const double limit = 9007199254740992.0;
+    if (value == NULL || !cJSON_IsNumber(node(value)))
+        return false;
+    double d = node(value)->valuedouble;
+    if (!(d >= -limit && d <= limit))
+        return false;
+    *out = (int64_t)d;
+    return true;
+}

@@ -1,0 +1,216 @@
+/* Which answer a request gets, and that the answers are whole. */
+#include "tests/unit/unit.h"
+
+#include "sidecar/routes.h"
+#include "tests/unit/sidecar/answer_checks.h"
+
+static const struct routes socket_routes = {.kind = ROUTES_SOCKET};
+static const struct routes http_routes = {.kind = ROUTES_HTTP,
+                                          .bearer = "the-bearer-0123456789",
+                                          .host = "127.0.0.1",
+                                          .host_port = "127.0.0.1:8080"};
+
+static int pick(const struct routes *routes, enum request_method method, const char *path, const char *host,
+                const char *bearer) {
+    struct request r = request_for(method, path, host, bearer);
+    return status_of(routes_pick(routes, &r));
+}
+
+static void the_socket_serves_every_path(void **state) {
+    (void)state;
+    static const struct {
+        const char *path;
+        int status;
+    } table[] = {
+        {"/healthz", 200},
+        {"/v1/credentials", 503},
+        {"/v1/credential-process", 503},
+        {"/readyz", 503},
+        {"/metrics", 200},
+        {"/latest/api/token", 404},
+        {"/", 404},
+        {"", 404},
+        {"/v1/credentials/", 404},
+        {"/V1/credentials", 404},
+        {"//v1/credentials", 404},
+        {"/v1/../v1/credentials", 404},
+        {"/v1/%63redentials", 404},
+        {"/v1/credential", 404},
+        {"/healthzz", 404},
+    };
+    for (size_t i = 0; i < COUNT(table); i++) {
+        assert_int_equal(pick(&socket_routes, REQUEST_GET, table[i].path, "any.host", ""), table[i].status);
+        assert_int_equal(pick(&socket_routes, REQUEST_HEAD, table[i].path, "", ""), table[i].status);
+        assert_int_equal(pick(&socket_routes, REQUEST_PUT, table[i].path, "", ""), 405);
+        assert_int_equal(pick(&socket_routes, REQUEST_OTHER, table[i].path, "", ""), 405);
+    }
+}
+
+static void loopback_wants_host_and_bearer(void **state) {
+    (void)state;
+    static const char bearer[] = "the-bearer-0123456789", path[] = "/v1/credentials";
+    static const struct {
+        const char *path, *host, *bearer;
+        int status;
+    } table[] = {
+        {path, "127.0.0.1:8080", bearer, 503}, /* which is: let in, and nothing to serve yet */
+        {path, "127.0.0.1", bearer, 503},
+        {path, "127.0.0.1:8081", bearer, 403},
+        {path, "127.0.0.1:80801", bearer, 403},
+        {path, "localhost:8080", bearer, 403},
+        {path, "evil.example", bearer, 403},
+        {path, "[::1]:8080", bearer, 403},
+        {path, "", bearer, 403},
+        {path, "127.0.0.1", "", 401},
+        {path, "127.0.0.1", "the-bearer-012345678", 401},
+        {path, "127.0.0.1", "the-bearer-01234567890", 401},
+        {path, "127.0.0.1", "the-bearer-0123456788", 401},
+        {path, "127.0.0.1", "Bearer the-bearer-0123456789", 401},
+        {path, "evil.example", "", 403},
+        {"/healthz", "127.0.0.1", bearer, 404},
+        {"/readyz", "127.0.0.1", bearer, 404},
+        {"/v1/credential-process", "127.0.0.1", bearer, 404},
+        {"/", "127.0.0.1", bearer, 404},
+    };
+    for (size_t i = 0; i < COUNT(table); i++)
+        assert_int_equal(pick(&http_routes, REQUEST_GET, table[i].path, table[i].host, table[i].bearer),
+                         table[i].status);
+    assert_int_equal(pick(&http_routes, REQUEST_PUT, path, "127.0.0.1", bearer), 405);
+}
+
+/* An empty bearer in the table would let in who sends none: it is for the caller never to have one. What has
+ * to hold here is that a request without the header never equals a real one. */
+static void no_header_is_no_bearer(void **state) {
+    (void)state;
+    struct request r = request_for(REQUEST_GET, "/v1/credentials", "127.0.0.1", "");
+    r.has_authorization = true; /* sent, and longer than any bearer */
+    assert_int_equal(status_of(routes_pick(&http_routes, &r)), 401);
+}
+
+static void every_fixed_error_is_whole(void **state) {
+    (void)state;
+    static const int statuses[] = {400, 401, 403, 404, 405, 413, 414, 431, 501, 503, 505};
+    for (size_t i = 0; i < COUNT(statuses); i++) {
+        const struct answer *a = answers_error(statuses[i]);
+        assert_int_equal(status_of(a), statuses[i]);
+        check_answer(a);
+        is_json_with_both_spellings(a, NULL);
+    }
+    assert_non_null(strstr(answers_error(405)->keep, "\r\nAllow: GET, HEAD\r\n"));
+    assert_true(status_of(answers_error(999)) >=
+                400); /* no such error: some error, never an answer out of bounds */
+    check_answer(answers_health());
+}
+
+static void credentials_are_served_as_they_are(void **state) {
+    (void)state;
+    static const struct credentials c = {.access_key_id = "ASIAEXAMPLEKEYID1234",
+                                         .secret_access_key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+                                         .session_token = "IQoJ==",
+                                         .expires_ms = INT64_C(1795435200000)};
+    static const struct failure none;
+    char storage[CREDENTIALS_RENDERED_MAX];
+    struct buf expected = BUF(storage);
+    answers_publish(0, &c, 1795431600, &none, NULL);
+    const struct answer *a = answers_page(0, ANSWERS_CREDENTIALS);
+    check_answer(a);
+    assert_int_equal(status_of(a), 200);
+    assert_non_null(strstr(a->keep, "\r\nContent-Type: application/json\r\n"));
+    credentials_render_container(&c, &expected);
+    assert_int_equal(a->body_len, expected.len);
+    assert_memory_equal(a->body, expected.data, expected.len);
+    buf_reset(&expected);
+    credentials_render_process(&c, &expected);
+    a = answers_page(0, ANSWERS_PROCESS);
+    check_answer(a);
+    assert_int_equal(a->body_len, expected.len);
+    assert_memory_equal(a->body, expected.data, expected.len);
+    a = answers_page(0, ANSWERS_READY);
+    check_answer(a);
+    assert_int_equal(status_of(a), 200);
+}
+
+static void a_failure_says_reason_cause_and_remedy(void **state) {
+    (void)state;
+    static struct failure f;
+    struct buf m = failure_begin(&f, REASON_ACCESS_DENIED);
+    buf_str(&m, "GET x answered 400: \"(AccessDenied\\Exception)\"\n");
+    failure_remedy(&f, "do this");
+    answers_publish(0, NULL, 0, &f, "not ready because");
+    for (int page = ANSWERS_CREDENTIALS; page <= ANSWERS_PROCESS; page++) {
+        const struct answer *a = answers_page(0, (enum answers_page)page);
+        assert_int_equal(status_of(a), 503);
+        check_answer(a);
+        is_json_with_both_spellings(a, "ACCESS_DENIED");
+        assert_non_null(strstr(a->body, "do this"));
+    }
+    const struct answer *ready = answers_page(0, ANSWERS_READY);
+    assert_int_equal(status_of(ready), 503);
+    assert_memory_equal(ready->body, "not ready because", 17);
+}
+
+/* Only escapes make the body too large for its place: the reason alone is sent then, and never a torn answer.
+ */
+static void the_longest_failure_still_is_json(void **state) {
+    (void)state;
+    static struct failure f;
+    static const char fillers[] = {'x', '"', '\x01', '\xff'};
+    for (size_t i = 0; i < COUNT(fillers); i++) {
+        failure_begin(&f, REASON_BAD_RESPONSE);
+        memset(f.message, fillers[i], sizeof f.message - 1);
+        memset(f.remedy, fillers[i], sizeof f.remedy - 1);
+        f.message[sizeof f.message - 1] = f.remedy[sizeof f.remedy - 1] = '\0';
+        answers_publish(0, NULL, 0, &f, f.message);
+        const struct answer *a = answers_page(0, ANSWERS_CREDENTIALS);
+        check_answer(a);
+        is_json_with_both_spellings(a, "BAD_RESPONSE");
+        check_answer(answers_page(0, ANSWERS_READY));
+    }
+}
+
+/* Whoever writes an old answer hears of it before its place is used anew, and only then. */
+static void an_answer_outlives_one_new_edition(void **state) {
+    (void)state;
+    static const struct failure none;
+    static struct credentials c = {.access_key_id = "A", .secret_access_key = "s", .session_token = "t"};
+    for (int edition = 0; edition < 6; edition++) {
+        static char body[CREDENTIALS_RENDERED_MAX];
+        c.access_key_id[0] = (char)('A' + edition);
+        struct answer before = *answers_page(0, ANSWERS_CREDENTIALS);
+        assert_true(before.body_len < sizeof body);
+        memcpy(body, before.body, before.body_len);
+        retired_count = 0;
+        answers_publish(0, &c, 1795431600, &none, NULL);
+        assert_int_equal(retired_count, ANSWERS_PAGES);
+        for (size_t i = 0; i < retired_count; i++)
+            assert_ptr_not_equal(retired[i].body, before.body);
+        assert_memory_equal(before.body, body,
+                            before.body_len); /* still whole, for who is in the midst of it */
+        assert_ptr_not_equal(answers_page(0, ANSWERS_CREDENTIALS)->body, before.body);
+    }
+}
+
+static void every_refusal_is_whole(void **state) {
+    (void)state;
+    for (int i = 0; i < ANSWERS_REFUSALS; i++) {
+        const struct answer *a = answers_refuse((enum answers_refusal)i);
+        check_answer(a);
+        is_json_with_both_spellings(a, NULL);
+        assert_int_equal(status_of(a), a->status);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(the_socket_serves_every_path, open_answers),
+        cmocka_unit_test_setup(loopback_wants_host_and_bearer, open_answers),
+        cmocka_unit_test_setup(no_header_is_no_bearer, open_answers),
+        cmocka_unit_test_setup(every_fixed_error_is_whole, open_answers),
+        cmocka_unit_test_setup(credentials_are_served_as_they_are, open_answers),
+        cmocka_unit_test_setup(a_failure_says_reason_cause_and_remedy, open_answers),
+        cmocka_unit_test_setup(an_answer_outlives_one_new_edition, open_answers),
+        cmocka_unit_test_setup(the_longest_failure_still_is_json, open_answers),
+        cmocka_unit_test_setup(every_refusal_is_whole, open_answers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,112 @@
+#include "tests/unit/unit.h"
+
+#include "common/text/ini.h"
+
+#define BODY "k = new\n"
+
+static const struct {
+    const char *name, *in, *profile, *out;
+} table[] = {
+    {"empty file", "", "default", "[default]\n" BODY},
+    {"only that profile", "[default]\na = 1\nb = 2\n", "default", "[default]\n" BODY},
+    {"in the middle", "[a]\nx = 1\n\n[default]\ny = 2\n\n[b]\nz = 3\n", "default",
+     "[a]\nx = 1\n\n[default]\n" BODY "\n[b]\nz = 3\n"},
+    {"at the end, after the others", "[a]\nx = 1\n", "b", "[a]\nx = 1\n\n[b]\n" BODY},
+    {"no final newline, other profile", "[a]\nx = 1", "b", "[a]\nx = 1\n\n[b]\n" BODY},
+    {"no final newline, that profile", "[a]\nx = 1", "a", "[a]\n" BODY},
+    {"twice: the first place, once", "[p]\na = 1\n[q]\nb = 2\n[p]\nc = 3\n[r]\nd = 4\n", "p",
+     "[p]\n" BODY "[q]\nb = 2\n[r]\nd = 4\n"},
+    {"twice in a row", "[p]\na = 1\n[p]\nb = 2\n", "p", "[p]\n" BODY},
+    {"a comment ahead of a section stays with it", "[p]\na = 1\n\n# about q\n; more\n[q]\nb = 2\n", "p",
+     "[p]\n" BODY "\n# about q\n; more\n[q]\nb = 2\n"},
+    {"comments at the end of the file stay", "[p]\na = 1\n# the end\n", "p", "[p]\n" BODY "# the end\n"},
+    {"a comment within the section goes with it", "[p]\n# about a\na = 1\n[q]\n", "p", "[p]\n" BODY "[q]\n"},
+    {"text ahead of all sections", "# kept by hand\n\n[p]\na = 1\n", "p", "# kept by hand\n\n[p]\n" BODY},
+    {"CRLF of others is kept", "[a]\r\nx = 1\r\n[p]\r\ny = 2\r\n[b]\r\nz = 3\r\n", "p",
+     "[a]\r\nx = 1\r\n[p]\n" BODY "[b]\r\nz = 3\r\n"},
+    {"blanks within the brackets", "[ p\t]\na = 1\n[q]\n", "p", "[p]\n" BODY "[q]\n"},
+    {"a comment behind the header", "[p] # mine\na = 1\n[q]\n", "p", "[p]\n" BODY "[q]\n"},
+    {"an indented bracket is a value", "[p]\ns3 =\n  [p]\n[q]\n", "p", "[p]\n" BODY "[q]\n"},
+    {"an indented bracket of another", "[q]\ns3 =\n  [p]\nx = 1\n", "p",
+     "[q]\ns3 =\n  [p]\nx = 1\n\n[p]\n" BODY},
+    {"a name that begins alike", "[prod]\na = 1\n[pro]\nb = 2\n", "pro", "[prod]\na = 1\n[pro]\n" BODY},
+    {"case matters", "[P]\na = 1\n", "p", "[P]\na = 1\n\n[p]\n" BODY},
+    {"\"profile p\" is the config file's spelling", "[profile p]\na = 1\n", "p",
+     "[profile p]\na = 1\n\n[p]\n" BODY},
+    {"no section: bracket in a comment", "# [p]\nx = 1\n", "p", "# [p]\nx = 1\n\n[p]\n" BODY},
+    {"bytes beyond ASCII are kept", "[\xc3\xa9]\nx = \xff\xfe\n", "p",
+     "[\xc3\xa9]\nx = \xff\xfe\n\n[p]\n" BODY},
+    {"an unclosed bracket is another section", "[p\na = 1\n", "p", "[p\na = 1\n\n[p]\n" BODY},
+    {"only blank lines", "\n\n", "p", "\n\n\n[p]\n" BODY},
+};
+
+static void table_of_files(void **state) {
+    (void)state;
+    for (size_t i = 0; i < COUNT(table); i++) {
+        char storage[1024];
+        struct buf out = BUF(storage);
+        size_t len = strlen(table[i].in);
+        assert_int_equal(ini_replace_profile(guarded(table[i].in, len), len, table[i].profile, BODY, &out),
+                         ERR_OK);
+        if (strcmp(out.data, table[i].out) != 0)
+            fail_msg("%s: gave\n%s\nnot\n%s", table[i].name, out.data, table[i].out);
+    }
+}
+
+static void doing_it_again_changes_nothing(void **state) {
+    (void)state;
+    for (size_t i = 0; i < COUNT(table); i++) {
+        char first[1024], second[1024];
+        struct buf a = BUF(first), b = BUF(second);
+        assert_int_equal(ini_replace_profile(table[i].in, strlen(table[i].in), table[i].profile, BODY, &a),
+                         ERR_OK);
+        assert_int_equal(ini_replace_profile(a.data, a.len, table[i].profile, BODY, &b), ERR_OK);
+        if (strcmp(a.data, b.data) != 0)
+            fail_msg("%s: the second time gave\n%s\nnot\n%s", table[i].name, b.data, a.data);
+    }
+}
+
+static void a_nul_is_no_text(void **state) {
+    (void)state;
+    char storage[64];
+    struct buf out = BUF(storage);
+    assert_int_equal(ini_replace_profile("[a]\n\0\n", 6, "p", BODY, &out), ERR_CONTROL);
+}
+
+static void a_full_builder_is_an_error(void **state) {
+    (void)state;
+    static const char in[] = "[a]\nx = 1\n[p]\n[b]\ny = 2\n";
+    char storage[64];
+    for (size_t cap = 1; cap < 40; cap++) {
+        struct buf out = buf_over(storage, cap);
+        enum err e = ini_replace_profile(in, sizeof in - 1, "p", BODY, &out);
+        assert_int_equal(e, cap > 32 ? ERR_OK : ERR_TOO_LONG);
+    }
+}
+
+static void profile_names(void **state) {
+    (void)state;
+    static const char *const good[] = {"default", "a", "A-b_c.d@e+f=g,h:i/j", "0"};
+    static const char *const bad[] = {"",    " ",   "a b",      "a]",  "[a",   "a\nb",
+                                      "a#b", "a;b", "\xc3\xa9", "a'b", "a\\b", "a\"b"};
+    char text[INI_PROFILE_MAX + 1];
+    for (size_t i = 0; i < COUNT(good); i++)
+        assert_true(ini_profile_valid(good[i]));
+    for (size_t i = 0; i < COUNT(bad); i++)
+        assert_false(ini_profile_valid(bad[i]));
+    memset(text, 'p', sizeof text);
+    text[INI_PROFILE_MAX - 1] = '\0';
+    assert_true(ini_profile_valid(text));
+    text[INI_PROFILE_MAX - 1] = 'p';
+    text[INI_PROFILE_MAX] = '\0';
+    assert_false(ini_profile_valid(text));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(table_of_files),   cmocka_unit_test(doing_it_again_changes_nothing),
+        cmocka_unit_test(a_nul_is_no_text), cmocka_unit_test(a_full_builder_is_an_error),
+        cmocka_unit_test(profile_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
