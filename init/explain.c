@@ -64,6 +64,18 @@ static const struct explanation {
      "chronyc tracking\n    on the node: its clock\n"
      "journalctl -u kubelet\n    on the node: errors about serviceaccount tokens\n\n"
      "Correct volume or clock; then delete the pod, so that it gets a fresh token.\n"},
+    {REASON_SETTING_INVALID,
+     "A variable of the environment that decides whom AWS is asked for, and how, cannot be used: a region "
+     "(a zone is none),\n"
+     "an endpoint, a switch, a proxy, a CA bundle. The message names variable and value. Mostly a template "
+     "was not filled in\n"
+     "(${NAME}, $(NAME)), a line break or quotes came along, or two programs disagree on the values. Nothing "
+     "was sent.\n\n"
+     "kubectl get pod POD -o yaml\n    env and envFrom of this container; the ConfigMap or Secret that they "
+     "name\n\n"
+     "Correct the value where it is set; where EKS sets it, leave it out. A ConfigMap's new value needs a "
+     "new "
+     "pod.\n"},
     {REASON_AGENT_UNREACHABLE,
      "Nobody answered at the agent's address, or STS's (IRSA, --assume-role), until the deadline.\n"
      "refused: nothing listens; the agent is not running on this node, or not yet; Fargate has none\n"

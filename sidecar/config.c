@@ -270,7 +270,8 @@ const struct options config_options = {
         "  version  the same as --version\n\n"
         "Exit status: 0; 64 usage; 70 internal error, or a call that the sandbox stopped;\n"
         "71 no --sandbox=require; 73 a socket, address or file that cannot be had; 10 nothing was injected;\n"
-        "11 what was injected cannot be used; 'once' ends with the exits of pod-identity-init.\n",
+        "11 what was injected cannot be used; 14 a setting of the environment cannot; 'once' ends with the "
+        "exits of pod-identity-init.\n",
     .specs = specs,
 };
 

@@ -70,7 +70,7 @@ static bool set(const char *value) {
 
 static enum reason refuse(const char *name, const char *value, const char *cause, const char *why,
                           const char *remedy, struct failure *f) {
-    struct buf m = failure_begin(f, REASON_INJECTION_INVALID);
+    struct buf m = failure_begin(f, REASON_SETTING_INVALID);
     f->permanent = true;
     f->cause = cause;
     const char *at = strrchr(value, '@'); /* user information would be a password */
@@ -101,7 +101,7 @@ static enum reason find_region(const char *asked, injection_getenv *lookup, stru
     if (!set(value))
         value = lookup(out->origin = "AWS_DEFAULT_REGION");
     if (!set(value)) {
-        (void)failure_begin(f, REASON_INJECTION_INVALID);
+        (void)failure_begin(f, REASON_SETTING_INVALID);
         struct buf m = failure_more(f);
         f->permanent = true;
         f->cause = "region";

@@ -23,7 +23,7 @@ struct endpoint {
 
 /* region: as asked for by option, or NULL or "": AWS_REGION, AWS_DEFAULT_REGION. Honours
  * AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL_EKS_AUTH, AWS_ENDPOINT_URL, AWS_IGNORE_CONFIGURED_ENDPOINT_URLS,
- * AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT and AWS_STS_REGIONAL_ENDPOINTS. REASON_INJECTION_INVALID,
+ * AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT and AWS_STS_REGIONAL_ENDPOINTS. REASON_SETTING_INVALID,
  * which is permanent: no region, one that is no DNS label, a URL that is not https (or http to loopback), a
  * switch that is neither true nor false. */
 enum reason endpoint_find(enum endpoint_service service, const char *region, injection_getenv *lookup,

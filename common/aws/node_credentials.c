@@ -25,7 +25,7 @@ enum reason node_fetch_open(struct node_fetch *n, injection_getenv *lookup, stru
                  strspn(n->base.path, "/") == strlen(n->base.path);
     if (plain && (!named || uri_is_local(&n->base) || n->base.kind == URI_HOST_OTHER_ADDRESS))
         return REASON_OK;
-    struct buf m = failure_begin(f, REASON_INJECTION_INVALID);
+    struct buf m = failure_begin(f, REASON_SETTING_INVALID);
     f->permanent = true;
     f->cause = "metadata-endpoint";
     buf_str(&m, ENDPOINT "=");

@@ -27,7 +27,7 @@ struct node_fetch {
 };
 
 /* Where the service is: AWS_EC2_METADATA_SERVICE_ENDPOINT, or by AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE.
- * REASON_INJECTION_INVALID if that is no http:// address that is local. */
+ * REASON_SETTING_INVALID if that is no http:// address that is local. */
 enum reason node_fetch_open(struct node_fetch *fetch, injection_getenv *lookup, struct failure *failure);
 
 /* Begins again with the first request. */

@@ -16,6 +16,8 @@ const char *reason_name(enum reason reason) {
         return "TOKEN_UNREADABLE";
     case REASON_TOKEN_INVALID:
         return "TOKEN_INVALID";
+    case REASON_SETTING_INVALID:
+        return "SETTING_INVALID";
     case REASON_AGENT_UNREACHABLE:
         return "AGENT_UNREACHABLE";
     case REASON_ACCESS_DENIED:

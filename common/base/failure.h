@@ -17,6 +17,7 @@ enum reason { /* the value is the exit code */
               REASON_INJECTION_INVALID = 11,
               REASON_TOKEN_UNREADABLE = 12,
               REASON_TOKEN_INVALID = 13,
+              REASON_SETTING_INVALID = 14, /* of the environment: region, endpoint, proxy, … */
               REASON_AGENT_UNREACHABLE = 20,
               REASON_ACCESS_DENIED = 21,
               REASON_THROTTLED = 22,

@@ -41,8 +41,9 @@ struct source {
 };
 
 /* Finds out from the environment where to ask, and, where nothing was injected, from a token that the pod
- * mounts itself. options are borrowed. REASON_NOT_INJECTED or REASON_INJECTION_INVALID with *failure if there
- * is nothing usable; these are permanent. Nothing is opened or sent. */
+ * mounts itself. options are borrowed. REASON_NOT_INJECTED, REASON_INJECTION_INVALID or
+ * REASON_SETTING_INVALID with *failure if there is nothing usable; these are permanent. Nothing is opened or
+ * sent. */
 enum reason source_open(struct source *source, const struct source_options *options, injection_getenv *lookup,
                         struct failure *failure);
 

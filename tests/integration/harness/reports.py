@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from .programs import Run
+from .schema import documented, violations
 
 EXITS = {
     "OK": 0,
@@ -13,6 +14,7 @@ EXITS = {
     "INJECTION_INVALID": 11,
     "TOKEN_UNREADABLE": 12,
     "TOKEN_INVALID": 13,
+    "SETTING_INVALID": 14,
     "AGENT_UNREACHABLE": 20,
     "ACCESS_DENIED": 21,
     "THROTTLED": 22,
@@ -25,7 +27,8 @@ TERMINATION_LOG_MAX = 4096
 
 
 def check_shape(report: dict[str, Any]) -> None:
-    """Asserts the members, their types and what must agree among them."""
+    """Asserts the documented schema, and what must agree among the members."""
+    assert violations(report, documented()) == []
     assert set(report) == {"version", "result", "reason", "exitCode", "source", "waitedMs", "checks"}
     assert report["version"] == 1
     assert report["result"] in ("ok", "failed")

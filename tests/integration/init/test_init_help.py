@@ -2,61 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
 
+from harness.aws import Aws, needs_openssl
 from harness.emulator import Emulator
-from harness.programs import ROOT, Run
+from harness.programs import Run
 from harness.reports import EXITS
+from harness.schema import README, documented, violations
 from harness.token_files import ProjectedToken
 
-README = ROOT / "init" / "README.md"
 NOWHERE = {"termination_log": None, "wait": None, "text": True, "env": {}}
-TYPES = {"object": dict, "array": list, "string": str, "integer": int}
-KEYWORDS = {"$schema", "type", "required", "additionalProperties", "properties", "const", "enum", "minimum", "items", "minItems", "pattern",
-            "minLength", "maxLength"}
-
-
-def violations(value: Any, schema: dict[str, Any], at: str = "$") -> list[str]:
-    """What of a JSON Schema a value breaks; only the keywords that our schema has."""
-    assert set(schema) <= KEYWORDS, f"the checker does not know {set(schema) - KEYWORDS}"
-    wrong = []
-    kind = schema.get("type")
-    if kind and (not isinstance(value, TYPES[kind]) or isinstance(value, bool)):
-        return [f"{at}: no {kind}"]
-    if "const" in schema and value != schema["const"]:
-        wrong.append(f"{at}: not {schema['const']!r}")
-    if "enum" in schema and value not in schema["enum"]:
-        wrong.append(f"{at}: {value!r} is none of {schema['enum']}")
-    if isinstance(value, int) and value < schema.get("minimum", value):
-        wrong.append(f"{at}: too small")
-    if isinstance(value, str):
-        if not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)):
-            wrong.append(f"{at}: {len(value)} characters")
-        if "pattern" in schema and not re.search(schema["pattern"], value):
-            wrong.append(f"{at}: {value!r} does not match")
-    if isinstance(value, dict):
-        wrong += [f"{at}: no {name}" for name in schema.get("required", []) if name not in value]
-        if schema.get("additionalProperties") is False:
-            wrong += [f"{at}: unknown {name}" for name in value if name not in schema["properties"]]
-        for name, part in schema.get("properties", {}).items():
-            wrong += violations(value[name], part, f"{at}.{name}") if name in value else []
-    if isinstance(value, list):
-        wrong += [f"{at}: empty"] if len(value) < schema.get("minItems", 0) else []
-        for index, item in enumerate(value):
-            wrong += violations(item, schema.get("items", {}), f"{at}[{index}]")
-    return wrong
-
-
 @pytest.fixture(scope="session")
 def schema() -> dict[str, Any]:
     """The schema as documented."""
-    (text,) = re.findall(r"```json\n(.*?)```", README.read_text(), re.S)
-    return json.loads(text)
+    return documented()
 
 
 def test_the_checker_checks(schema: dict[str, Any]) -> None:
@@ -70,11 +33,15 @@ def test_the_checker_checks(schema: dict[str, Any]) -> None:
     assert violations(good, schema)
 
 
+@needs_openssl
+@pytest.mark.place("loopback")
 def test_reports_fit_the_schema(run_init: Callable[..., Run], emulator: Emulator, injected: dict[str, str], token: ProjectedToken,
                                 schema: dict[str, Any]) -> None:
     """One of each exit that has a report."""
     runs = {"OK": run_init(), "NOT_INJECTED": run_init(env={})}
     runs["INJECTION_INVALID"] = run_init(env={**injected, "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://10.0.0.1/\"\\\u00e9"})
+    eks_auth = Aws(emulator).eks_auth()
+    runs["SETTING_INVALID"] = run_init("--source=eks-auth", "--cluster-name=x", env={**injected, **eks_auth, "AWS_REGION": "\x1b[31m\n"})
     runs["TOKEN_UNREADABLE"] = run_init(env={**injected, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "/nonexistent/\u00e9\n\"" + "x" * 3000})
     runs["UNEXPECTED_IDENTITY"] = run_init("--expect-namespace=other")
     runs["INTERNAL"] = run_init("--install=/nonexistent")
@@ -90,6 +57,7 @@ def test_reports_fit_the_schema(run_init: Callable[..., Run], emulator: Emulator
     token.rotate("x" * 1000)
     runs["TOKEN_INVALID"] = run_init()
     assert set(runs) == set(EXITS) - {"USAGE"}
+    assert runs["SETTING_INVALID"].report["source"] == "eks-auth"
     for reason, run in runs.items():
         assert run.reason == reason
         assert violations(run.report, schema) == []

@@ -226,7 +226,7 @@ def test_help(run_init: Callable[..., Run]) -> None:
     for option in ("wait", "source", "verify", "expect-namespace", "expect-service-account", "expect-account", "min-ttl", "format",
                    "termination-log", "install", "help", "version"):
         assert f"--{option}" in run.stdout
-    for exit_code in (10, 11, 12, 13, 20, 21, 22, 23, 30, 64, 70):
+    for exit_code in (10, 11, 12, 13, 14, 20, 21, 22, 23, 30, 64, 70):
         assert str(exit_code) in run.stdout
 
 

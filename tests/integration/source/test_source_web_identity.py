@@ -94,10 +94,10 @@ def test_other_audience_is_a_warning(run_init: Init, aws: Aws, write_token: Call
     ({"AWS_ROLE_ARN": "demo-app"}, "INJECTION_INVALID", "no ARN"),
     ({"AWS_WEB_IDENTITY_TOKEN_FILE": "token"}, "INJECTION_INVALID", "absolute"),
     ({"AWS_WEB_IDENTITY_TOKEN_FILE": "/nonexistent/token"}, "TOKEN_UNREADABLE", "/nonexistent/token"),
-    ({"AWS_REGION": "", "AWS_ENDPOINT_URL_STS": ""}, "INJECTION_INVALID", "AWS_REGION"),
-    ({"AWS_REGION": "eu-central-1.example.com/"}, "INJECTION_INVALID", "no name of a region"),
-    ({"AWS_ENDPOINT_URL_STS": "http://10.0.0.1"}, "INJECTION_INVALID", "not https"),
-    ({"AWS_USE_FIPS_ENDPOINT": "yes"}, "INJECTION_INVALID", "AWS_USE_FIPS_ENDPOINT"),
+    ({"AWS_REGION": "", "AWS_ENDPOINT_URL_STS": ""}, "SETTING_INVALID", "AWS_REGION"),
+    ({"AWS_REGION": "eu-central-1.example.com/"}, "SETTING_INVALID", "no name of a region"),
+    ({"AWS_ENDPOINT_URL_STS": "http://10.0.0.1"}, "SETTING_INVALID", "not https"),
+    ({"AWS_USE_FIPS_ENDPOINT": "yes"}, "SETTING_INVALID", "AWS_USE_FIPS_ENDPOINT"),
 ])
 def test_bad_environment(run_init: Init, run_sidecar: Callable[..., Run], aws: Aws, web_token: ProjectedToken, change: dict[str, str],
                          reason: str, says: str) -> None:

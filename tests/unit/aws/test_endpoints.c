@@ -100,7 +100,7 @@ static void every_partition(void **state) {
 
 static void where_the_region_comes_from(void **state) {
     (void)state;
-    assert_int_equal(find(ENDPOINT_STS, NULL), REASON_INJECTION_INVALID);
+    assert_int_equal(find(ENDPOINT_STS, NULL), REASON_SETTING_INVALID);
     assert_true(failure.permanent && strstr(failure.message, "AWS_REGION") != NULL);
     set("AWS_DEFAULT_REGION", "eu-west-1");
     assert_int_equal(find(ENDPOINT_STS, ""), REASON_OK);
@@ -127,7 +127,7 @@ static void what_is_no_region(void **state) {
         "@example.com",
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
     for (size_t i = 0; i < COUNT(bad); i++) {
-        assert_int_equal(find(ENDPOINT_STS, bad[i]), REASON_INJECTION_INVALID);
+        assert_int_equal(find(ENDPOINT_STS, bad[i]), REASON_SETTING_INVALID);
         assert_string_equal(failure.cause, "region");
     }
 }
@@ -149,7 +149,7 @@ static void configured_urls(void **state) {
     assert_int_equal(find(ENDPOINT_STS, NULL), REASON_OK);
     assert_string_equal(endpoint.uri.host, "sts.eu-west-1.amazonaws.com");
     set("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "no");
-    assert_int_equal(find(ENDPOINT_STS, NULL), REASON_INJECTION_INVALID);
+    assert_int_equal(find(ENDPOINT_STS, NULL), REASON_SETTING_INVALID);
 }
 
 static void urls_that_would_give_tokens_away(void **state) {
@@ -170,7 +170,7 @@ static void urls_that_would_give_tokens_away(void **state) {
     set("AWS_REGION", "eu-west-1");
     for (size_t i = 0; i < COUNT(table); i++) {
         set("AWS_ENDPOINT_URL_STS", table[i].url);
-        assert_int_equal(find(ENDPOINT_STS, NULL), table[i].good ? REASON_OK : REASON_INJECTION_INVALID);
+        assert_int_equal(find(ENDPOINT_STS, NULL), table[i].good ? REASON_OK : REASON_SETTING_INVALID);
         assert_null(strstr(failure.message, "password"));
     }
 }
@@ -187,7 +187,7 @@ static void legacy_sts(void **state) {
     set("AWS_STS_REGIONAL_ENDPOINTS", "regional");
     expect(ENDPOINT_STS, "eu-central-1", "sts.eu-central-1.amazonaws.com");
     set("AWS_STS_REGIONAL_ENDPOINTS", "global");
-    assert_int_equal(find(ENDPOINT_STS, "eu-central-1"), REASON_INJECTION_INVALID);
+    assert_int_equal(find(ENDPOINT_STS, "eu-central-1"), REASON_SETTING_INVALID);
     set("AWS_STS_REGIONAL_ENDPOINTS", "");
     assert_int_equal(find(ENDPOINT_STS, "aws-global"), REASON_OK);
     assert_string_equal(endpoint.uri.host, "sts.amazonaws.com");

@@ -73,6 +73,7 @@ static void reasons_and_numbers_are_an_interface(void **state) {
         {11, "INJECTION_INVALID"},
         {12, "TOKEN_UNREADABLE"},
         {13, "TOKEN_INVALID"},
+        {14, "SETTING_INVALID"},
         {20, "AGENT_UNREACHABLE"},
         {21, "ACCESS_DENIED"},
         {22, "THROTTLED"},
