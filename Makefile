@@ -1,9 +1,10 @@
 # make            the three programs, in build/$(ARCH)/
-# make help       all targets
+# make help       all targets: printed from the lines "target: … ## text" of all makefiles, under their "##@ group"
 #
 # Variables:
 #   ARCH=amd64|arm64   what to build for (default: this machine's); crossed if it is not this machine's
 #   DISTFILES=FOLDER   take all sources from FOLDER, use no network (see `make distfiles`)
+#   REPRODUCIBLE=1     take exactly the Debian revisions that common/deps/deps.lock names first, or fail
 #   WERROR=            do not make warnings errors
 #   V=1                show the commands
 #   DESTDIR, PREFIX    for `make install`
@@ -42,17 +43,11 @@ B = build/$(ARCH)
 PROGRAMS = $(B)/pod-identity-init $(B)/pod-identity-sidecar $(B)/pod-identity-get
 
 .PHONY: all deps distfiles size check-binaries setup setup-test demo install clean distclean help FORCE
-all: $(PROGRAMS) $(B)/sbom.spdx.json
+##@ Build
+all: $(PROGRAMS) $(B)/sbom.spdx.json ## the three programs and the SBOM, in build/ARCH/; what `make` alone does
 
-help:
-	@echo 'make [all]           the three programs and the SBOM, in build/ARCH/ (ARCH=amd64|arm64)'
-	@echo 'make deps            the four libraries only'
-	@echo 'make distfiles       all sources into build/distfiles, or into DISTFILES=FOLDER; then DISTFILES=FOLDER builds offline'
-	@echo 'make size            sizes against their limits; make check-binaries: hardening of what was built'
-	@echo 'make setup           installs what the build needs (apt); make setup-test: what the tests need'
-	@echo 'make install         into $$DESTDIR$$PREFIX (default /usr/local)'
-	@echo 'make clean           removes our objects and programs; make distclean: build/'
-	@echo 'make demo            installs, builds, and shows the main job; make test lint fuzz: see tests/tests.mk'
+help: ## this list
+	@awk -f tests/lint/help.awk $(filter %Makefile %.mk,$(MAKEFILE_LIST))
 
 # ---- dependencies ----
 # Rebuilt when what they are made of changes (the lock, the patches, the scripts, the compiler), not when a file is touched.
@@ -69,7 +64,7 @@ FETCH = sh $(DEPS)/fetch.sh $(if $(DISTFILES),--offline '$(DISTFILES)',build/dis
 # need TOOL PACKAGE: stops with the name of the package to install
 need = command -v $(1) >/dev/null || { echo "make: $(1) is missing: make setup, or apt-get install $(2)" >&2; exit 1; }
 
-deps: $(DEPS_STAMP)
+deps: $(DEPS_STAMP) ## only the four libraries, from source
 
 $(SRC_STAMP):
 	@$(call need,patch,patch)
@@ -84,7 +79,7 @@ $(DEPS_STAMP): $(SRC_STAMP)
 	@echo 'deps: building musl, BearSSL, libcurl and cJSON for $(ARCH) (about a minute; once)'
 	@flock build/.lock sh -ec 'test ! -e $@ || exit 0; sh $(DEPS)/build.sh build/src $(B) $(ARCH) $(CROSS); touch $@'
 
-distfiles:
+distfiles: ## all sources into build/distfiles, or DISTFILES=FOLDER, which then builds without network
 	@mkdir -p build
 	@flock build/.lock sh $(DEPS)/fetch.sh '$(or $(DISTFILES),build/distfiles)' build/sources.distfiles
 	@echo 'All sources are in $(or $(DISTFILES),build/distfiles)'
@@ -178,43 +173,50 @@ $(PROGRAMS): $(B)/%: $(B)/debug/%
 
 # ---- checks ----
 
-KIB_pod-identity-init = 420
-KIB_pod-identity-sidecar = 420
+##@ Test
+
+KIB_pod-identity-init = 448
+KIB_pod-identity-sidecar = 448
 KIB_pod-identity-get = 64
 
-size: $(PROGRAMS)
+size: $(PROGRAMS) ## the sizes of the programs against their limits
 	@status=0; for p in $(foreach p,$(PROGRAMS),$(p):$(KIB_$(notdir $(p)))); do \
 		limit=$${p##*:}; file=$${p%:*}; bytes=$$(wc -c <$$file); verdict=ok; \
 		[ $$bytes -le $$((limit * 1024)) ] || { verdict='TOO LARGE'; status=1; }; \
 		printf '%-36s %7d bytes of %7d (%3d KiB)  %s\n' $$file $$bytes $$((limit * 1024)) $$limit "$$verdict"; \
 	done; exit $$status
 
-check-binaries: $(PROGRAMS)
+check-binaries: $(PROGRAMS) ## hardening of the programs: static PIE, RELRO, NX, stack protector, stripped
 	@sh $(DEPS)/check-binary.sh $(CROSS) $(PROGRAMS)
 
 # ---- housekeeping ----
 
-setup:
+##@ Build
+
+setup: ## install what the build needs (apt); with ARCH= of the other architecture, its cross compiler
 	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(if $(CROSS),$(SETUP_CROSS_PACKAGES_$(ARCH)))
 
-setup-test:
+##@ Test
+setup-test: ## install what `make test` needs (apt)
 	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(SETUP_TEST_PACKAGES)
 
+##@ Build
 PREFIX ?= /usr/local
-install: all
+install: all ## into $(DESTDIR)$(PREFIX), by default /usr/local
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/doc/pod-identity'
 	install -m 0755 $(PROGRAMS) '$(DESTDIR)$(PREFIX)/bin/'
 	install -m 0644 $(B)/sbom.spdx.json $(wildcard LICENSE) '$(DESTDIR)$(PREFIX)/share/doc/pod-identity/'
 
-clean:
+clean: ## remove our objects and programs, keep the libraries
 	rm -rf $(foreach a,amd64 arm64,$(addprefix build/$(a)/,obj debug common.a warm.a version.h sbom.spdx.json \
 		pod-identity-init pod-identity-sidecar pod-identity-get))
 
-distclean:
+distclean: ## remove build/
 	rm -rf build
 
+##@ Try it
 # Installs what it needs, builds, and shows the main job against the emulator of the agent.
-demo:
+demo: ## install what it needs, build, and show the main job against an emulator of the agent
 	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(SETUP_DEMO_PACKAGES)
 	@$(MAKE) --no-print-directory -j"$$(nproc)" all
 	@sh tests/demo.sh $(B)

@@ -12,11 +12,12 @@ IMAGE_ARCHIVES = $(IMAGE_NAMES:%=build/images/pod-identity-%.oci.tar)
 SETUP_IMAGE_PACKAGES = umoci skopeo ca-certificates $(SETUP_CROSS_PACKAGES_$(if $(filter amd64,$(NATIVE_ARCH)),arm64,amd64))
 SETUP_E2E_PACKAGES = python3 python3-venv iproute2 podman runc
 
-setup-images:
+##@ Images and releases
+setup-images: ## install what `make images` needs (apt)
 	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(SETUP_IMAGE_PACKAGES)
 
 # The file trees, build/images/root/IMAGE/ARCH; for images/Containerfile, too.
-image-roots:
+image-roots: ## the file trees of the images, build/images/root/IMAGE/ARCH, for images/Containerfile, too
 	@for arch in $(IMAGE_ARCHES); do $(MAKE) --no-print-directory ARCH=$$arch all || exit 1; done
 	@mkdir -p build/images/root
 	@sh images/roots.sh images/roots.lock >build/images/ca-certificates.crt
@@ -24,7 +25,7 @@ image-roots:
 		sh images/root.sh $$image build/$$arch build/src build/images/ca-certificates.crt build/images/root/$$image/$$arch || exit 1; \
 	done; done
 
-images: image-roots
+images: image-roots ## OCI images of init and sidecar for amd64 and arm64, in build/images
 	@$(call need,umoci,umoci)
 	@$(call need,skopeo,skopeo)
 	@for image in $(IMAGE_NAMES); do \
@@ -33,10 +34,11 @@ images: image-roots
 		echo "build/images/pod-identity-$$image.oci.tar: pod-identity-$$image:$(IMAGE_TAG)@$$(cat build/images/pod-identity-$$image.digest)"; \
 	done
 
+##@ Test
 # Real images, manifests and containers; PYTEST_ARGS as for `make integration`. What this machine has no tool for, or does not
 # allow, is skipped, and said. make setup-e2e installs the tools.
-e2e: $(PROGRAMS)
+e2e: $(PROGRAMS) ## images, manifests, policies and real containers
 	@sh tests/e2e/run.sh build/test $(PYTEST_ARGS)
 
-setup-e2e:
+setup-e2e: ## install what `make e2e` needs
 	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(SETUP_IMAGE_PACKAGES) $(SETUP_E2E_PACKAGES)

@@ -3,12 +3,14 @@
 # Each of them leaves its counts, "passed failed skipped", in build/test/NAME.counts, for tests/run.sh to add up.
 # Temporary state is under build/ only.
 
+##@ Test
+
 .PHONY: test unit fuzz fuzz-replay lint integration interop walkthrough check-reproducible bench bench-init bench-sidecar
 
 TEST_STAGES = build unit fuzz-replay lint integration check-reproducible size check-binaries
 
 # Set-up, building and testing are makes of their own: the first installs what the others look for.
-test:
+test: ## all that needs no cloud and no container: install what it needs, build, run; ends in the counts
 	@sh tests/run.sh '$(MAKE)' $(TEST_STAGES)
 
 # ---- C, with the machine's own compiler and C library, under sanitizers ----
@@ -48,7 +50,7 @@ $(UNIT_TESTS): $(H)/unit/%: $(H)/obj/tests/unit/%.o $(UNIT_SUPPORT) $(H)/tested.
 	@mkdir -p $(@D)
 	$(HOST_CC) $(SANITIZE) $^ -lcmocka -o $@
 
-unit: $(UNIT_TESTS)
+unit: $(UNIT_TESTS) ## C, with sanitizers
 	@sh tests/unit/run.sh build/test $(UNIT_TESTS)
 
 # ---- fuzzing ----
@@ -68,7 +70,7 @@ $(REPLAYS): $(H)/replay/%: $(H)/obj/tests/fuzz/%_fuzz.o $(H)/obj/tests/fuzz/driv
 	@mkdir -p $(@D)
 	$(HOST_CC) $(SANITIZE) $^ -o $@
 
-fuzz-replay: $(REPLAYS)
+fuzz-replay: $(REPLAYS) ## the corpus of each fuzz target, each input twice
 	@sh tests/fuzz/replay.sh build/test $(REPLAYS)
 
 $(H)/fuzz-obj/%.o: %.c $(HOST_DEPS) Makefile tests/tests.mk | $(H)/version.h
@@ -89,7 +91,7 @@ $(FUZZERS): $(H)/fuzz/%: $(H)/fuzz-obj/tests/fuzz/%_fuzz.o $(H)/fuzzed.a $(HOST_
 	@mkdir -p $(@D)
 	$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $^ -o $@
 
-fuzz: $(patsubst %,$(H)/fuzz/%,$(FUZZ))
+fuzz: $(patsubst %,$(H)/fuzz/%,$(FUZZ)) ## libFuzzer on each parser; SECONDS=60 each, FUZZ=jwt only that one
 	@sh tests/fuzz/fuzz.sh $(SECONDS) $^
 
 # Keep what only rules with patterns make.
@@ -100,7 +102,7 @@ fuzz: $(patsubst %,$(H)/fuzz/%,$(FUZZ))
 
 # ---- the rest ----
 
-lint: $(H)/version.h
+lint: $(H)/version.h ## architecture, form, clang-format, cppcheck, shellcheck
 	@sh tests/lint/run.sh build/test '$(HOST_CPPFLAGS)'
 
 # The sidecar with made-up time, for the tests that let hours pass: the same objects, and a clock that reads a file.
@@ -121,36 +123,45 @@ $(SANDBOX_SIDECAR): $(B)/obj/tests/sandbox/attempts.o $(SIDECAR_OBJ) $(COMMON)
 	@mkdir -p $(@D)
 	$(CC_TARGET) $(OUR_LDFLAGS) -Wl,--wrap=loop_run $^ -lcurl $(COMMON) -lbearssl -lcjson -o $@
 
-integration: $(PROGRAMS) $(CLOCK_SIDECAR) $(SANDBOX_SIDECAR)
+integration: $(PROGRAMS) $(CLOCK_SIDECAR) $(SANDBOX_SIDECAR) ## the real programs against the emulator; PYTEST_ARGS='tests/integration/… -k …' only those
 	@sh tests/integration.sh build/test $(PYTEST_ARGS)
 
 # Real SDKs as clients; `make test` has them among its integration tests. The counts go to a place of their own.
-interop: $(PROGRAMS)
+interop: $(PROGRAMS) ## real SDKs (Go, JavaScript, botocore) as clients of the sidecar; part of integration
 	@sh tests/integration.sh build/test/interop -k interop -rs $(PYTEST_ARGS)
 
+##@ Try it
 # The feature as its users know it, step by step, with the real aws command; `make test` has it among its integration tests.
-walkthrough:
+walkthrough: ## EKS Pod Identity step by step, with the real aws command against the emulator
 	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(SETUP_DEMO_PACKAGES) $(SETUP_WALKTHROUGH_PACKAGES)
 	@$(MAKE) --no-print-directory -j"$$(nproc)" all
 	@sh tests/integration.sh build/test/walkthrough -s tests/integration/test_walkthrough.py
 
-check-reproducible: $(SRC_STAMP)
+##@ Test
+check-reproducible: $(SRC_STAMP) ## two clean builds in two folders give the same bytes
 	@DISTFILES='$(abspath $(or $(DISTFILES),build/distfiles))' sh tests/reproducible.sh build/test '$(MAKE)' $(ARCH)
 
 # ---- benchmarks ----
 # Each prints one JSON document, and leaves it in build/bench. No verdicts: numbers of one machine at one time.
+# Standard output is that document alone: what has to be built first says so on stderr.
 
-bench: bench-init bench-sidecar
+##@ Benchmarks
+
+bench: bench-init bench-sidecar ## both benchmarks, about four minutes
 
 $(B)/bench/%: tests/bench/%.c $(DEPS_STAMP)
 	@mkdir -p $(@D)
 	$(CC_TARGET) -D_GNU_SOURCE $(OUR_CFLAGS) $(OUR_LDFLAGS) -s $< -o $@
 
-bench-init: $(PROGRAMS) $(B)/bench/bare_exchange
-	@mkdir -p build/bench
-	@python3 tests/bench/init.py $(B)/pod-identity-init $(B)/bench/bare_exchange $(ROUNDS) | tee build/bench/init.json
+BENCH_PROGRAMS = $(PROGRAMS) $(B)/bench/bare_exchange $(B)/bench/bare_server $(B)/bench/load
 
-# make bench-sidecar PARTS='serving node'      only those parts
-bench-sidecar: $(PROGRAMS) $(B)/bench/bare_exchange $(B)/bench/bare_server $(B)/bench/load
-	@mkdir -p build/bench
-	@python3 tests/bench/sidecar.py $(B) $(PARTS) | tee build/bench/sidecar.json
+# bench_json NAME COMMAND: a benchmark that fails fails the target, and leaves the document before it.
+bench_json = mkdir -p build/bench && $(2) >build/bench/$(1).json.new && mv build/bench/$(1).json.new build/bench/$(1).json && cat build/bench/$(1).json
+
+bench-init: ## JSON: init beside one bare HTTP exchange
+	@$(MAKE) --no-print-directory $(BENCH_PROGRAMS) >&2
+	@$(call bench_json,init,python3 tests/bench/init.py $(B)/pod-identity-init $(B)/bench/bare_exchange $(ROUNDS))
+
+bench-sidecar: ## JSON: the sidecar beside a bare server and nginx; PARTS='serving node' only those parts
+	@$(MAKE) --no-print-directory $(BENCH_PROGRAMS) >&2
+	@$(call bench_json,sidecar,python3 tests/bench/sidecar.py $(B) $(PARTS))

@@ -11,7 +11,7 @@ import pytest
 
 from harness.programs import ROOT, Binaries, Run, Runner
 
-KIB = {"pod-identity-init": 420, "pod-identity-sidecar": 420, "pod-identity-get": 64}
+KIB = {"pod-identity-init": 448, "pod-identity-sidecar": 448, "pod-identity-get": 64}
 LIBRARIES = ("musl 1.2.5", "BearSSL 0.6", "curl 8.14.1", "cJSON 1.7.18")
 
 

@@ -109,6 +109,17 @@ check_function_length() { # by the layout that clang-format makes: a function en
 		END { exit bad }'
 }
 
+check_help() { # `make help` names every target that one calls by name
+	status=0
+	for name in $(tracked Makefile '*.mk' | xargs -r sed -n 's/^[.]PHONY:\(.*\)/\1/p'); do
+		[ "$name" = FORCE ] || tracked Makefile '*.mk' | xargs grep -q "^$name:.* ## [^ ]" || {
+			echo "make $name has no text for make help: '$name: ... ## text'"
+			status=1
+		}
+	done
+	return $status
+}
+
 check_leftovers() {
 	tracked '*' | grep -vE '^tests/sigv4-test-suite/|^tests/fuzz/corpus/' | none 'left over' '\b(T[O]DO|F[I]XME|X[X]X)\b'
 }

@@ -65,6 +65,8 @@ violate no_prints common/base/buf.c '    exit(1);'
 violate file_length common/base/buf.c "$(yes '\n' | head -n 450 | tr -d '\n')"
 violate file_length tests/test_x.py "$(yes 'x = 1\n' | head -n 451 | tr -d '\n')"
 violate function_length common/base/buf.c "int f(void) {\\n$(yes '    x();\n' | head -n 70 | tr -d '\n')}"
+violate help Makefile '.PHONY: here\nhere: all\n\t@true'
+violate help tests/own.mk '.PHONY: here\nhere: all ##\n\t@true'
 violate leftovers Makefile '# T''ODO: later'
 violate hosts Makefile 'URL = https://deb.''debian.org/debian'
 violate hosts tests/requirements.txt '--index-url https://py''pi.org/simple'
