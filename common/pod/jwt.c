@@ -64,7 +64,7 @@ static void split_subject(struct jwt_claims *out) {
 }
 
 static enum err read_claims(const struct json *root, struct jwt_claims *out, const char **wrong) {
-    const struct json *k8s = json_get(root, "kubernetes.io");
+    const struct json *k8s = json_get(root, "kubernetes.io"), *pod = json_get(k8s, "pod");
     const struct {
         const char *name;
         enum err result;
@@ -79,7 +79,8 @@ static enum err read_claims(const struct json *root, struct jwt_claims *out, con
         {"claim kubernetes.io.namespace", copy_text(json_get(k8s, "namespace"), out->namespace)},
         {"claim kubernetes.io.serviceaccount.name",
          copy_text(json_get(json_get(k8s, "serviceaccount"), "name"), out->service_account)},
-        {"claim kubernetes.io.pod.name", copy_text(json_get(json_get(k8s, "pod"), "name"), out->pod)},
+        {"claim kubernetes.io.pod.name", copy_text(json_get(pod, "name"), out->pod)},
+        {"claim kubernetes.io.pod.uid", copy_text(json_get(pod, "uid"), out->pod_uid)},
         {"claim kubernetes.io.node.name", copy_text(json_get(json_get(k8s, "node"), "name"), out->node)},
     };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {

@@ -22,6 +22,7 @@ struct jwt_claims {
     char namespace[JWT_TEXT_MAX];       /* "" if the token does not say */
     char service_account[JWT_TEXT_MAX]; /* likewise */
     char pod[JWT_TEXT_MAX];             /* likewise */
+    char pod_uid[JWT_TEXT_MAX];         /* likewise */
     char node[JWT_TEXT_MAX];            /* likewise: tokens name it since Kubernetes 1.30 */
     int64_t issued_at_s, not_before_s, expires_s;
     bool has_issued_at, has_not_before, has_expires;

@@ -16,6 +16,7 @@ static void check_claims(const struct jwt_claims *c) {
     HOLDS(memchr(c->namespace, '\0', sizeof c->namespace) != NULL);
     HOLDS(memchr(c->service_account, '\0', sizeof c->service_account) != NULL);
     HOLDS(memchr(c->pod, '\0', sizeof c->pod) != NULL);
+    HOLDS(memchr(c->pod_uid, '\0', sizeof c->pod_uid) != NULL);
     for (size_t i = 0; i < c->audience_count; i++) {
         HOLDS(memchr(c->audiences[i], '\0', sizeof c->audiences[i]) != NULL);
         HOLDS(jwt_has_audience(c, c->audiences[i]));

@@ -36,6 +36,7 @@ static void a_service_account_token(void **state) {
     assert_string_equal(c.namespace, "shop");
     assert_string_equal(c.service_account, "cart");
     assert_string_equal(c.pod, "cart-1");
+    assert_string_equal(c.pod_uid, "u");
     assert_int_equal(c.expires_s, 1795521600);
     assert_int_equal(c.issued_at_s, 1795435200);
     assert_int_equal(c.not_before_s, 1795435200);
