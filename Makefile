@@ -54,7 +54,7 @@ help: ## this list
 # build/.lock: two makes at once share the work instead of destroying it.
 
 DEPS = common/deps
-SRC_KEY := $(shell { echo '$(DISTFILES)'; cat $(DEPS)/deps.lock $(DEPS)/unpack.sh $(DEPS)/patches/*; } | sha256sum | cut -c1-16)
+SRC_KEY := $(shell { echo '$(DISTFILES)$(if $(REPRODUCIBLE), reproducible)'; cat $(DEPS)/deps.lock $(DEPS)/unpack.sh $(DEPS)/patches/*; } | sha256sum | cut -c1-16)
 DEPS_KEY := $(shell { echo $(SRC_KEY); cat $(DEPS)/build.sh $(DEPS)/static-pie.ld; $(CROSS)gcc --version; } 2>&1 | sha256sum | cut -c1-16)
 SRC_STAMP = build/src/.stamp-$(SRC_KEY)
 DEPS_STAMP = $(B)/deps/.stamp-$(DEPS_KEY)

@@ -7,6 +7,9 @@
 # RESULT gets one line a library: NAME VERSION DEBIAN-REVISION TARBALL SHA256 DEBIAN-TARBALL SHA256 ("-" where there is none).
 # apt gets directories of its own under build/, so this needs no root and changes nothing of the system's.
 # The mirror can be set by hand: DEBIAN_MIRROR, DEBIAN_SECURITY_MIRROR.
+#
+# The same bytes everywhere need the same Debian revisions: the first that the lock names of each package. Where another is used,
+# one line says which, and whether its patches are older; with REPRODUCIBLE=1 in the environment it is an error.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -55,31 +58,31 @@ find_tarball() { # sets tarball and tarball_sha; false if there is none
 	return 1
 }
 
-find_patches() { # sets revision, patches and patches_sha; false if there are none
+pinned() { # pinned NAME: the revision that the lock names first
+	fields revision "$1" | sed -n '1s/[[:space:]].*//p'
+}
+
+find_patches() { # sets revision, patches and patches_sha; false if there are none: the pinned ones, else the newest in the folder
 	revision=-
 	patches=-
 	patches_sha=-
-	list=$(fields revision "$1")
-	while read -r rev sum; do
-		[ -f "$folder/$1_$rev.debian.tar.xz" ] || continue
-		must_match "$folder/$1_$rev.debian.tar.xz" "$sum"
-		revision=$rev
-		patches=$1_$rev.debian.tar.xz
-		patches_sha=$sum
-		return 0
-	done <<-EOF
-		$list
-	EOF
-	# Not pinned: the signed index vouched for it when `make distfiles` wrote SHA256SUMS.
-	for path in "$folder/$1_$2"*.debian.tar.*; do
-		[ -f "$path" ] || continue
-		file=${path##*/}
-		sum=$(awk -v f="$file" '$2 == f { print $1; exit }' "$folder/SHA256SUMS" 2>/dev/null || :)
-		[ -n "$sum" ] || die "$path is neither in common/deps/deps.lock nor in SHA256SUMS beside it:" \
+	list=$(
+		pinned "$1"
+		for path in "$folder/$1_$2"*.debian.tar.xz; do
+			path=${path##*/"$1"_}
+			echo "${path%.debian.tar.xz}"
+		done | sort -rV
+	)
+	for rev in $list; do
+		file=$1_$rev.debian.tar.xz
+		[ -f "$folder/$file" ] || continue
+		sum=$(fields revision "$1" | awk -v r="$rev" '$1 == r { print $2; exit }')
+		# Not in the lock: the signed index vouched for it when it was downloaded and SHA256SUMS was written.
+		[ -n "$sum" ] || sum=$(awk -v f="$file" '$2 == f { print $1; exit }' "$folder/SHA256SUMS" 2>/dev/null || :)
+		[ -n "$sum" ] || die "$folder/$file is neither in common/deps/deps.lock nor in SHA256SUMS beside it:" \
 			"  add it to the lock once you have checked it, or delete it to build without Debian's patches."
-		must_match "$path" "$sum"
-		revision=${file#"$1_"}
-		revision=${revision%.debian.tar.*}
+		must_match "$folder/$file" "$sum"
+		revision=$rev
 		patches=$file
 		patches_sha=$sum
 		return 0
@@ -89,8 +92,9 @@ find_patches() { # sets revision, patches and patches_sha; false if there are no
 
 packages=$(sed -n 's/^package[[:space:]]\{1,\}\([^[:space:]]*\).*/\1/p' "$lock")
 
-resolve() { # writes RESULT; sets missing to the packages that lack something
+resolve() { # writes RESULT; sets missing to the packages that lack something, and other to those with another revision than the pinned
 	missing=
+	other=
 	: >"$result.new"
 	for name in $packages; do
 		version=$(fields package "$name" | cut -d' ' -f1)
@@ -98,8 +102,35 @@ resolve() { # writes RESULT; sets missing to the packages that lack something
 		if ! find_patches "$name" "$version" && [ $offline = no ]; then
 			missing="$missing $name"
 		fi
+		[ "$revision" = "$(pinned "$name")" ] || other="$other $name"
 		echo "$name $version $revision $tarball $tarball_sha $patches $patches_sha" >>"$result.new"
 	done
+}
+
+older() { # older A B: as Debian compares versions
+	if command -v dpkg >/dev/null; then
+		dpkg --compare-versions "$1" lt "$2"
+	else
+		[ "$1" != "$2" ] && [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]
+	fi
+}
+
+report_others() { # says what is used instead of what the lock pins; dies if that is not allowed
+	while read -r name _ revision _; do
+		first=$(pinned "$name")
+		[ "$revision" != "$first" ] || continue
+		if [ $offline = yes ]; then lacks="$folder does not hold"; else lacks="this machine's Debian mirror does not deliver"; fi
+		if [ "$revision" = - ]; then
+			uses="it is built without Debian's patches"
+		elif older "$revision" "$first"; then
+			uses="$revision is used instead, and its patches are older"
+		else
+			uses="$revision is used instead, and its patches are newer"
+		fi
+		echo "fetch: $name: the lock pins $first, which $lacks: $uses" >&2
+	done <"$result.new"
+	[ -z "$other" ] || [ "${REPRODUCIBLE:-}" != 1 ] || die "REPRODUCIBLE=1 allows no other revisions than common/deps/deps.lock names first (above):" \
+		"  use a mirror or a folder (make DISTFILES=FOLDER) that has them, or build without REPRODUCIBLE=1."
 }
 
 # ---- apt, with directories of its own ----
@@ -182,8 +213,9 @@ download() { # download NAME: the first revision that can be had
 	good=$(echo "$index" | while read -r rev sum; do
 		for s in $sums; do [ "$s" != "$sum" ] || echo "$rev"; done
 	done)
+	# What the lock pins; if that is gone, the newest.
 	tries=$(
-		fields revision "$name" | cut -d' ' -f1
+		pinned "$name"
 		echo "$good" | sort -rV
 	)
 	tried=
@@ -191,6 +223,8 @@ download() { # download NAME: the first revision that can be had
 		echo "$good" | grep -Fqx -- "$rev" || continue
 		case " $tried " in *" $rev "*) continue ;; esac
 		tried="$tried $rev"
+		# Here already, and nothing better is to be found.
+		! grep -q "^$name [^ ]* $rev [^-]" "$result.new" || return 0
 		rm -rf "$apt_dir/new"
 		mkdir "$apt_dir/new"
 		if (cd "$apt_dir/new" && apt apt-get -qq -o Acquire::Retries=1 source --download-only --only-source "$name=$rev") \
@@ -205,12 +239,11 @@ download() { # download NAME: the first revision that can be had
 			done
 			return 0
 		fi
-		echo "fetch: $name $rev is in the index, but was not to be had; trying another" >&2
 	done
 	return 1
 }
 
-fetch_missing() {
+fetch_missing() { # gets the packages in missing, and dies if one of those in needed is not to be found
 	find_mirrors
 	command -v apt-get >/dev/null || die "apt-get is not here: put the tarballs that common/deps/deps.lock names into a folder, then make DISTFILES=FOLDER"
 	keyring=
@@ -229,7 +262,7 @@ fetch_missing() {
 			apt apt-get -q update >"$apt_dir/update.log" 2>&1 || :
 			left=
 			for name in $missing; do
-				download "$name" || left="$left $name"
+				download "$name" || case " $needed " in *" $name "*) left="$left $name" ;; esac
 			done
 			missing=$left
 			[ -n "$missing" ] || break 2
@@ -248,14 +281,22 @@ fetch_missing() {
 # The sums that the signed index vouched for also hold for what is already in the folder.
 mkdir -p "$folder" "$(dirname "$result")"
 resolve
-if [ -n "$missing" ]; then
-	[ $offline = no ] || die "$folder lacks the upstream tarball of:$missing" \
+if [ $offline = yes ]; then
+	[ -z "$missing" ] || die "$folder lacks the upstream tarball of:$missing" \
 		"  It needs these files (common/deps/deps.lock has other names and the sha256 of each):" \
 		"$(sed -n 's/^tarball[[:space:]]*[^[:space:]]*[[:space:]]*[^[:space:]]*[[:space:]]*\([^[:space:]]*\).*/    \1/p' "$lock")"
+elif [ -n "$missing$other" ]; then
+	needed=$missing
 	# shellcheck disable=SC2086  # a list of words
-	missing=$(printf '%s\n' $missing | sort -u)
-	fetch_missing
+	missing=$(printf '%s\n' $missing $other | sort -u)
+	if [ -n "$needed" ]; then
+		fetch_missing
+	else
+		# What is here will do if the mirror has nothing better, or is out of reach.
+		(fetch_missing) 2>/dev/null || :
+	fi
 	resolve
 	[ -z "$missing" ] || die "still incomplete after the download:$missing"
 fi
+report_others
 mv "$result.new" "$result"
