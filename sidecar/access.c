@@ -1,15 +1,40 @@
 #include "sidecar/access.h"
 
 #include "common/base/log.h"
+#include "common/base/owner.h"
 #include "sidecar/metrics.h"
+#include "sidecar/refresher.h"
 
-void access_record(enum routes_kind listener, const struct request *r, int status) {
+static const struct access *access_of(const struct server_listener *listener) {
+    return OWNER(listener, struct access, listener);
+}
+
+static const struct answer *pick(struct connection *connection, const struct request *request) {
+    refresher_check(); /* what is served must be true at this moment */
+    return routes_pick(&access_of(connection->listener)->routes, request);
+}
+
+static const struct answer *refuse(const struct server_listener *listener, int status) {
+    (void)listener;
+    return status == 403 ? answers_refuse(ANSWERS_WRONG_PEER) : answers_error(status);
+}
+
+static bool allowed(const struct server_listener *listener, int fd) {
+    const struct peers *peers = access_of(listener)->peers;
+    return peers == NULL || peers_allowed(peers, fd);
+}
+
+static void answered(const struct server_listener *l, const struct request *r, int status) {
     static const char methods[][8] = {
         [REQUEST_GET] = "GET", [REQUEST_HEAD] = "HEAD", [REQUEST_PUT] = "PUT", [REQUEST_OTHER] = "other"};
+    enum listener listener = access_of(l)->routes.kind;
     metrics_request(listener, status);
     if (!log_enabled(LOG_DEBUG)) /* formatting costs more than answering */
         return;
-    LOG(LOG_DEBUG, "request", LOG_TEXT("listener", routes_kind_name(listener)),
+    LOG(LOG_DEBUG, "request", LOG_TEXT("listener", listener_name(listener)),
         LOG_TEXT("method", methods[r->method]), LOG_TEXT("path", r->path), LOG_NUMBER("status", status),
         LOG_TEXT("error", r->error != NULL ? r->error : ""));
 }
+
+const struct server_handlers access_handlers = {
+    .pick = pick, .refuse = refuse, .allowed = allowed, .answered = answered};

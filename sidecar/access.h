@@ -1,9 +1,18 @@
-/* What is kept of a request once it is answered: a count, and a line of the log at debug. */
+/* What the server asks the sidecar about each of its listeners: who may ask there, which answer a request
+ * gets, and what is kept of it once it is answered: a count, and a line of the log at debug. */
 #ifndef POD_IDENTITY_ACCESS_H
 #define POD_IDENTITY_ACCESS_H
 
+#include "sidecar/peers.h"
 #include "sidecar/routes.h"
+#include "sidecar/server.h"
 
-void access_record(enum routes_kind listener, const struct request *request, int status);
+struct access {
+    struct server_listener listener; /* its handlers are access_handlers */
+    struct routes routes;
+    const struct peers *peers; /* NULL: everybody */
+};
+
+extern const struct server_handlers access_handlers;
 
 #endif

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include "common/base/wipe.h"
-#include "sidecar/metrics.h"
 
 /* Each phase has one time limit, so each list is in the order of its deadlines, and its head is the next to
  * end. */
@@ -14,14 +13,24 @@ static const int64_t limit_ms[PHASES] = {
     [PHASE_DRAINING] = CONNECTIONS_DRAIN_MS,
 };
 
-static struct connection connections[CONNECTIONS_MAX];
-static struct connection *free_list;
-static size_t connections_max, connections_used; /* those not used were never touched, and take no memory */
+/* Of the server, which is one for the process. Places that were never used were never touched, and take no
+ * memory. */
+static struct connection *places, *free_list;
+static size_t place_count, used_count, open_count;
+static struct partial *partials;
+static size_t partial_count;
 static struct list { struct connection *head, *tail; } lists[PHASES];
-static struct partial partials[CONNECTIONS_PARTIALS_MAX];
 
-void connections_open(size_t max) {
-    connections_max = max;
+void connections_open(struct connection *given, size_t count, struct partial *given_partials,
+                      size_t partials_given) {
+    places = given;
+    place_count = count;
+    partials = given_partials;
+    partial_count = partials_given;
+}
+
+size_t connections_count(void) {
+    return open_count;
 }
 
 /* ---- lists ---- */
@@ -59,8 +68,8 @@ void connections_enter(struct connection *c, enum connection_phase phase) {
 /* ---- places ---- */
 
 static struct connection *take_place(void) {
-    if (free_list == NULL && connections_used < connections_max)
-        return &connections[connections_used++];
+    if (free_list == NULL && used_count < place_count)
+        return &places[used_count++];
     if (free_list == NULL && !connections_make_room())
         return NULL;
     struct connection *c = free_list;
@@ -68,13 +77,13 @@ static struct connection *take_place(void) {
     return c;
 }
 
-struct connection *connections_add(const struct loop_watch *watch, const struct routes *routes) {
+struct connection *connections_add(const struct loop_watch *watch, const struct server_listener *listener) {
     struct connection *c = take_place();
     if (c == NULL)
         return NULL;
-    *c = (struct connection){.watch = *watch, .routes = routes};
+    *c = (struct connection){.watch = *watch, .listener = listener};
     append(c, PHASE_IDLE);
-    metrics_connections(1);
+    open_count++;
     return c;
 }
 
@@ -83,7 +92,7 @@ void connections_close(struct connection *c) {
     connections_drop_partial(c);
     close(c->watch.fd);
     c->watch.fd = -1;
-    metrics_connections(-1);
+    open_count--;
     c->after = free_list;
     free_list = c;
 }
@@ -123,7 +132,7 @@ bool connections_take_partial(struct connection *c) {
     if (c->partial != NULL)
         return true;
     for (int attempt = 0; attempt < 2; attempt++) {
-        for (size_t i = 0; i < CONNECTIONS_PARTIALS_MAX; i++) {
+        for (size_t i = 0; i < partial_count; i++) {
             if (!partials[i].taken) {
                 partials[i].taken = true;
                 c->partial = &partials[i];

@@ -7,11 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sidecar/answer.h"
 #include "sidecar/loop.h"
-#include "sidecar/routes.h"
+#include "sidecar/request.h"
 
-#define CONNECTIONS_MAX 1024
-#define CONNECTIONS_PARTIALS_MAX 64  /* requests begun and not ended; SDKs send theirs in one piece */
 #define CONNECTIONS_CHUNK 2048       /* bytes read at a time */
 #define CONNECTIONS_IDLE_MS 75000    /* between requests; SDKs that keep connections give them up earlier */
 #define CONNECTIONS_REQUEST_MS 10000 /* from the first byte of a request to its last */
@@ -19,6 +18,8 @@
 #define CONNECTIONS_DRAIN_MS 1000    /* after the last answer, for the client to close first */
 
 enum connection_phase { PHASE_IDLE, PHASE_READING, PHASE_WRITING, PHASE_DRAINING, PHASES };
+
+struct server_listener;
 
 /* What a connection needs only while a request is not whole, or while an answer waits and more requests are
  * behind it. */
@@ -30,26 +31,30 @@ struct partial {
 };
 
 struct connection {
-    struct loop_watch watch; /* first: the loop hands back its address */
-    uint8_t phase;           /* enum connection_phase */
-    bool close_after;        /* the answer being written is the last one */
+    struct loop_watch watch;
+    uint8_t phase;    /* enum connection_phase */
+    bool close_after; /* the answer being written is the last one */
     bool with_body;
     bool denied;   /* every request gets a refusal */
     bool read_all; /* the client asked for the end, and nothing is left unread: no need to wait for its end */
     uint32_t sent; /* bytes of the answer */
-    const struct routes *routes;
+    const struct server_listener *listener;
     struct connection *before, *after; /* in the list of its phase; free ones use `after` alone */
     int64_t deadline_ms;
     const struct answer *answer; /* being written, in PHASE_WRITING only */
     struct partial *partial;
 };
 
-/* max: how many places, up to CONNECTIONS_MAX; there are descriptors for no more. */
-void connections_open(size_t max);
+/* places and partials, storage of the caller, are zero, and borrowed. A partial is for a request that is
+ * begun and not ended: SDKs send theirs in one piece, so there can be fewer of them. */
+void connections_open(struct connection *places, size_t place_count, struct partial *partials,
+                      size_t partial_count);
+/* How many are open now. */
+size_t connections_count(void);
 
 /* A place for the descriptor, in PHASE_IDLE; whoever can best be spared gives way if need be. NULL if even so
  * there is none; the descriptor is the caller's then. */
-struct connection *connections_add(const struct loop_watch *watch, const struct routes *routes);
+struct connection *connections_add(const struct loop_watch *watch, const struct server_listener *listener);
 
 /* A phase that goes on keeps its deadline, but PHASE_IDLE: a byte now and then does not stretch a request. */
 void connections_enter(struct connection *c, enum connection_phase phase);

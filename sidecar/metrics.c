@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/version.h"
+#include "sidecar/server.h"
 
 static const enum reason reasons[] = {
     REASON_OK,
@@ -30,12 +31,11 @@ static const uint16_t bounds_ms[] = {5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5
 static uint64_t refreshes[REASONS];
 static uint64_t within[BOUNDS + 1]; /* by the first bound that it did not exceed; the last one: none */
 static int64_t upstream_total_ms;
-static uint64_t requests[ROUTES_KINDS][STATUSES];
+static uint64_t requests[LISTENERS][STATUSES];
 static uint64_t files[2];
 static int64_t fetched_wall_ms[ANSWERS_PROFILES_MAX], expires_wall_ms[ANSWERS_PROFILES_MAX];
 static const char *const *names;
 static size_t profiles = 1;
-static int connections;
 
 void metrics_refreshed(enum reason reason, int64_t took_ms) {
     size_t i = 0, bound = 0;
@@ -62,15 +62,11 @@ void metrics_files(bool written) {
     files[written]++;
 }
 
-void metrics_request(enum routes_kind listener, int status) {
+void metrics_request(enum listener listener, int status) {
     size_t i = 0;
     while (i + 1 < STATUSES && statuses[i] != status)
         i++;
     requests[listener][i]++;
-}
-
-void metrics_connections(int change) {
-    connections += change;
 }
 
 /* ---- rendering ---- */
@@ -152,15 +148,15 @@ static void put_credentials(struct buf *out) {
 /* Only what was counted: most of the combinations cannot happen. */
 static void put_requests(struct buf *out) {
     describe(out, "requests_total", "counter", "Answered requests, by listener and status.");
-    for (enum routes_kind l = 0; l < ROUTES_KINDS; l++) {
+    for (enum listener l = 0; l < LISTENERS; l++) {
         for (size_t i = 0; i < STATUSES; i++) {
             if (requests[l][i] > 0 || i == 0)
                 buf_fmt(out, "pod_identity_requests_total{listener=\"%s\",code=\"%d\"} %llu\n",
-                        routes_kind_name(l), statuses[i], (unsigned long long)requests[l][i]);
+                        listener_name(l), statuses[i], (unsigned long long)requests[l][i]);
         }
     }
     describe(out, "connections", "gauge", "Connections that are open now, on all listeners.");
-    buf_fmt(out, "pod_identity_connections %d\n", connections);
+    buf_fmt(out, "pod_identity_connections %zu\n", server_connections());
 }
 
 static void put_files(struct buf *out) {

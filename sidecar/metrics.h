@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 #include "common/base/failure.h"
-#include "sidecar/routes.h"
+#include "sidecar/answers.h"
+#include "sidecar/listeners.h"
 
 /* An upstream request has ended, after so long; REASON_OK if it brought credentials. */
 void metrics_refreshed(enum reason reason, int64_t took_ms);
@@ -15,8 +16,7 @@ void metrics_open(const char *const *names, size_t count);
 /* What a profile serves from now on: when it was fetched and when it ends, wall time; 0 and 0: nothing. */
 void metrics_serving(size_t profile, int64_t fetched_ms, int64_t expires_ms);
 void metrics_files(bool written);
-void metrics_request(enum routes_kind listener, int status);
-void metrics_connections(int change);
+void metrics_request(enum listener listener, int status);
 
 /* /metrics, as of now. */
 const struct answer *metrics_answer(void);

@@ -6,11 +6,6 @@
 #include "sidecar/imds.h"
 #include "sidecar/metrics.h"
 
-const char *routes_kind_name(enum routes_kind kind) {
-    static const char names[ROUTES_KINDS][8] = {"socket", "http", "imds", "metrics"};
-    return names[kind];
-}
-
 static bool readable(const struct request *r) {
     return r->method == REQUEST_GET || r->method == REQUEST_HEAD;
 }
@@ -63,17 +58,17 @@ static const struct answer *pick_http(const struct routes *routes, const struct 
 }
 
 const struct answer *routes_pick(const struct routes *routes, const struct request *request) {
-    bool checked = routes->kind == ROUTES_HTTP || routes->kind == ROUTES_IMDS;
-    if (routes->kind != ROUTES_IMDS && !readable(request))
+    bool checked = routes->kind == LISTENER_HTTP || routes->kind == LISTENER_IMDS;
+    if (routes->kind != LISTENER_IMDS && !readable(request))
         return answers_error(405);
     if (checked && !host_fits(routes, request))
         return answers_error(403);
     switch (routes->kind) {
-    case ROUTES_HTTP:
+    case LISTENER_HTTP:
         return pick_http(routes, request);
-    case ROUTES_IMDS:
+    case LISTENER_IMDS:
         return imds_pick(request);
-    case ROUTES_METRICS:
+    case LISTENER_METRICS:
         return pick_metrics(request);
     default:
         break;

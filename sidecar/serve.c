@@ -8,25 +8,28 @@
 #include "common/base/wipe.h"
 #include "common/http/http.h"
 #include "common/sandbox/sandbox.h"
+#include "sidecar/access.h"
 #include "sidecar/answers.h"
 #include "sidecar/bearer.h"
 #include "sidecar/imds.h"
 #include "sidecar/loop.h"
 #include "sidecar/metrics.h"
-#include "sidecar/peers.h"
 #include "sidecar/refresher.h"
-#include "sidecar/server.h"
 #include "sidecar/upstream.h"
 #include "sidecar/watches.h"
+
+#define PLACES 1024         /* for connections */
+#define PARTIALS 64         /* requests begun and not ended; SDKs send theirs in one piece */
+#define DESCRIPTORS_KEPT 32 /* not for clients: listeners, the loop's own, a refresh and its files */
 
 static const struct config *config;
 static struct source sources[CONFIG_PROFILES_MAX];
 static const char *names[CONFIG_PROFILES_MAX];
 static struct bearer bearer;
-static struct routes socket_routes = {.kind = ROUTES_SOCKET};
-static struct routes http_routes = {.kind = ROUTES_HTTP};
-static struct routes imds_routes = {.kind = ROUTES_IMDS};
-static struct routes metrics_routes = {.kind = ROUTES_METRICS};
+static struct access listeners[LISTENERS];
+static struct peers peers;
+static struct connection places[PLACES];
+static struct partial partials[PARTIALS];
 static struct loop_timer linger = {.deadline_ms = CLOCK_NEVER};
 static bool ending;
 
@@ -118,17 +121,19 @@ static void name_hosts(struct routes *routes, const char *address, uint16_t port
     buf_fmt(&host_port, "%s:%u", host.data, (unsigned)port);
 }
 
-static int open_tcp(const char *option, const struct config_address *a, struct routes *routes) {
+static int open_tcp(enum listener which, const struct config_address *a) {
+    const char *option = listener_name(which); /* they have the same names */
+    struct access *access = &listeners[which];
     char text[512];
     struct buf problem = BUF(text);
     if (a->text[0] == '\0')
         return 0;
     uint16_t port = a->port;
-    int fd = listen_tcp(a->ipv6, a->address, &port, routes->kind == ROUTES_METRICS ? 0 : 1, &problem);
+    int fd = listen_tcp(a->ipv6, a->address, &port, which == LISTENER_METRICS ? 0 : 1, &problem);
     if (fd < 0)
         return cannot_listen(option, a->text, &problem);
-    name_hosts(routes, a->text, port);
-    if (server_listen(fd, routes))
+    name_hosts(&access->routes, a->text, port);
+    if (server_listen(&access->listener, fd))
         return 0;
     close_unused(fd);
     buf_str(&problem, "cannot watch the listening socket");
@@ -138,7 +143,7 @@ static int open_tcp(const char *option, const struct config_address *a, struct r
 static int open_secrets(void) {
     char text[512];
     struct buf problem = BUF(text);
-    http_routes.bearer = bearer.text;
+    listeners[LISTENER_HTTP].routes.bearer = bearer.text;
     if (config->http.text[0] != '\0' && !bearer_open(config, &bearer, &problem))
         return complain(EXIT_CANNOT_CREATE, problem.data);
     if (config->imds.text[0] != '\0' && !imds_open())
@@ -152,7 +157,7 @@ static int open_unix(void) {
     if (config->unix_socket[0] == '\0')
         return 0;
     int fd = listen_unix(config->unix_socket, config->socket_mode, config->socket_group, &problem);
-    if (fd >= 0 && server_listen(fd, &socket_routes))
+    if (fd >= 0 && server_listen(&listeners[LISTENER_SOCKET].listener, fd))
         return 0;
     return cannot_listen("unix-socket", config->unix_socket, &problem);
 }
@@ -170,11 +175,11 @@ static int open_listeners(void) {
     int status = open_unix();
     if (status != 0)
         return status;
-    status = open_tcp("http", &config->http, &http_routes);
+    status = open_tcp(LISTENER_HTTP, &config->http);
     if (status == 0)
-        status = open_tcp("imds", &config->imds, &imds_routes);
+        status = open_tcp(LISTENER_IMDS, &config->imds);
     if (status == 0)
-        status = open_tcp("metrics", &config->metrics, &metrics_routes);
+        status = open_tcp(LISTENER_METRICS, &config->metrics);
     if (status == 0)
         status = open_secrets();
     if (status != 0) {
@@ -183,11 +188,23 @@ static int open_listeners(void) {
         return status;
     }
     LOG(LOG_INFO, "serving", LOG_TEXT("unix_socket", config->unix_socket),
-        LOG_TEXT("http", http_routes.host_port), LOG_TEXT("imds", imds_routes.host_port),
-        LOG_TEXT("metrics", metrics_routes.host_port));
+        LOG_TEXT("http", listeners[LISTENER_HTTP].routes.host_port),
+        LOG_TEXT("imds", listeners[LISTENER_IMDS].routes.host_port),
+        LOG_TEXT("metrics", listeners[LISTENER_METRICS].routes.host_port));
     for (size_t i = 0; i < config->profile_count; i++)
         log_source(i);
     return 0;
+}
+
+static void open_server(void) {
+    const struct server_storage storage = {
+        .places = places, .place_count = PLACES, .partials = partials, .partial_count = PARTIALS};
+    for (enum listener i = 0; i < LISTENERS; i++)
+        listeners[i] = (struct access){.listener = {.handlers = &access_handlers}, .routes = {.kind = i}};
+    peers = (struct peers){config->allow_uid, config->allow_uid_count, config->socket_group};
+    listeners[LISTENER_SOCKET].listener.unix_socket = true;
+    listeners[LISTENER_SOCKET].peers = &peers;
+    server_open(&storage, DESCRIPTORS_KEPT);
 }
 
 static int open_events(void) {
@@ -198,8 +215,7 @@ static int open_events(void) {
     loop_add_timer(&linger);
     answers_open(server_retire, config->imds.text[0] != '\0', names, config->profile_count);
     metrics_open(names, config->profile_count);
-    peers_open(config);
-    server_open(refresher_check);
+    open_server();
     return 0;
 }
 

@@ -7,27 +7,18 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/base/owner.h"
 #include "common/base/wipe.h"
-#include "sidecar/access.h"
-#include "sidecar/connections.h"
 #include "sidecar/descriptors.h"
 #include "sidecar/listen.h"
-#include "sidecar/peers.h"
 
 #define ACCEPTS_PER_ROUND 64
 
-struct listener {
-    struct loop_watch watch;
-    const struct routes *routes;
-};
-
-static struct listener listeners[SERVER_LISTENERS_MAX];
-static int listener_count;
+static struct server_listener *listeners;
 static int64_t accept_again_ms = CLOCK_NEVER;
 static struct loop_timer timer;
-static server_before *before_answer;
 static bool last_answers;
-static struct request scratch; /* always reset between uses */
+static struct request scratch; /* one request is parsed at a time; always reset between uses */
 static struct log_repeat descriptors_short;
 
 static void set_timer(void) {
@@ -91,24 +82,24 @@ static bool answer_with(struct connection *c, const struct answer *a, bool close
 }
 
 static bool respond(struct connection *c, const struct request *r, enum request_status status) {
+    const struct server_listener *l = c->listener;
     const struct answer *a;
     bool close = status == REQUEST_BAD || r->close || last_answers || c->denied;
-    if (status == REQUEST_BAD) {
-        a = answers_error(r->error_status);
-    } else if (c->denied) {
-        a = answers_refuse(ANSWERS_WRONG_PEER);
-    } else {
-        before_answer();
-        a = routes_pick(c->routes, r);
-    }
-    access_record(c->routes->kind, r, a->status);
+    if (status == REQUEST_BAD)
+        a = l->handlers->refuse(l, r->error_status);
+    else if (c->denied)
+        a = l->handlers->refuse(l, 403);
+    else
+        a = l->handlers->pick(c, r);
+    l->handlers->answered(l, r, a->status);
     bool head = status == REQUEST_DONE && r->method == REQUEST_HEAD;
     return answer_with(c, a, close, !head);
 }
 
 static void refuse_busy(struct connection *c) {
-    access_record(c->routes->kind, &scratch, 503);
-    (void)answer_with(c, answers_error(503), true, true);
+    const struct server_listener *l = c->listener;
+    l->handlers->answered(l, &scratch, 503);
+    (void)answer_with(c, l->handlers->refuse(l, 503), true, true);
 }
 
 /* Keeps the state of an unfinished request, or bytes of the next one that cannot be answered yet. */
@@ -173,7 +164,7 @@ static void feed_pending(struct connection *c) {
 
 static void on_connection(struct loop_watch *watch, uint32_t events) {
     static char chunk[CONNECTIONS_CHUNK];
-    struct connection *c = (struct connection *)watch;
+    struct connection *c = OWNER(watch, struct connection, watch);
     if (c->phase == PHASE_WRITING) {
         if ((events & EPOLLOUT) == 0)
             connections_close(c);
@@ -195,35 +186,34 @@ static void on_connection(struct loop_watch *watch, uint32_t events) {
 /* ---- accepting ---- */
 
 static void pause_accepting(void) {
-    for (int i = 0; i < listener_count; i++)
-        loop_change(&listeners[i].watch, 0);
+    for (struct server_listener *l = listeners; l != NULL; l = l->next)
+        loop_change(&l->watch, 0);
     accept_again_ms = loop_now().mono_ms + SERVER_PAUSE_MS;
 }
 
 static void resume_accepting(void) {
     accept_again_ms = CLOCK_NEVER;
-    for (int i = 0; i < listener_count; i++)
-        loop_change(&listeners[i].watch, EPOLLIN);
+    for (struct server_listener *l = listeners; l != NULL; l = l->next)
+        loop_change(&l->watch, EPOLLIN);
 }
 
-static void admit(const struct listener *l, int fd) {
+static void admit(const struct server_listener *l, int fd) {
     const struct loop_watch watch = {.fd = fd, .ready = on_connection};
-    struct connection *c = connections_add(&watch, l->routes);
+    struct connection *c = connections_add(&watch, l);
     if (c == NULL) {
         close(fd);
         return;
     }
-    const int buffer = LISTEN_SEND_BUFFER; /* not inherited here, unlike over TCP */
-    if (l->routes->kind == ROUTES_SOCKET) {
+    const int buffer = LISTEN_SEND_BUFFER;
+    if (l->unix_socket)
         (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
-        c->denied = !peers_allowed(fd);
-    }
+    c->denied = l->handlers->allowed != NULL && !l->handlers->allowed(l, fd);
     if (!loop_add(&c->watch, EPOLLIN))
         connections_close(c);
 }
 
 static void on_listener(struct loop_watch *watch, uint32_t events) {
-    struct listener *l = (struct listener *)watch;
+    const struct server_listener *l = OWNER(watch, struct server_listener, watch);
     (void)events;
     for (int i = 0; i < ACCEPTS_PER_ROUND; i++) {
         int fd = accept4(l->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -255,19 +245,22 @@ static void on_timer(struct loop_timer *t) {
     set_timer();
 }
 
-void server_open(server_before *before) {
-    connections_open(descriptors_for_clients(CONNECTIONS_MAX, SERVER_DESCRIPTORS_KEPT));
-    before_answer = before;
+void server_open(const struct server_storage *storage, size_t descriptors_kept) {
+    connections_open(storage->places, descriptors_for_clients(storage->place_count, descriptors_kept),
+                     storage->partials, storage->partial_count);
     timer = (struct loop_timer){.deadline_ms = CLOCK_NEVER, .expired = on_timer};
     loop_add_timer(&timer);
 }
 
-bool server_listen(int fd, const struct routes *routes) {
-    if (listener_count == SERVER_LISTENERS_MAX)
-        return false;
-    struct listener *l = &listeners[listener_count++];
-    *l = (struct listener){.watch = {.fd = fd, .ready = on_listener}, .routes = routes};
-    return loop_add(&l->watch, EPOLLIN);
+bool server_listen(struct server_listener *listener, int fd) {
+    listener->watch = (struct loop_watch){.fd = fd, .ready = on_listener};
+    listener->next = listeners;
+    listeners = listener;
+    return loop_add(&listener->watch, EPOLLIN);
+}
+
+size_t server_connections(void) {
+    return connections_count();
 }
 
 void server_last_answers(void) {
@@ -276,9 +269,9 @@ void server_last_answers(void) {
 
 void server_close(void) {
     connections_close_all();
-    for (int i = 0; i < listener_count; i++)
-        close(listeners[i].watch.fd);
-    listener_count = 0;
+    for (struct server_listener *l = listeners; l != NULL; l = l->next)
+        close(l->watch.fd);
+    listeners = NULL;
     wipe(&scratch, sizeof scratch);
 }
 

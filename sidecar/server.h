@@ -1,28 +1,66 @@
-/* Listeners, and the exchange on each connection: requests are answered in the order in which they come. */
+/* Listeners, and the exchange on each connection: requests are answered in the order in which they come.
+ *
+ * What is answered is the caller's: each listener brings its handlers. There is one server for the process,
+ * as there is one loop that drives it. */
 #ifndef POD_IDENTITY_SERVER_H
 #define POD_IDENTITY_SERVER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "sidecar/answer.h"
+#include "sidecar/connections.h"
 #include "sidecar/loop.h"
-#include "sidecar/routes.h"
+#include "sidecar/request.h"
 
-#define SERVER_LISTENERS_MAX 4
-#define SERVER_DESCRIPTORS_KEPT 32 /* not for clients: listeners, the loop's own, a refresh and its files */
-#define SERVER_PAUSE_MS 100        /* before accepting anew when the process is out of descriptors */
+#define SERVER_PAUSE_MS 100 /* before accepting anew when the process is out of descriptors */
 
-/* Called before an answer is picked: what is served must be true at that moment. */
-typedef void server_before(void);
+/* What a program decides about the requests of a listener; several listeners may share one. An answer is
+ * borrowed: it and its bytes stay as they are until server_retire() was called for it. */
+struct server_handlers {
+    /* The answer to a well-formed request of that connection, whose listener is connection->listener. Called
+     * at the moment of answering; not NULL. */
+    const struct answer *(*pick)(struct connection *connection, const struct request *request);
+    /* The answer to what is refused before that; it is the connection's last: the error_status of a request
+     * that is malformed, 403 to a peer that may not ask, 503 if too many unfinished requests wait. */
+    const struct answer *(*refuse)(const struct server_listener *listener, int status);
+    /* Whether the other end of a new connection may ask at all. NULL: everybody. */
+    bool (*allowed)(const struct server_listener *listener, int fd);
+    /* A request is about to be answered with that status: for counts and logs. request->error says what was
+     * wrong with it; of one that is not whole the rest may be empty. */
+    void (*answered)(const struct server_listener *listener, const struct request *request, int status);
+};
 
-void server_open(server_before *before);
-/* Takes over a listening, non-blocking descriptor. routes is borrowed. false with errno. */
-bool server_listen(int fd, const struct routes *routes);
+/* The caller's storage; it stays until server_close(). */
+struct server_listener {
+    const struct server_handlers *handlers;
+    bool unix_socket; /* connections do not inherit buffer sizes there */
+
+    /* The server's own. */
+    struct loop_watch watch;
+    struct server_listener *next;
+};
+
+/* Where connections live, and how many there can be. */
+struct server_storage {
+    struct connection *places;
+    size_t place_count;
+    struct partial *partials;
+    size_t partial_count;
+};
+
+/* storage is zero, and borrowed. descriptors_kept: how many are not for clients (listeners, the loop's own, a
+ * refresh and its files); where the process's limit is low, there are fewer connections. */
+void server_open(const struct server_storage *storage, size_t descriptors_kept);
+/* Takes over a listening, non-blocking descriptor. false with errno. */
+bool server_listen(struct server_listener *listener, int fd);
+/* How many connections are open now, on all listeners. */
+size_t server_connections(void);
 /* Every answer from now on closes its connection. */
 void server_last_answers(void);
 /* Closes listeners and connections. */
 void server_close(void);
-/* For answers_open(): closes connections that still write that answer. */
+/* The storage of that answer is about to be used anew: closes connections that still write it. */
 void server_retire(const struct answer *answer);
 
 #endif

@@ -7,7 +7,7 @@
 #include "sidecar/routes.h"
 #include "tests/unit/sidecar/answer_checks.h"
 
-static const struct routes imds_routes = {.kind = ROUTES_IMDS, .host = "[::1]", .host_port = "[::1]:80"};
+static const struct routes imds_routes = {.kind = LISTENER_IMDS, .host = "[::1]", .host_port = "[::1]:80"};
 
 #define TOKEN_PATH "/latest/api/token"
 #define ROLES_PATH "/latest/meta-data/iam/security-credentials"

@@ -3,9 +3,10 @@
 
 #include "common/base/clock.h"
 #include "sidecar/metrics.h"
+#include "sidecar/routes.h"
 #include "tests/unit/sidecar/answer_checks.h"
 
-static const struct routes metrics_routes = {.kind = ROUTES_METRICS};
+static const struct routes metrics_routes = {.kind = LISTENER_METRICS};
 static struct moment at = {.mono_ms = 1000000, .wall_ms = INT64_C(1795435200000)};
 static struct moment made_up_clock(void) {
     return at;
@@ -36,7 +37,7 @@ static void metrics_count(void **state) {
     metrics_refreshed(REASON_OK, 10);
     metrics_refreshed(REASON_THROTTLED, 10001);
     metrics_serving(0, at.wall_ms - 1500, at.wall_ms + 90250);
-    metrics_request(ROUTES_HTTP, 401);
+    metrics_request(LISTENER_HTTP, 401);
     metrics_files(false);
     a = ask(REQUEST_GET, "/metrics");
     check_answer(a);
@@ -61,9 +62,9 @@ static void metrics_count(void **state) {
 /* All counters as large as they get, and everything counted once: still whole. */
 static void metrics_never_overflow(void **state) {
     (void)state;
-    for (int l = 0; l < ROUTES_KINDS; l++) {
+    for (int l = 0; l < LISTENERS; l++) {
         for (int status = 0; status < 600; status++)
-            metrics_request((enum routes_kind)l, status);
+            metrics_request((enum listener)l, status);
     }
     metrics_refreshed(REASON_INTERNAL, INT32_MAX);
     const struct answer *a = ask(REQUEST_GET, "/metrics");

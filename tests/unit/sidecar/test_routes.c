@@ -4,8 +4,8 @@
 #include "sidecar/routes.h"
 #include "tests/unit/sidecar/answer_checks.h"
 
-static const struct routes socket_routes = {.kind = ROUTES_SOCKET};
-static const struct routes http_routes = {.kind = ROUTES_HTTP,
+static const struct routes socket_routes = {.kind = LISTENER_SOCKET};
+static const struct routes http_routes = {.kind = LISTENER_HTTP,
                                           .bearer = "the-bearer-0123456789",
                                           .host = "127.0.0.1",
                                           .host_port = "127.0.0.1:8080"};
