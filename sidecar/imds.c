@@ -17,10 +17,14 @@ struct token {
     int64_t ends_mono_ms;
     unsigned char proof[HASH_SIZE];
 };
-_Static_assert(BASE64URL_SIZE(sizeof(struct token)) <= REQUEST_METADATA_TOKEN_MAX,
-               "a token fits into a request");
+_Static_assert(BASE64URL_SIZE(sizeof(struct token)) <= REQUEST_EXTRA_MAX, "a token fits into a request");
 
-static unsigned char key[KEY_SIZE];
+const struct request_extras imds_headers = {
+    {[IMDS_TOKEN] = {"x-aws-ec2-metadata-token", .once = true},
+     [IMDS_TTL] = {"x-aws-ec2-metadata-token-ttl-seconds", .once = true},
+     [IMDS_FORWARDED] = {"x-forwarded-for", .once = false}}};
+
+static unsigned char key[KEY_SIZE]; /* one for the process, with which it ends */
 
 bool imds_open(void) {
     return getrandom(key, sizeof key, 0) == sizeof key;
@@ -47,20 +51,33 @@ static bool token_valid(const char *text) {
     return ours_indeed && loop_now().mono_ms < given.ends_mono_ms;
 }
 
+/* -1: no number. Out of range is for the caller to judge; the largest that matters has five digits. */
+static int32_t ttl_of(const char *text) {
+    enum { DIGITS_MAX = 9 };
+    int32_t ttl_s = 0;
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > DIGITS_MAX || text[digits] != '\0')
+        return -1;
+    for (size_t i = 0; i < digits; i++)
+        ttl_s = ttl_s * 10 + (text[i] - '0');
+    return ttl_s;
+}
+
 static const struct answer *give_token(const struct request *r) {
     struct token t;
     char text[BASE64URL_SIZE(sizeof t)], header[64];
     struct buf line = BUF(header);
     if (r->method != REQUEST_PUT)
         return answers_refuse(ANSWERS_PUT_ONLY);
-    if (r->forwarded)
+    if (r->extras[IMDS_FORWARDED].present)
         return answers_refuse(ANSWERS_FORWARDED);
-    if (r->metadata_ttl_s < 1 || r->metadata_ttl_s > IMDS_TTL_MAX_S)
+    const int32_t ttl_s = ttl_of(r->extras[IMDS_TTL].value);
+    if (ttl_s < 1 || ttl_s > IMDS_TTL_MAX_S)
         return answers_refuse(ANSWERS_BAD_TTL);
-    t.ends_mono_ms = loop_now().mono_ms + (int64_t)r->metadata_ttl_s * 1000;
+    t.ends_mono_ms = loop_now().mono_ms + (int64_t)ttl_s * 1000;
     prove(&t);
     base64url_encode((const unsigned char *)&t, sizeof t, text);
-    buf_fmt(&line, "X-aws-ec2-metadata-token-ttl-seconds: %d\r\n", (int)r->metadata_ttl_s);
+    buf_fmt(&line, "X-aws-ec2-metadata-token-ttl-seconds: %d\r\n", (int)ttl_s);
     struct buf body = answers_moment_begin();
     buf_str(&body, text);
     wipe(text, sizeof text);
@@ -79,7 +96,7 @@ const struct answer *imds_pick(const struct request *r) {
         return give_token(r);
     if (r->method != REQUEST_GET && r->method != REQUEST_HEAD)
         return answers_error(405);
-    if (!token_valid(r->metadata_token))
+    if (!token_valid(r->extras[IMDS_TOKEN].value))
         return answers_refuse(ANSWERS_NO_TOKEN);
     if (strncmp(r->path, ROLES_PATH, roles_len) != 0)
         return answers_error(404);

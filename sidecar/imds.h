@@ -21,6 +21,10 @@
 bool imds_open(void);
 void imds_wipe(void);
 
+/* What a request must have been parsed with. */
+enum imds_header { IMDS_TOKEN, IMDS_TTL, IMDS_FORWARDED };
+extern const struct request_extras imds_headers;
+
 const struct answer *imds_pick(const struct request *request);
 
 #endif

@@ -1,13 +1,13 @@
 #include "sidecar/loop.h"
 
 #include <limits.h>
+#include <stddef.h>
 #include <sys/epoll.h>
 
 #define EVENTS_PER_ROUND 64
 
 static int epoll_fd = -1;
-static struct loop_timer *timers[LOOP_TIMERS_MAX];
-static int timer_count;
+static struct loop_timer *timers, **last_timer = &timers;
 static struct moment now;
 static bool running;
 
@@ -35,8 +35,9 @@ void loop_remove(struct loop_watch *watch) {
 }
 
 void loop_add_timer(struct loop_timer *timer) {
-    if (timer_count < LOOP_TIMERS_MAX)
-        timers[timer_count++] = timer;
+    timer->next = NULL;
+    *last_timer = timer;
+    last_timer = &timer->next;
 }
 
 struct moment loop_now(void) {
@@ -45,9 +46,9 @@ struct moment loop_now(void) {
 
 static int64_t nearest_deadline(void) {
     int64_t nearest = CLOCK_NEVER;
-    for (int i = 0; i < timer_count; i++) {
-        if (timers[i]->deadline_ms < nearest)
-            nearest = timers[i]->deadline_ms;
+    for (const struct loop_timer *t = timers; t != NULL; t = t->next) {
+        if (t->deadline_ms < nearest)
+            nearest = t->deadline_ms;
     }
     return nearest;
 }
@@ -61,11 +62,11 @@ static int timeout_ms(void) {
 }
 
 static void expire_timers(void) {
-    for (int i = 0; i < timer_count && running; i++) {
-        if (timers[i]->deadline_ms > now.mono_ms)
+    for (struct loop_timer *t = timers; t != NULL && running; t = t->next) {
+        if (t->deadline_ms > now.mono_ms)
             continue;
-        timers[i]->deadline_ms = CLOCK_NEVER;
-        timers[i]->expired(timers[i]);
+        t->deadline_ms = CLOCK_NEVER;
+        t->expired(t);
     }
 }
 

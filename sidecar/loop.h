@@ -1,4 +1,5 @@
-/* The event loop: one thread, epoll, absolute deadlines. Nothing here knows what is served. */
+/* The event loop: one thread, epoll, absolute deadlines. Nothing here knows what is served. There is one for
+ * the process, which has one thread. */
 #ifndef POD_IDENTITY_LOOP_H
 #define POD_IDENTITY_LOOP_H
 
@@ -10,8 +11,8 @@
 struct loop_watch;
 typedef void loop_ready(struct loop_watch *watch, uint32_t epoll_events);
 
-/* Embedded as the first member in whatever owns the descriptor. A watch whose fd is negative is never called,
- * so one handler may close the descriptor of another that is still in the same batch of events. */
+/* Embedded in whatever owns the descriptor, which OWNER() finds again. A watch whose fd is negative is never
+ * called, so one handler may close the descriptor of another that is still in the same batch of events. */
 struct loop_watch {
     int fd;
     loop_ready *ready;
@@ -24,16 +25,15 @@ typedef void loop_expired(struct loop_timer *timer);
 struct loop_timer {
     int64_t deadline_ms; /* monotonic */
     loop_expired *expired;
+    struct loop_timer *next; /* the loop's own */
 };
-
-#define LOOP_TIMERS_MAX 8
 
 /* false with errno if the kernel refuses. */
 bool loop_open(void);
 bool loop_add(struct loop_watch *watch, uint32_t epoll_events);
 bool loop_change(struct loop_watch *watch, uint32_t epoll_events);
-void loop_remove(struct loop_watch *watch); /* before its descriptor is closed */
-void loop_add_timer(struct loop_timer *timer);
+void loop_remove(struct loop_watch *watch);    /* before its descriptor is closed */
+void loop_add_timer(struct loop_timer *timer); /* once for each; it stays */
 
 /* Runs until loop_stop(). Sleeps until an event or the nearest deadline; with neither it does not wake up. */
 void loop_run(void);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "common/base/owner.h"
 #include "common/base/timefmt.h"
 #include "common/source/fetch.h"
 #include "sidecar/answers.h"
@@ -13,7 +14,7 @@
 
 /* One profile's. */
 struct refresher {
-    struct loop_timer timer; /* first: see on_timer() */
+    struct loop_timer timer;
     size_t number;
     const struct config_profile *profile;
     struct source *source;
@@ -133,7 +134,7 @@ static void drive(struct refresher *r, const struct refresh_event *event) {
 }
 
 static void on_timer(struct loop_timer *t) {
-    drive((struct refresher *)t, &(struct refresh_event){.kind = REFRESH_TICK});
+    drive(OWNER(t, struct refresher, timer), &(struct refresh_event){.kind = REFRESH_TICK});
 }
 
 void refresher_open(const struct config *given, struct source *sources) {

@@ -26,10 +26,7 @@ enum field {
     FIELD_CONNECTION,
     FIELD_LENGTH,
     FIELD_TRANSFER,
-    FIELD_METADATA_TOKEN,
-    FIELD_METADATA_TTL,
-    FIELD_FORWARDED,
-    FIELDS
+    FIELD_EXTRA /* and those behind it: the caller's own */
 };
 
 void request_reset(struct request *r) {
@@ -131,19 +128,20 @@ static enum request_status in_version(struct request *r, char c) {
 
 /* ---- headers ---- */
 
-static enum field field_named(const char *name) {
-    static const char *const names[] = {
+static int field_named(const char *name, const struct request_extras *extras) {
+    static const char *const names[FIELD_EXTRA] = {
         [FIELD_OTHER] = "",
         [FIELD_HOST] = "host",
         [FIELD_AUTHORIZATION] = "authorization",
         [FIELD_CONNECTION] = "connection",
         [FIELD_LENGTH] = "content-length",
         [FIELD_TRANSFER] = "transfer-encoding",
-        [FIELD_METADATA_TOKEN] = "x-aws-ec2-metadata-token",
-        [FIELD_METADATA_TTL] = "x-aws-ec2-metadata-token-ttl-seconds",
-        [FIELD_FORWARDED] = "x-forwarded-for",
     };
-    enum field field = FIELDS;
+    for (int i = 0; extras != NULL && i < REQUEST_EXTRAS_MAX && extras->headers[i].name != NULL; i++) {
+        if (strcmp(name, extras->headers[i].name) == 0)
+            return FIELD_EXTRA + i;
+    }
+    int field = FIELD_EXTRA;
     while (--field > FIELD_OTHER && (name[0] != names[field][0] || strcmp(name, names[field]) != 0))
         continue;
     return field;
@@ -158,28 +156,27 @@ static bool *seen_before(struct request *r) {
         return &r->has_authorization;
     case FIELD_LENGTH:
         return &r->has_length;
-    case FIELD_METADATA_TOKEN:
-        return &r->has_metadata_token;
-    case FIELD_METADATA_TTL:
-        return &r->has_ttl;
     default:
-        return NULL;
+        return r->field >= FIELD_EXTRA ? &r->extras[r->field - FIELD_EXTRA].present : NULL;
     }
+}
+
+static bool may_repeat(const struct request *r) {
+    return r->field >= FIELD_EXTRA && !r->wanted->headers[r->field - FIELD_EXTRA].once;
 }
 
 static enum request_status name_ends(struct request *r) {
     r->field = FIELD_OTHER;
     if (r->at < REQUEST_NAME_MAX) {
         r->name[r->at] = '\0';
-        r->field = (uint8_t)field_named(r->name);
+        r->field = (uint8_t)field_named(r->name, r->wanted);
     }
     bool *seen = seen_before(r);
     if (seen != NULL) {
-        if (*seen)
+        if (*seen && !may_repeat(r))
             return refuse(r, 400, "a header that may come once came twice");
         *seen = true;
     }
-    r->forwarded = r->forwarded || r->field == FIELD_FORWARDED;
     r->at = 0;
     r->field_too_long = false;
     r->state = VALUE_BLANK;
@@ -206,16 +203,13 @@ static char *field_storage(struct request *r, size_t *cap) {
     case FIELD_AUTHORIZATION:
         *cap = sizeof r->authorization;
         return r->authorization;
-    case FIELD_METADATA_TOKEN:
-        *cap = sizeof r->metadata_token;
-        return r->metadata_token;
     case FIELD_CONNECTION:
     case FIELD_LENGTH:
-    case FIELD_METADATA_TTL:
         *cap = sizeof r->value;
         return r->value;
     default:
-        return NULL;
+        *cap = REQUEST_EXTRA_MAX;
+        return r->field >= FIELD_EXTRA ? r->extras[r->field - FIELD_EXTRA].value : NULL;
     }
 }
 
@@ -241,18 +235,6 @@ static enum request_status length_ends(struct request *r) {
     return REQUEST_MORE;
 }
 
-/* Out of range is for the route to judge; the largest that matters has five digits. */
-static int32_t ttl_of(const struct request *r) {
-    enum { DIGITS_MAX = 9 };
-    int32_t ttl_s = 0;
-    size_t digits = strspn(r->value, "0123456789");
-    if (r->field_too_long || digits == 0 || digits > DIGITS_MAX || r->value[digits] != '\0')
-        return -1;
-    for (size_t i = 0; i < digits; i++)
-        ttl_s = ttl_s * 10 + (r->value[i] - '0');
-    return ttl_s;
-}
-
 static enum request_status value_ends(struct request *r) {
     size_t cap;
     char *storage = field_storage(r, &cap);
@@ -267,8 +249,6 @@ static enum request_status value_ends(struct request *r) {
     storage[len] = '\0';
     if (r->field == FIELD_LENGTH)
         return length_ends(r);
-    if (r->field == FIELD_METADATA_TTL)
-        r->metadata_ttl_s = ttl_of(r);
     if (r->field == FIELD_CONNECTION && (r->field_too_long || has_word(r->value, "close")))
         r->close = true;
     return REQUEST_MORE;
@@ -366,8 +346,10 @@ static enum request_status take(struct request *r, char c) {
     return REQUEST_MORE;
 }
 
-enum request_status request_feed(struct request *r, const char *bytes, size_t len, size_t *used) {
+enum request_status request_feed(struct request *r, const struct request_extras *extras, const char *bytes,
+                                 size_t len, size_t *used) {
     enum request_status status = REQUEST_MORE;
+    r->wanted = extras;
     size_t i = 0;
     while (i < len && status == REQUEST_MORE) {
         if (++r->head_len > REQUEST_HEAD_MAX)

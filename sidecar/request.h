@@ -16,9 +16,10 @@
 #define REQUEST_PATH_MAX 128          /* longer than any path served; with its NUL */
 #define REQUEST_HOST_MAX 64           /* "[::1]:65535" fits; with its NUL */
 #define REQUEST_AUTHORIZATION_MAX 257 /* a bearer of 256 characters; with its NUL */
-#define REQUEST_METADATA_TOKEN_MAX 64 /* of IMDSv2, as long as our own are; with its NUL */
-#define REQUEST_NAME_MAX 40           /* "x-aws-ec2-metadata-token-ttl-seconds" fits; with its NUL */
-#define REQUEST_SHORT_VALUE_MAX 48    /* of Connection and Content-Length; with its NUL */
+#define REQUEST_NAME_MAX 40           /* of a header's name that matters; with its NUL */
+#define REQUEST_EXTRAS_MAX 3
+#define REQUEST_EXTRA_MAX 64       /* of a value; with its NUL */
+#define REQUEST_SHORT_VALUE_MAX 48 /* of Connection and Content-Length; with its NUL */
 
 enum request_status {
     REQUEST_MORE, /* all bytes were taken, and the request goes on */
@@ -28,6 +29,14 @@ enum request_status {
 
 enum request_method { REQUEST_GET, REQUEST_HEAD, REQUEST_PUT, REQUEST_OTHER };
 
+/* Headers that a caller decides on, beside those that HTTP itself knows. */
+struct request_extras {
+    struct {
+        const char *name; /* in lower case, under REQUEST_NAME_MAX characters; NULL behind the last one */
+        bool once;        /* a request with two of them is refused */
+    } headers[REQUEST_EXTRAS_MAX];
+};
+
 struct request {
     enum request_method method;
     bool http_1_0;
@@ -36,16 +45,17 @@ struct request {
     const char *error;           /* likewise, in words; static */
     char path[REQUEST_PATH_MAX]; /* without the query; "" if it was longer, which no served path is */
     char host[REQUEST_HOST_MAX]; /* "" if there was none, or it was longer */
-    char authorization[REQUEST_AUTHORIZATION_MAX];   /* likewise */
-    char metadata_token[REQUEST_METADATA_TOKEN_MAX]; /* X-aws-ec2-metadata-token, likewise */
-    int32_t metadata_ttl_s; /* X-aws-ec2-metadata-token-ttl-seconds; -1 if it was no number, 0 if there was
-                               none */
-    bool has_host, has_authorization, has_metadata_token;
-    bool forwarded; /* X-Forwarded-For came */
+    char authorization[REQUEST_AUTHORIZATION_MAX]; /* likewise */
+    bool has_host, has_authorization;
+    struct {
+        bool present;
+        char value[REQUEST_EXTRA_MAX]; /* of the last one; "" if it was longer */
+    } extras[REQUEST_EXTRAS_MAX];      /* in the order of struct request_extras */
 
     /* The parser's own state. */
+    const struct request_extras *wanted;
     uint8_t state, field;
-    bool has_length, has_ttl, in_query, field_too_long, path_too_long;
+    bool has_length, in_query, field_too_long, path_too_long;
     uint16_t header_count, target_len;
     uint32_t head_len;
     uint16_t at; /* characters of the present token or value */
@@ -56,9 +66,10 @@ struct request {
 /* Makes it ready for the first byte of a request. Wipes what was there. */
 void request_reset(struct request *r);
 
-/* Takes bytes; *used says how many. After REQUEST_DONE or REQUEST_BAD the next call needs request_reset()
- * first. */
-enum request_status request_feed(struct request *r, const char *bytes, size_t len, size_t *used);
+/* Takes bytes; *used says how many. extras is borrowed until the next reset, and the same for all of a
+ * request; NULL: none. After REQUEST_DONE or REQUEST_BAD the next call needs request_reset() first. */
+enum request_status request_feed(struct request *r, const struct request_extras *extras, const char *bytes,
+                                 size_t len, size_t *used);
 
 /* Whether any byte was taken since the reset: the parser has something to remember. */
 bool request_begun(const struct request *r);

@@ -18,18 +18,16 @@
 #include "sidecar/upstream.h"
 #include "sidecar/watches.h"
 
-#define PLACES 1024         /* for connections */
-#define PARTIALS 64         /* requests begun and not ended; SDKs send theirs in one piece */
-#define DESCRIPTORS_KEPT 32 /* not for clients: listeners, the loop's own, a refresh and its files */
-
 static const struct config *config;
 static struct source sources[CONFIG_PROFILES_MAX];
 static const char *names[CONFIG_PROFILES_MAX];
+static struct watches_file token_files[CONFIG_PROFILES_MAX];
+static struct loop_watch upstream_sockets[SERVE_UPSTREAM_SOCKETS];
 static struct bearer bearer;
 static struct access listeners[LISTENERS];
 static struct peers peers;
-static struct connection places[PLACES];
-static struct partial partials[PARTIALS];
+static struct connection places[SERVE_PLACES];
+static struct partial partials[SERVE_PARTIALS];
 static struct loop_timer linger = {.deadline_ms = CLOCK_NEVER};
 static bool ending;
 
@@ -56,7 +54,7 @@ static bool seen_before(size_t profile) {
 static void watch_tokens(void) {
     for (size_t i = 0; i < config->profile_count; i++) {
         const char *path = source_token_path(&sources[i]);
-        if (!seen_before(i) && !watches_token(path, on_token_rotated))
+        if (!seen_before(i) && !watches_file(&token_files[i], path, on_token_rotated))
             LOG(LOG_WARN,
                 "cannot watch the token's directory; the token is read at each refresh all the same",
                 LOG_TEXT("path", path), LOG_TEXT("error", strerror(errno)));
@@ -68,7 +66,7 @@ static void watch_tokens(void) {
 static void reopen(void) {
     char text[512];
     struct buf problem = BUF(text);
-    watches_forget_tokens();
+    watches_forget_files();
     watch_tokens();
     if (config->http.text[0] != '\0' && !bearer_publish(config, &bearer, &problem))
         LOG(LOG_ERROR, "cannot write the bearer's file", LOG_TEXT("error", problem.data));
@@ -198,17 +196,19 @@ static int open_listeners(void) {
 
 static void open_server(void) {
     const struct server_storage storage = {
-        .places = places, .place_count = PLACES, .partials = partials, .partial_count = PARTIALS};
+        .places = places, .place_count = SERVE_PLACES, .partials = partials, .partial_count = SERVE_PARTIALS};
     for (enum listener i = 0; i < LISTENERS; i++)
         listeners[i] = (struct access){.listener = {.handlers = &access_handlers}, .routes = {.kind = i}};
     peers = (struct peers){config->allow_uid, config->allow_uid_count, config->socket_group};
+    listeners[LISTENER_IMDS].listener.extras = &imds_headers;
     listeners[LISTENER_SOCKET].listener.unix_socket = true;
     listeners[LISTENER_SOCKET].peers = &peers;
-    server_open(&storage, DESCRIPTORS_KEPT);
+    server_open(&storage, SERVE_DESCRIPTORS_KEPT);
 }
 
 static int open_events(void) {
-    if (!loop_open() || !watches_signals(on_signal) || !watches_clock(on_clock_jump) || !upstream_open())
+    if (!loop_open() || !watches_signals(on_signal) || !watches_clock(on_clock_jump) ||
+        !upstream_open(upstream_sockets, SERVE_UPSTREAM_SOCKETS))
         return complain(REASON_INTERNAL, "cannot set up the event loop: out of memory or file descriptors");
     watch_tokens();
     linger.expired = on_linger_over;

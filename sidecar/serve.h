@@ -8,6 +8,13 @@
 #define EXIT_NO_SANDBOX 71    /* --sandbox=require, and a part cannot be had (EX_OSERR) */
 #define EXIT_CANNOT_CREATE 73 /* a socket, address or file that cannot be had (EX_CANTCREAT) */
 
+/* What the server gets of storage. */
+#define SERVE_PLACES 1024         /* for connections */
+#define SERVE_PARTIALS 64         /* requests begun and not ended; SDKs send theirs in one piece */
+#define SERVE_DESCRIPTORS_KEPT 32 /* not for clients: listeners, the loop's own, a refresh and its files */
+#define SERVE_UPSTREAM_SOCKETS                                                                               \
+    8 /* of a transfer: the connection, its rival in happy eyeballs, the resolver */
+
 int serve(const struct config *config);
 int once(const struct config *config);
 int probe(const struct config *config);

@@ -126,7 +126,7 @@ static void feed(struct connection *c, const char *bytes, size_t len) {
     while (len > 0) {
         struct request *r = c->partial != NULL ? &c->partial->request : &scratch;
         size_t used;
-        enum request_status status = request_feed(r, bytes, len, &used);
+        enum request_status status = request_feed(r, c->listener->extras, bytes, len, &used);
         bytes += used;
         len -= used;
         if (status == REQUEST_MORE) {

@@ -34,7 +34,8 @@ struct server_handlers {
 /* The caller's storage; it stays until server_close(). */
 struct server_listener {
     const struct server_handlers *handlers;
-    bool unix_socket; /* connections do not inherit buffer sizes there */
+    const struct request_extras *extras; /* headers that pick() looks at; NULL: none */
+    bool unix_socket;                    /* connections do not inherit buffer sizes there */
 
     /* The server's own. */
     struct loop_watch watch;

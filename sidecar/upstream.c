@@ -4,19 +4,16 @@
 
 #include "common/http/http.h"
 #include "sidecar/footprint.h"
-#include "sidecar/loop.h"
 
-#define SOCKETS_MAX                                                                                          \
-    8 /* of one transfer at a time: the connection, its rival in happy eyeballs, and the resolver */
-
-static struct loop_watch watches[SOCKETS_MAX];
+static struct loop_watch *watches; /* one set, as http.h has one for the process */
+static size_t watch_count;
 static struct loop_timer timer = {.deadline_ms = CLOCK_NEVER};
 
 /* libcurl goes on for a while after an answer (it closes connections in its own time): its code is given back
  * when it has nothing left to watch or to wait for. */
 static void trim_when_idle(void) {
     bool idle = timer.deadline_ms == CLOCK_NEVER;
-    for (int i = 0; i < SOCKETS_MAX; i++)
+    for (size_t i = 0; i < watch_count; i++)
         idle = idle && watches[i].ready == NULL;
     if (idle)
         footprint_trim();
@@ -33,7 +30,7 @@ static void on_socket(struct loop_watch *watch, uint32_t events) {
 }
 
 static struct loop_watch *find(int fd) {
-    for (int i = 0; i < SOCKETS_MAX; i++) {
+    for (size_t i = 0; i < watch_count; i++) {
         if (watches[i].ready != NULL && watches[i].fd == fd)
             return &watches[i];
     }
@@ -44,7 +41,6 @@ static uint32_t epoll_mask(int events) {
     return ((events & HTTP_READ) != 0 ? EPOLLIN : 0U) | ((events & HTTP_WRITE) != 0 ? EPOLLOUT : 0U);
 }
 
-/* A descriptor beyond the last place is not watched; the transfer then ends by its time limit. */
 static void watch_socket(void *context, int fd, int events) {
     (void)context;
     struct loop_watch *watch = find(fd);
@@ -59,7 +55,7 @@ static void watch_socket(void *context, int fd, int events) {
         loop_change(watch, epoll_mask(events));
         return;
     }
-    for (int i = 0; i < SOCKETS_MAX; i++) {
+    for (size_t i = 0; i < watch_count; i++) {
         if (watches[i].ready == NULL) {
             watches[i] = (struct loop_watch){.fd = fd, .ready = on_socket};
             loop_add(&watches[i], epoll_mask(events));
@@ -79,9 +75,11 @@ static void on_timer(struct loop_timer *t) {
     trim_when_idle();
 }
 
-bool upstream_open(void) {
+bool upstream_open(struct loop_watch *sockets, size_t count) {
     const struct http_hooks hooks = {.watch = watch_socket, .timer = set_timer, .context = NULL};
     footprint_open();
+    watches = sockets;
+    watch_count = count;
     timer.expired = on_timer;
     loop_add_timer(&timer);
     return http_open(&hooks) == ERR_OK;

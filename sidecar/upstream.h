@@ -3,8 +3,13 @@
 #define POD_IDENTITY_UPSTREAM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
-/* After loop_open(). False if there is no memory. */
-bool upstream_open(void);
+#include "sidecar/loop.h"
+
+/* After loop_open(). sockets is zero, and borrowed: one for each descriptor that libcurl can have open at
+ * once; one beyond them is not watched, and its transfer ends by its time limit. False if there is no memory.
+ */
+bool upstream_open(struct loop_watch *sockets, size_t count);
 
 #endif

@@ -1,7 +1,6 @@
 #include "sidecar/watches.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -13,11 +12,11 @@
 #include "common/base/buf.h"
 #include "sidecar/loop.h"
 
-static struct loop_watch signal_watch, clock_watch, token_watch;
+/* One set for the process, as its signals and its clock are. */
+static struct loop_watch signal_watch, clock_watch, file_watch;
 static watches_signal *on_signal;
-static watches_event *on_clock, *on_token;
-static char token_names[WATCHES_TOKENS_MAX][NAME_MAX + 1];
-static size_t token_count;
+static watches_event *on_clock, *on_file;
+static struct watches_file *files;
 
 static bool watch(struct loop_watch *w, int fd, loop_ready *ready) {
     if (fd < 0)
@@ -66,60 +65,58 @@ bool watches_clock(watches_event *handler) {
            arm_clock(clock_watch.fd);
 }
 
-static bool is_token(const struct inotify_event *event) {
+static bool is_watched(const struct inotify_event *event) {
     bool ours = event->len > 0 && strcmp(event->name, "..data") == 0;
-    for (size_t i = 0; event->len > 0 && i < token_count; i++)
-        ours = ours || strcmp(event->name, token_names[i]) == 0;
+    for (const struct watches_file *f = files; event->len > 0 && f != NULL; f = f->next)
+        ours = ours || strcmp(event->name, f->name) == 0;
     return ours;
 }
 
-static void read_token(struct loop_watch *w, uint32_t events) {
+static void read_files(struct loop_watch *w, uint32_t events) {
     _Alignas(struct inotify_event) char bytes[1024];
-    bool rotated = false;
+    bool replaced = false;
     (void)events;
     for (ssize_t len; (len = read(w->fd, bytes, sizeof bytes)) > 0;) {
         for (ssize_t at = 0; at < len;) {
             const struct inotify_event *event = (const void *)(bytes + at);
-            rotated = rotated || is_token(event);
+            replaced = replaced || is_watched(event);
             at += (ssize_t)(sizeof *event + event->len);
         }
     }
-    if (rotated)
-        on_token();
+    if (replaced)
+        on_file();
 }
 
-void watches_forget_tokens(void) {
-    token_count = 0;
-    if (token_watch.ready != NULL && token_watch.fd >= 0) {
-        close(token_watch.fd);
-        token_watch.fd = -1;
+void watches_forget_files(void) {
+    files = NULL;
+    if (file_watch.ready != NULL && file_watch.fd >= 0) {
+        close(file_watch.fd);
+        file_watch.fd = -1;
     }
 }
 
 /* The one inotify instance: a user may have few of them. */
-static int token_descriptor(void) {
-    if (token_watch.ready != NULL && token_watch.fd >= 0)
-        return token_watch.fd;
+static int file_descriptor(void) {
+    if (file_watch.ready != NULL && file_watch.fd >= 0)
+        return file_watch.fd;
     int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    return fd >= 0 && watch(&token_watch, fd, read_token) ? fd : -1;
+    return fd >= 0 && watch(&file_watch, fd, read_files) ? fd : -1;
 }
 
-bool watches_token(const char *path, watches_event *handler) {
+bool watches_file(struct watches_file *file, const char *path, watches_event *handler) {
     char directory[PATH_MAX];
     const char *slash = strrchr(path, '/');
-    errno = ENOSPC;
-    if (token_count == WATCHES_TOKENS_MAX)
-        return false;
-    struct buf d = BUF(directory), name = BUF(token_names[token_count]);
+    struct buf d = BUF(directory), name = BUF(file->name);
     buf_put(&d, path, slash == path ? 1 : (size_t)(slash - path));
     buf_str(&name, slash + 1);
     errno = ENAMETOOLONG;
     if (d.overflow || name.overflow)
         return false;
-    on_token = handler;
-    int fd = token_descriptor();
+    on_file = handler;
+    int fd = file_descriptor();
     if (fd < 0 || inotify_add_watch(fd, directory, IN_MOVED_TO | IN_CREATE | IN_CLOSE_WRITE | IN_ONLYDIR) < 0)
         return false;
-    token_count++;
+    file->next = files;
+    files = file;
     return true;
 }

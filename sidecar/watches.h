@@ -1,7 +1,8 @@
-/* What the kernel tells besides sockets: signals, a wall clock that was set, a token that was replaced. */
+/* What the kernel tells besides sockets: signals, a wall clock that was set, a file that was replaced. */
 #ifndef POD_IDENTITY_WATCHES_H
 #define POD_IDENTITY_WATCHES_H
 
+#include <limits.h>
 #include <stdbool.h>
 
 typedef void watches_signal(int signal);
@@ -13,12 +14,18 @@ bool watches_signals(watches_signal *handler);
 /* A jump of the wall clock, or the end of a suspend. false with errno. */
 bool watches_clock(watches_event *handler);
 
-/* The file at that path was replaced. The DIRECTORY is watched: the kubelet renames "..data", and a watch on
- * the file itself would die with the old one. Each call adds a file, up to WATCHES_TOKENS_MAX of them, in
- * directories of their own or not. false with errno, for instance when the directory is not there. */
-#define WATCHES_TOKENS_MAX 8
-bool watches_token(const char *path, watches_event *handler);
+/* The caller's storage for one file; its fields are private. */
+struct watches_file {
+    struct watches_file *next;
+    char name[NAME_MAX + 1];
+};
+
+/* The file at that path, which is absolute, was replaced. The DIRECTORY is watched: the kubelet renames
+ * "..data", and a watch on the file itself would die with the old one. Each call adds a file, in a directory
+ * of its own or not; the handler of the last call counts. false with errno, for instance when the directory
+ * is not there. */
+bool watches_file(struct watches_file *file, const char *path, watches_event *handler);
 /* Forgets them all, to watch anew: the directories may be others by then. */
-void watches_forget_tokens(void);
+void watches_forget_files(void);
 
 #endif

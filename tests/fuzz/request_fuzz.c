@@ -4,6 +4,10 @@
 
 #include "sidecar/request.h"
 
+static const struct request_extras extras = {{{"x-aws-ec2-metadata-token", true},
+                                              {"x-aws-ec2-metadata-token-ttl-seconds", true},
+                                              {"x-forwarded-for", false}}};
+
 struct outcome {
     struct request request;
     enum request_status status;
@@ -20,7 +24,7 @@ static void feed(struct outcome *o, const uint8_t *bytes, size_t len, size_t fir
         if (piece == NULL)
             abort();
         memcpy(piece, bytes + o->used, n);
-        o->status = request_feed(&o->request, piece, n, &taken);
+        o->status = request_feed(&o->request, &extras, piece, n, &taken);
         free(piece);
         HOLDS(taken <= n && (taken == n || o->status != REQUEST_MORE));
         o->used += taken;
@@ -40,6 +44,8 @@ static void check(const struct outcome *o) {
     HOLDS(memchr(r->path, '\0', sizeof r->path) != NULL);
     HOLDS(memchr(r->host, '\0', sizeof r->host) != NULL);
     HOLDS(memchr(r->authorization, '\0', sizeof r->authorization) != NULL);
+    for (size_t i = 0; i < REQUEST_EXTRAS_MAX; i++)
+        HOLDS(memchr(r->extras[i].value, '\0', sizeof r->extras[i].value) != NULL);
     HOLDS(r->path[0] == '/' || r->path[0] == '\0');
     HOLDS(strpbrk(r->path, "?\r\n ") == NULL);
     HOLDS(strpbrk(r->host, "\r\n") == NULL && strpbrk(r->authorization, "\r\n") == NULL);

@@ -18,9 +18,9 @@ TEMPORARY_MARK = ".pod-identity-"
 
 
 def limit(header: str, name: str) -> int:
-    """A named limit of the sidecar, such as CONNECTIONS_MAX in connections.h."""
-    found = re.search(rf"^#define {name} (\d+)\b", (ROOT / "sidecar" / header).read_text(), re.MULTILINE)
-    assert found, f"no {name} in sidecar/{header}"
+    """A named limit of the sidecar, such as SERVE_PLACES in sidecar/serve.h."""
+    found = re.search(rf"^#define {name} (\d+)\b", (ROOT / header).read_text(), re.MULTILINE)
+    assert found, f"no {name} in {header}"
     return int(found.group(1))
 
 

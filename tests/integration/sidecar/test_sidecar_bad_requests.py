@@ -259,7 +259,7 @@ def test_slow_clients_delay_nobody(sidecar: Sidecar) -> None:
 
 def test_more_slow_clients_than_it_remembers(sidecar: Sidecar) -> None:
     """The request that began first gives way: it had the longest."""
-    count = limit("connections.h", "CONNECTIONS_PARTIALS_MAX") + 10
+    count = limit("sidecar/serve.h", "SERVE_PARTIALS") + 10
     with contextlib.ExitStack() as stack:
         socks = [stack.enter_context(sidecar.connect_unix()) for _ in range(count)]
         for sock in socks:
@@ -298,7 +298,7 @@ def test_1100_idle_connections(sidecar: Sidecar) -> None:
         closed = open_ones.count(False)
         for of_one_listener in (open_ones[0::2], open_ones[1::2]):  # between the two the order of accepting is the kernel's
             assert of_one_listener == sorted(of_one_listener), "the oldest ones"
-        assert 1100 - closed >= 900 and sidecar.open_files() - before <= limit("connections.h", "CONNECTIONS_MAX")
+        assert 1100 - closed >= 900 and sidecar.open_files() - before <= limit("sidecar/serve.h", "SERVE_PLACES")
         socks[-1].sendall(LAST)
         check_container(http.parse_answer(http.read_all(socks[-1])))
     eventually(lambda: sidecar.open_files() <= before, 5, "all closed")
@@ -316,7 +316,7 @@ def flood(sock: socket.socket) -> int:
 
 def test_deadlines(sidecar: Sidecar) -> None:
     """A request without an end, dripped bytes, and answers that are never read: each is closed after its 10 s, no matter what it sends."""
-    request_s, write_s = limit("connections.h", "CONNECTIONS_REQUEST_MS") / 1000, limit("connections.h", "CONNECTIONS_WRITE_MS") / 1000
+    request_s, write_s = limit("sidecar/connections.h", "CONNECTIONS_REQUEST_MS") / 1000, limit("sidecar/connections.h", "CONNECTIONS_WRITE_MS") / 1000
     memory = sidecar.memory_kib()["VmRSS"]
     began = time.monotonic()
     closed: dict[str, float] = {}

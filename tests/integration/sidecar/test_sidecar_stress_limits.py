@@ -176,7 +176,7 @@ def gone(sock: socket.socket) -> bool:
 def test_answers_that_nobody_takes_give_way(start_wrapped: Start, emulator: Emulator) -> None:
     """With every place held by a client that reads nothing, the oldest of them makes room for the next client, one at a time."""
     places = 20
-    sidecar = start_wrapped(f'ulimit -n {limit("server.h", "SERVER_DESCRIPTORS_KEPT") + places}; exec "$@"')
+    sidecar = start_wrapped(f'ulimit -n {limit("sidecar/serve.h", "SERVE_DESCRIPTORS_KEPT") + places}; exec "$@"')
     with contextlib.ExitStack() as stack:
         socks = [stack.enter_context(sidecar.connect_unix()) for _ in range(places)]
         assert all(stuck(sock) for sock in socks) and not any(gone(sock) for sock in socks)
@@ -268,7 +268,7 @@ def test_clients_that_ask_on_and_never_read_lock_nobody_out(start_sidecar: Start
     """More of them than there are places to remember a request in: whoever sends a request in two pieces still gets one."""
     sidecar = start_sidecar(with_http=False)
     with contextlib.ExitStack() as stack:
-        for _ in range(limit("connections.h", "CONNECTIONS_PARTIALS_MAX") + 6):
+        for _ in range(limit("sidecar/serve.h", "SERVE_PARTIALS") + 6):
             sock = stack.enter_context(sidecar.connect_unix())
             sock.setblocking(False)
             with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):

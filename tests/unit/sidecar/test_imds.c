@@ -13,43 +13,43 @@ static const struct routes imds_routes = {.kind = LISTENER_IMDS, .host = "[::1]"
 #define ROLES_PATH "/latest/meta-data/iam/security-credentials"
 
 static const struct answer *ask_imds(enum request_method method, const char *path, const char *token,
-                                     int32_t ttl_s) {
+                                     const char *ttl_s) {
     struct request r = request_for(method, path, "[::1]:80", "");
-    strcpy(r.metadata_token, token);
-    r.metadata_ttl_s = ttl_s;
+    strcpy(r.extras[IMDS_TOKEN].value, token);
+    strcpy(r.extras[IMDS_TTL].value, ttl_s);
     return routes_pick(&imds_routes, &r);
 }
 
-static void get_token(int32_t ttl_s, char out[REQUEST_METADATA_TOKEN_MAX]) {
+static void get_token(const char *ttl_s, char out[REQUEST_EXTRA_MAX]) {
     char header[80];
     const struct answer *a = ask_imds(REQUEST_PUT, TOKEN_PATH, "", ttl_s);
     assert_int_equal(status_of(a), 200);
     check_answer(a);
-    snprintf(header, sizeof header, "\r\nX-aws-ec2-metadata-token-ttl-seconds: %d\r\n", (int)ttl_s);
+    snprintf(header, sizeof header, "\r\nX-aws-ec2-metadata-token-ttl-seconds: %s\r\n", ttl_s);
     assert_non_null(strstr(a->keep, header));
     assert_non_null(strstr(a->close, header));
-    assert_true(a->body_len < REQUEST_METADATA_TOKEN_MAX);
+    assert_true(a->body_len < REQUEST_EXTRA_MAX);
     memcpy(out, a->body, a->body_len);
     out[a->body_len] = '\0';
 }
 
 static void a_token_is_given_to_put_with_a_ttl(void **state) {
     (void)state;
-    static const int32_t refused[] = {-1, 0, 21601, INT32_MAX};
-    char token[REQUEST_METADATA_TOKEN_MAX];
-    get_token(1, token);
-    get_token(21600, token);
+    static const char *const refused[] = {"", "0", "-1", "1.5", "21601", "999999999", "4294967297", "60 60"};
+    char token[REQUEST_EXTRA_MAX];
+    get_token("1", token);
+    get_token("21600", token);
     for (size_t i = 0; i < COUNT(refused); i++)
         assert_int_equal(status_of(ask_imds(REQUEST_PUT, TOKEN_PATH, "", refused[i])), 400);
-    assert_int_equal(status_of(ask_imds(REQUEST_GET, TOKEN_PATH, token, 60)), 405);
-    assert_non_null(strstr(ask_imds(REQUEST_GET, TOKEN_PATH, token, 60)->keep, "\r\nAllow: PUT\r\n"));
+    assert_int_equal(status_of(ask_imds(REQUEST_GET, TOKEN_PATH, token, "60")), 405);
+    assert_non_null(strstr(ask_imds(REQUEST_GET, TOKEN_PATH, token, "60")->keep, "\r\nAllow: PUT\r\n"));
     struct request r = request_for(REQUEST_PUT, TOKEN_PATH, "[::1]", "");
-    r.metadata_ttl_s = 60;
+    strcpy(r.extras[IMDS_TTL].value, "60");
     assert_int_equal(status_of(routes_pick(&imds_routes, &r)), 200);
-    r.forwarded = true;
+    r.extras[IMDS_FORWARDED].present = true;
     assert_int_equal(status_of(routes_pick(&imds_routes, &r)), 403);
     r = request_for(REQUEST_PUT, TOKEN_PATH, "evil.example", "");
-    r.metadata_ttl_s = 60;
+    strcpy(r.extras[IMDS_TTL].value, "60");
     assert_int_equal(status_of(routes_pick(&imds_routes, &r)), 403);
 }
 
@@ -75,20 +75,20 @@ static void the_role_wants_a_token(void **state) {
         {"/latest/dynamic/instance-identity/document", 404},
         {"/", 404},
     };
-    char token[REQUEST_METADATA_TOKEN_MAX];
-    get_token(60, token);
-    assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH "/" IMDS_ROLE, token, 0)), 503);
+    char token[REQUEST_EXTRA_MAX];
+    get_token("60", token);
+    assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH "/" IMDS_ROLE, token, "")), 503);
     answers_publish(0, &c, 1795431600, &none, NULL);
     for (size_t i = 0; i < COUNT(table); i++) {
-        assert_int_equal(status_of(ask_imds(REQUEST_GET, table[i].path, token, 0)), table[i].status);
-        assert_int_equal(status_of(ask_imds(REQUEST_HEAD, table[i].path, token, 0)), table[i].status);
-        assert_int_equal(status_of(ask_imds(REQUEST_PUT, table[i].path, token, 0)), 405);
-        assert_int_equal(status_of(ask_imds(REQUEST_GET, table[i].path, "", 0)), 401);
+        assert_int_equal(status_of(ask_imds(REQUEST_GET, table[i].path, token, "")), table[i].status);
+        assert_int_equal(status_of(ask_imds(REQUEST_HEAD, table[i].path, token, "")), table[i].status);
+        assert_int_equal(status_of(ask_imds(REQUEST_PUT, table[i].path, token, "")), 405);
+        assert_int_equal(status_of(ask_imds(REQUEST_GET, table[i].path, "", "")), 401);
     }
-    const struct answer *a = ask_imds(REQUEST_GET, ROLES_PATH "/", token, 0);
+    const struct answer *a = ask_imds(REQUEST_GET, ROLES_PATH "/", token, "");
     assert_int_equal(a->body_len, strlen(IMDS_ROLE));
     assert_memory_equal(a->body, IMDS_ROLE, a->body_len);
-    a = ask_imds(REQUEST_GET, ROLES_PATH "/" IMDS_ROLE, token, 0);
+    a = ask_imds(REQUEST_GET, ROLES_PATH "/" IMDS_ROLE, token, "");
     check_answer(a);
     const struct json *root;
     assert_int_equal(json_open(a->body, a->body_len, &root), ERR_OK);
@@ -105,24 +105,24 @@ static void the_role_wants_a_token(void **state) {
 /* Any character changed, cut or added; and a token that says itself that it ends later. */
 static void no_other_token_will_do(void **state) {
     (void)state;
-    char token[REQUEST_METADATA_TOKEN_MAX], other[REQUEST_METADATA_TOKEN_MAX];
-    get_token(60, token);
+    char token[REQUEST_EXTRA_MAX], other[REQUEST_EXTRA_MAX];
+    get_token("60", token);
     size_t len = strlen(token);
     for (size_t i = 0; i < len; i++) {
         strcpy(other, token);
         other[i] = other[i] == 'A' ? 'Q' : 'A';
-        assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, other, 0)), 401);
+        assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, other, "")), 401);
         strcpy(other, token);
         other[i] = '\0';
-        assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, other, 0)), 401);
+        assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, other, "")), 401);
     }
     assert_true(len + 2 <= sizeof other);
     strcpy(other, token);
     strcpy(other + len, "A");
-    assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, other, 0)), 401);
-    assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, token, 0)), 200);
+    assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, other, "")), 401);
+    assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, token, "")), 200);
     assert_true(imds_open()); /* another process: another key */
-    assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, token, 0)), 401);
+    assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, token, "")), 401);
 }
 
 static struct moment at = {.mono_ms = 1000000, .wall_ms = INT64_C(1795435200000)};
@@ -132,16 +132,16 @@ static struct moment made_up_clock(void) {
 
 static void a_token_ends(void **state) {
     (void)state;
-    char token[REQUEST_METADATA_TOKEN_MAX];
+    char token[REQUEST_EXTRA_MAX];
     clock_use(made_up_clock);
     assert_true(loop_open()); /* reads the clock */
-    get_token(60, token);
+    get_token("60", token);
     at.mono_ms += 59999;
     assert_true(loop_open());
-    assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, token, 0)), 200);
+    assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, token, "")), 200);
     at.mono_ms += 1;
     assert_true(loop_open());
-    assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, token, 0)), 401);
+    assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, token, "")), 401);
     clock_use(NULL);
 }
 
