@@ -12,8 +12,7 @@
 #define SERVE_PLACES 1024         /* for connections */
 #define SERVE_PARTIALS 64         /* requests begun and not ended; SDKs send theirs in one piece */
 #define SERVE_DESCRIPTORS_KEPT 32 /* not for clients: listeners, the loop's own, a refresh and its files */
-#define SERVE_UPSTREAM_SOCKETS                                                                               \
-    8 /* of a transfer: the connection, its rival in happy eyeballs, the resolver */
+#define SERVE_UPSTREAM_SOCKETS 8  /* of a transfer: its connection, its rival, and the resolver */
 
 int serve(const struct config *config);
 int once(const struct config *config);
