@@ -3,9 +3,9 @@
 #ifndef POD_IDENTITY_ACCESS_H
 #define POD_IDENTITY_ACCESS_H
 
-#include "sidecar/peers.h"
+#include "common/serve/peers.h"
+#include "common/serve/server.h"
 #include "sidecar/routes.h"
-#include "sidecar/server.h"
 
 struct access {
     struct server_listener listener; /* its handlers are access_handlers */

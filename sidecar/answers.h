@@ -8,7 +8,7 @@
 
 #include "common/base/failure.h"
 #include "common/pod/credentials.h"
-#include "sidecar/answer.h"
+#include "common/serve/answer.h"
 
 /* Answers whose content changes. */
 enum answers_page {

@@ -9,10 +9,10 @@
 #include "common/base/log.h"
 #include "common/base/options.h"
 #include "common/sandbox/sandbox.h"
+#include "common/serve/listen.h"
 #include "common/source/source.h"
 #include "common/text/ini.h"
 #include "sidecar/answers.h"
-#include "sidecar/listen.h"
 #include "sidecar/routes.h"
 
 #define CONFIG_PATH_MAX 4096

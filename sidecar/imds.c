@@ -4,9 +4,9 @@
 #include <sys/random.h>
 
 #include "common/base/wipe.h"
+#include "common/serve/loop.h"
 #include "common/text/base64url.h"
 #include "common/text/hash.h"
-#include "sidecar/loop.h"
 
 #define TOKEN_PATH "/latest/api/token"
 #define ROLES_PATH "/latest/meta-data/iam/security-credentials"

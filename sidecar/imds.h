@@ -10,8 +10,8 @@
 #ifndef POD_IDENTITY_IMDS_H
 #define POD_IDENTITY_IMDS_H
 
+#include "common/serve/request.h"
 #include "sidecar/answers.h"
-#include "sidecar/request.h"
 
 #define IMDS_TTL_MAX_S 21600
 #define IMDS_ROLE "pod-identity" /* the agent does not tell the role's name, and SDKs only hand it back */

@@ -4,7 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/version.h"
-#include "sidecar/server.h"
+#include "common/serve/server.h"
 
 static const enum reason reasons[] = {
     REASON_OK,

@@ -5,9 +5,9 @@
 
 #include "common/base/owner.h"
 #include "common/base/timefmt.h"
+#include "common/serve/loop.h"
 #include "common/source/fetch.h"
 #include "sidecar/answers.h"
-#include "sidecar/loop.h"
 #include "sidecar/metrics.h"
 #include "sidecar/notify.h"
 #include "sidecar/sinks.h"

@@ -4,9 +4,9 @@
 
 #include <stdint.h>
 
+#include "common/serve/request.h"
 #include "sidecar/answers.h"
 #include "sidecar/listeners.h"
-#include "sidecar/request.h"
 
 #define ROUTES_BEARER_MAX REQUEST_AUTHORIZATION_MAX /* of a bearer, with its NUL */
 

@@ -8,15 +8,15 @@
 #include "common/base/wipe.h"
 #include "common/http/http.h"
 #include "common/sandbox/sandbox.h"
+#include "common/serve/loop.h"
+#include "common/serve/upstream.h"
+#include "common/serve/watches.h"
 #include "sidecar/access.h"
 #include "sidecar/answers.h"
 #include "sidecar/bearer.h"
 #include "sidecar/imds.h"
-#include "sidecar/loop.h"
 #include "sidecar/metrics.h"
 #include "sidecar/refresher.h"
-#include "sidecar/upstream.h"
-#include "sidecar/watches.h"
 
 static const struct config *config;
 static struct source sources[CONFIG_PROFILES_MAX];

@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
-#include "sidecar/loop.h"
-#include "sidecar/watches.h"
+#include "common/serve/loop.h"
+#include "common/serve/watches.h"
 
 struct offsets {
     int64_t wall_ms, mono_ms, speed;

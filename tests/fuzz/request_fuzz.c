@@ -2,7 +2,7 @@
  * cut. */
 #include "tests/fuzz/fuzz.h"
 
-#include "sidecar/request.h"
+#include "common/serve/request.h"
 
 static const struct request_extras extras = {{{"x-aws-ec2-metadata-token", true},
                                               {"x-aws-ec2-metadata-token-ttl-seconds", true},

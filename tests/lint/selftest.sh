@@ -8,7 +8,7 @@ trap 'rm -rf "$tree"' EXIT
 
 fresh() {
 	rm -rf "$tree"
-	mkdir -p "$tree/common/base" "$tree/common/text" "$tree/common/http" "$tree/common/source" "$tree/sidecar/get" "$tree/init" "$tree/sidecar" "$tree/tests/lint"
+	mkdir -p "$tree/common/base" "$tree/common/text" "$tree/common/http" "$tree/common/serve" "$tree/common/source" "$tree/sidecar/get" "$tree/init" "$tree/tests/lint"
 	cp tests/lint/layers.txt "$tree/tests/lint/"
 	printf '#include "common/base/buf.h"\n\nint buf_x(void) {\n    return 1;\n}\n' >"$tree/common/base/buf.c"
 	printf '#ifndef POD_IDENTITY_BUF_H\n#define POD_IDENTITY_BUF_H\nint buf_x(void);\n#endif\n' >"$tree/common/base/buf.h"
@@ -52,7 +52,7 @@ violate layers sidecar/get/main.c '#include "sidecar/config.h"'
 violate layers sidecar/get/main.c '#include "common/aws/sts.h"'
 violate layers common/unheard_of.c 'int x;'
 violate pure common/source/refresh.c 'int64_t x = clock_now().wall_ms;'
-violate pure sidecar/request.c '    read(fd, b, 1);'
+violate pure common/serve/request.c '    read(fd, b, 1);'
 violate one_clock init/main.c '    time(NULL);'
 violate no_allocation common/base/buf.c '    char *p = malloc(3);'
 violate no_allocation sidecar/main.c '    p = strdup(q);'

@@ -24,7 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "sidecar/loop.h"
+#include "common/serve/loop.h"
 
 void __real_loop_run(void);
 void __wrap_loop_run(void);

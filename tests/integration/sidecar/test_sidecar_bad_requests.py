@@ -316,7 +316,7 @@ def flood(sock: socket.socket) -> int:
 
 def test_deadlines(sidecar: Sidecar) -> None:
     """A request without an end, dripped bytes, and answers that are never read: each is closed after its 10 s, no matter what it sends."""
-    request_s, write_s = limit("sidecar/connections.h", "CONNECTIONS_REQUEST_MS") / 1000, limit("sidecar/connections.h", "CONNECTIONS_WRITE_MS") / 1000
+    request_s, write_s = limit("common/serve/connections.h", "CONNECTIONS_REQUEST_MS") / 1000, limit("common/serve/connections.h", "CONNECTIONS_WRITE_MS") / 1000
     memory = sidecar.memory_kib()["VmRSS"]
     began = time.monotonic()
     closed: dict[str, float] = {}

@@ -1,8 +1,8 @@
 #include "tests/unit/unit.h"
 
+#include "common/serve/loop.h"
 #include "common/text/json.h"
 #include "sidecar/imds.h"
-#include "sidecar/loop.h"
 #include "tests/unit/sidecar/answer_checks.h"
 
 struct answer retired[16];

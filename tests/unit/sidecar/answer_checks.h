@@ -2,8 +2,8 @@
 #ifndef POD_IDENTITY_TESTS_ANSWER_CHECKS_H
 #define POD_IDENTITY_TESTS_ANSWER_CHECKS_H
 
+#include "common/serve/request.h"
 #include "sidecar/answers.h"
-#include "sidecar/request.h"
 
 /* The answers that were retired since open_answers(). */
 extern struct answer retired[16];

@@ -1,9 +1,9 @@
 /* The look-alike of the instance metadata service: tokens, and what they open. */
 #include "tests/unit/unit.h"
 
+#include "common/serve/loop.h"
 #include "common/text/json.h"
 #include "sidecar/imds.h"
-#include "sidecar/loop.h"
 #include "sidecar/routes.h"
 #include "tests/unit/sidecar/answer_checks.h"
 

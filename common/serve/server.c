@@ -1,4 +1,4 @@
-#include "sidecar/server.h"
+#include "common/serve/server.h"
 
 #include <errno.h>
 #include <string.h>
@@ -9,8 +9,8 @@
 #include "common/base/log.h"
 #include "common/base/owner.h"
 #include "common/base/wipe.h"
-#include "sidecar/descriptors.h"
-#include "sidecar/listen.h"
+#include "common/serve/descriptors.h"
+#include "common/serve/listen.h"
 
 #define ACCEPTS_PER_ROUND 64
 

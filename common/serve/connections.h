@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "sidecar/answer.h"
-#include "sidecar/loop.h"
-#include "sidecar/request.h"
+#include "common/serve/answer.h"
+#include "common/serve/loop.h"
+#include "common/serve/request.h"
 
 #define CONNECTIONS_CHUNK 2048       /* bytes read at a time */
 #define CONNECTIONS_IDLE_MS 75000    /* between requests; SDKs that keep connections give them up earlier */

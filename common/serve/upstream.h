@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "sidecar/loop.h"
+#include "common/serve/loop.h"
 
 /* After loop_open(). sockets is zero, and borrowed: one for each descriptor that libcurl can have open at
  * once; one beyond them is not watched, and its transfer ends by its time limit. False if there is no memory.

@@ -1,4 +1,4 @@
-#include "sidecar/connections.h"
+#include "common/serve/connections.h"
 
 #include <unistd.h>
 

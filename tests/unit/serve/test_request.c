@@ -1,7 +1,7 @@
 /* The HTTP request parser: what it takes and refuses, and that it is the same however the bytes arrive. */
 #include "tests/unit/unit.h"
 
-#include "sidecar/request.h"
+#include "common/serve/request.h"
 
 #define LINE "GET /v1/credentials HTTP/1.1\r\n"
 #define HOST "Host: 127.0.0.1:1234\r\n"

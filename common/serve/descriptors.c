@@ -1,4 +1,4 @@
-#include "sidecar/descriptors.h"
+#include "common/serve/descriptors.h"
 
 #include <sys/resource.h>
 

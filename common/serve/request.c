@@ -1,4 +1,4 @@
-#include "sidecar/request.h"
+#include "common/serve/request.h"
 
 #include <string.h>
 

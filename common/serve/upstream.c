@@ -1,9 +1,9 @@
-#include "sidecar/upstream.h"
+#include "common/serve/upstream.h"
 
 #include <sys/epoll.h>
 
 #include "common/http/http.h"
-#include "sidecar/footprint.h"
+#include "common/serve/footprint.h"
 
 static struct loop_watch *watches; /* one set, as http.h has one for the process */
 static size_t watch_count;

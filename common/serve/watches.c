@@ -1,4 +1,4 @@
-#include "sidecar/watches.h"
+#include "common/serve/watches.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "common/base/buf.h"
-#include "sidecar/loop.h"
+#include "common/serve/loop.h"
 
 /* One set for the process, as its signals and its clock are. */
 static struct loop_watch signal_watch, clock_watch, file_watch;

@@ -1,4 +1,4 @@
-#include "sidecar/footprint.h"
+#include "common/serve/footprint.h"
 
 #include <stdint.h>
 #include <sys/mman.h>

@@ -1,4 +1,4 @@
-#include "sidecar/peers.h"
+#include "common/serve/peers.h"
 
 #include <sys/socket.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "sidecar/loop.h"
+#include "common/serve/loop.h"
 
 #include <limits.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "sidecar/answer.h"
+#include "common/serve/answer.h"
 
 size_t answer_rest(const struct answer *a, bool close, bool with_body, size_t sent, struct iovec out[2]) {
     const char *head = close ? a->close : a->keep;

@@ -8,10 +8,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "sidecar/answer.h"
-#include "sidecar/connections.h"
-#include "sidecar/loop.h"
-#include "sidecar/request.h"
+#include "common/serve/answer.h"
+#include "common/serve/connections.h"
+#include "common/serve/loop.h"
+#include "common/serve/request.h"
 
 #define SERVER_PAUSE_MS 100 /* before accepting anew when the process is out of descriptors */
 

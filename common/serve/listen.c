@@ -1,4 +1,4 @@
-#include "sidecar/listen.h"
+#include "common/serve/listen.h"
 
 #include <errno.h>
 #include <fcntl.h>
