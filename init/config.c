@@ -133,7 +133,7 @@ const struct options config_options = {
         "'explain REASON' prints what a reason means: its cause, how to confirm it, how to mend it.\n\n"
         "Exits: 0 ok, 10 NOT_INJECTED, 11 INJECTION_INVALID, 12 TOKEN_UNREADABLE, 13 TOKEN_INVALID,\n"
         "14 SETTING_INVALID, 20 AGENT_UNREACHABLE, 21 ACCESS_DENIED, 22 THROTTLED, 23 BAD_RESPONSE,\n"
-        "30 UNEXPECTED_IDENTITY, 64 usage error, 70 internal error.\n",
+        "24 AWS_UNREACHABLE, 25 TLS_FAILED, 30 UNEXPECTED_IDENTITY, 64 usage error, 70 internal error.\n",
     .specs = specs,
 };
 

@@ -77,15 +77,12 @@ static const struct explanation {
      "new "
      "pod.\n"},
     {REASON_AGENT_UNREACHABLE,
-     "Nobody answered at the agent's address, or STS's (IRSA, --assume-role), until the deadline.\n"
+     "Nobody answered at the agent's address until the deadline.\n"
      "refused: nothing listens; the agent is not running on this node, or not yet; Fargate has none\n"
      "timed out while connecting: packets are dropped, by a NetworkPolicy or host firewall\n"
      "timed out while waiting: the agent hangs, mostly because the node does not reach EKS Auth\n"
      "no route, no address of that IP version: IPv6 injected where the pod has none, or a fault of the CNI\n"
-     "prohibited: a local rule rejects it\n"
-     "of STS also: its name was not resolved; a proxy did not let us through; its certificate is not "
-     "trusted, not\n"
-     "valid at this time or for another host, or there are no trusted authorities (--ca-bundle)\n\n"
+     "prohibited: a local rule rejects it\n\n"
      "kubectl -n kube-system get pods -o wide -l app.kubernetes.io/name=eks-pod-identity-agent\n"
      "kubectl -n kube-system logs ds/eks-pod-identity-agent\n"
      "kubectl get networkpolicy -n NAMESPACE\n"
@@ -94,8 +91,7 @@ static const struct explanation {
      "169.254.170.23/32\n"
      "and fd00:ec2::23/128, port 80. On nodes without IPv6, configure the add-on with\n"
      "{\"agent\":{\"additionalArgs\":{\"-b\":\"169.254.170.23\"}}}. If it only starts late on fresh nodes: a "
-     "longer --wait.\nSTS: DNS and egress to port 443, HTTPS_PROXY, or the VPC endpoint "
-     "com.amazonaws.REGION.sts.\n"},
+     "longer --wait.\n"},
     {REASON_ACCESS_DENIED,
      "AWS said no. ResourceNotFoundException: no association for this namespace and service account in this "
      "cluster.\n"
@@ -132,6 +128,34 @@ static const struct explanation {
                           "Exclude 169.254.170.23/32 and fd00:ec2::23/128 from the mesh and from proxies "
                           "(NO_PROXY). If it is the agent, update\n"
                           "the add-on; if little time is left, lower --min-ttl.\n"},
+    {REASON_AWS_UNREACHABLE,
+     "STS, EKS Auth or the node's metadata service did not answer until the deadline.\n"
+     "could not resolve the host name: this pod's DNS, or a region that does not exist\n"
+     "refused, no route, timed out while connecting: a NetworkPolicy, security group or route, or a VPC "
+     "without internet\n"
+     "not let through by the proxy: it refuses CONNECT, asks for a password, or is not there\n\n"
+     "kubectl exec POD -- getent hosts sts.REGION.amazonaws.com\n"
+     "kubectl get networkpolicy -n NAMESPACE\n"
+     "aws ec2 describe-vpc-endpoints --query VpcEndpoints[].ServiceName\n\n"
+     "Allow egress to port 443, and to port 53 for names; set or correct HTTPS_PROXY and NO_PROXY; without "
+     "internet make\n"
+     "the VPC endpoint com.amazonaws.REGION.sts (EKS Auth: com.amazonaws.REGION.eks-auth) with private DNS. "
+     "Metadata\n"
+     "service: a hop limit of 2.\n"},
+    {REASON_TLS_FAILED,
+     "The server of STS or EKS Auth, or a proxy, answered, and its certificate or its TLS cannot be "
+     "accepted.\n"
+     "no trusted authority: a proxy opens TLS, or a private endpoint has a private authority\n"
+     "expired, not yet valid: a clock that is wrong, or a certificate that was not renewed\n"
+     "another host: DNS or AWS_ENDPOINT_URL leads to another server\n"
+     "no common version or cipher: the server speaks no TLS 1.2 with ECDHE and AES-GCM\n\n"
+     "openssl s_client -connect HOST:443 -servername HOST -tls1_2 -showcerts </dev/null\n"
+     "chronyc tracking\n    on the node: its clock\n\n"
+     "Give the authority's certificate, with those of AWS, in --ca-bundle or AWS_CA_BUNDLE; set the clock; "
+     "let the server\n"
+     "send its chain, with a certificate that names the host. AWS's own endpoints need none of this: there, "
+     "find out\n"
+     "who answers in their stead.\n"},
     {REASON_UNEXPECTED_IDENTITY,
      "It works, for somebody else than an --expect option says: namespace, service account, account or "
      "role.\n\n"

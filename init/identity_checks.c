@@ -8,7 +8,7 @@
 #define RETRY_MS 1000
 
 static bool passing(enum reason reason) {
-    return reason == REASON_AGENT_UNREACHABLE || reason == REASON_THROTTLED;
+    return reason == REASON_AWS_UNREACHABLE || reason == REASON_TLS_FAILED || reason == REASON_THROTTLED;
 }
 
 /* Again until the wait that is left is over, where waiting can help. */

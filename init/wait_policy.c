@@ -13,6 +13,7 @@ static enum outcome judge(const struct wait_attempt *a) {
         return OUTCOME_FINAL;
     switch (f->reason) {
     case REASON_AGENT_UNREACHABLE:
+    case REASON_AWS_UNREACHABLE:
         return OUTCOME_SILENCE;
     case REASON_ACCESS_DENIED:
         return OUTCOME_DENIAL;
@@ -21,6 +22,7 @@ static enum outcome judge(const struct wait_attempt *a) {
     case REASON_TOKEN_UNREADABLE: /* the kubelet may be about to replace it */
     case REASON_THROTTLED:
     case REASON_BAD_RESPONSE:
+    case REASON_TLS_FAILED: /* a clock may yet be set, a certificate renewed; each try costs a handshake */
         return OUTCOME_TRANSIENT;
     default:
         return OUTCOME_FINAL;

@@ -49,7 +49,7 @@ static void withdraw(struct refresher *r) {
     char expired[TIME_UTC_MAX];
     time_format_utc(r->refresh.expires_wall_ms / 1000, expired);
     if (r->last_failure.reason == REASON_OK) { /* the first fetch that could have failed is still under way */
-        struct buf pending = failure_begin(&r->last_failure, REASON_AGENT_UNREACHABLE);
+        struct buf pending = failure_begin(&r->last_failure, source_silence(r->source));
         buf_str(&pending, "the fetch under way has not been answered yet");
     }
     name_end(r);
@@ -137,6 +137,14 @@ static void on_timer(struct loop_timer *t) {
     drive(OWNER(t, struct refresher, timer), &(struct refresh_event){.kind = REFRESH_TICK});
 }
 
+/* In the stead of what answers_open() said: which server it is that has not answered yet. */
+static void publish_starting(const struct refresher *r) {
+    struct failure starting;
+    struct buf m = failure_begin(&starting, source_silence(r->source));
+    buf_str(&m, "the first fetch has not ended yet");
+    answers_publish(r->number, NULL, 0, &starting, starting.message);
+}
+
 void refresher_open(const struct config *given, struct source *sources) {
     uint64_t seed = 0;
     config = given;
@@ -149,6 +157,7 @@ void refresher_open(const struct config *given, struct source *sources) {
         r->profile = &config->profiles[i];
         r->source = &sources[i];
         sinks_open(r->profile);
+        publish_starting(r);
         refresh_init(&r->refresh, seed + i, clock_now());
         r->timer = (struct loop_timer){.deadline_ms = r->refresh.deadline_mono_ms, .expired = on_timer};
         loop_add_timer(&r->timer);

@@ -156,10 +156,26 @@ static void put_remedy(const struct aws_target *t, enum http_result result, stru
     }
 }
 
+static enum reason reason_of(enum http_result result) {
+    switch (result) {
+    case HTTP_CUT_SHORT:
+    case HTTP_NOT_HTTP:
+    case HTTP_TOO_LARGE:
+        return REASON_BAD_RESPONSE;
+    case HTTP_TLS_UNTRUSTED:
+    case HTTP_TLS_EXPIRED:
+    case HTTP_TLS_NAME:
+    case HTTP_TLS_NO_CA:
+    case HTTP_TLS:
+        return REASON_TLS_FAILED;
+    default:
+        return REASON_AWS_UNREACHABLE;
+    }
+}
+
 enum reason aws_call_unanswered(const struct aws_target *t, const struct http_response *r,
                                 struct failure *f) {
-    bool bad = r->result == HTTP_CUT_SHORT || r->result == HTTP_NOT_HTTP || r->result == HTTP_TOO_LARGE;
-    struct buf m = aws_call_begin(t, bad ? REASON_BAD_RESPONSE : REASON_AGENT_UNREACHABLE, f);
+    struct buf m = aws_call_begin(t, reason_of(r->result), f);
     f->cause = http_result_cause(r->result);
     buf_str(&m, http_result_text(r->result));
     if (r->result != HTTP_TLS_NO_CA && r->result != HTTP_NO_FAMILY)

@@ -67,7 +67,7 @@ static struct buf begin(const struct node_fetch *n, enum reason reason, struct f
 
 static enum reason failed(const struct node_fetch *n, const struct http_response *r, struct failure *f) {
     if (r->result != HTTP_ANSWERED) {
-        struct buf m = begin(n, REASON_AGENT_UNREACHABLE, f);
+        struct buf m = begin(n, REASON_AWS_UNREACHABLE, f);
         f->cause = http_result_cause(r->result);
         buf_fmt(&m, "%s after %lld ms", http_result_text(r->result), (long long)r->elapsed_ms);
         failure_remedy(f, "%s", HOPS_REMEDY);

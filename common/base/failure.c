@@ -26,6 +26,10 @@ const char *reason_name(enum reason reason) {
         return "THROTTLED";
     case REASON_BAD_RESPONSE:
         return "BAD_RESPONSE";
+    case REASON_AWS_UNREACHABLE:
+        return "AWS_UNREACHABLE";
+    case REASON_TLS_FAILED:
+        return "TLS_FAILED";
     case REASON_UNEXPECTED_IDENTITY:
         return "UNEXPECTED_IDENTITY";
     case REASON_USAGE:

@@ -22,6 +22,8 @@ enum reason { /* the value is the exit code */
               REASON_ACCESS_DENIED = 21,
               REASON_THROTTLED = 22,
               REASON_BAD_RESPONSE = 23,
+              REASON_AWS_UNREACHABLE = 24,
+              REASON_TLS_FAILED = 25,
               REASON_UNEXPECTED_IDENTITY = 30,
               REASON_USAGE = 64,
               REASON_INTERNAL = 70

@@ -134,6 +134,11 @@ const char *source_token_path(const struct source *s) {
     return s->injection.token_path;
 }
 
+enum reason source_silence(const struct source *s) {
+    return s->at < s->hop_count && s->hops[s->at].kind == HOP_AGENT ? REASON_AGENT_UNREACHABLE
+                                                                    : REASON_AWS_UNREACHABLE;
+}
+
 bool source_uses_tls(const struct source *s) {
     return s->kind != SOURCE_POD_IDENTITY || s->injection.uri.https || s->options->role_count > 0;
 }

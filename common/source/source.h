@@ -50,6 +50,8 @@ enum reason source_open(struct source *source, const struct source_options *opti
 /* The server that is asked first, for messages, and the file whose token is sent. */
 const struct uri *source_upstream(const struct source *source);
 const char *source_token_path(const struct source *source);
+/* The reason while the server that is being asked has not answered. */
+enum reason source_silence(const struct source *source);
 /* Whether anything is asked over TLS. */
 bool source_uses_tls(const struct source *source);
 

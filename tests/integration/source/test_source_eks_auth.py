@@ -73,7 +73,7 @@ def test_scripted_errors(run_init: Init, emulator: Emulator, env: dict[str, str]
 
 
 def test_no_metadata_service(run_init: Init, env: dict[str, str]) -> None:
-    for url, reason, says in (("http://127.0.0.1:1", "AGENT_UNREACHABLE", "hop limit"), ("https://127.0.0.1", "SETTING_INVALID", "http://"),
+    for url, reason, says in (("http://127.0.0.1:1", "AWS_UNREACHABLE", "hop limit"), ("https://127.0.0.1", "SETTING_INVALID", "http://"),
                               ("http://127.0.0.1/latest", "SETTING_INVALID", "without a path"), ("http://imds", "SETTING_INVALID", "numeric")):
         assert_failed(run_init(*OPTIONS, env={**env, "AWS_EC2_METADATA_SERVICE_ENDPOINT": url}), reason, says)
 

@@ -47,7 +47,7 @@ def test_certificates(run_init: Init, aws: Aws, web_token: ProjectedToken, kind:
     if expected is None:
         assert run.exit_code == 0, run.stdout
     else:
-        assert_failed(run, "AGENT_UNREACHABLE", expected, "https://localhost:", "AssumeRoleWithWebIdentity")
+        assert_failed(run, "TLS_FAILED", expected, "https://localhost:", "AssumeRoleWithWebIdentity")
         assert aws.emulator.secrets() == [] or "SecretAccessKey" not in run.stdout
 
 
@@ -59,7 +59,7 @@ def test_order_of_authorities(run_init: Init, aws: Aws, web_token: ProjectedToke
     assert run_init(env={**env, "AWS_CA_BUNDLE": good, "SSL_CERT_FILE": none}).exit_code == 0
     assert run_init(env={**env, "SSL_CERT_FILE": good}).exit_code == 0
     for bad in ({"AWS_CA_BUNDLE": none, "SSL_CERT_FILE": good}, {"SSL_CERT_FILE": none}):
-        assert_failed(run_init(env={**env, **bad}), "AGENT_UNREACHABLE", "no trusted certificates", none, "--ca-bundle")
+        assert_failed(run_init(env={**env, **bad}), "TLS_FAILED", "no trusted certificates", none, "--ca-bundle")
 
 
 @pytest.mark.parametrize("content", [b"", b"\0\xff binary", b"-----BEGIN CERTIFICATE-----\nno base64 !\n-----END CERTIFICATE-----\n",
@@ -68,7 +68,7 @@ def test_unusable_authorities(run_init: Init, aws: Aws, web_token: ProjectedToke
     bundle = folder / "ca.pem"
     bundle.write_bytes(content)
     run = run_init(f"--ca-bundle={bundle}", env=aws.irsa(web_token))
-    assert run.reason == "AGENT_UNREACHABLE" and ("no trusted" in run.failure["message"]), run.failure
+    assert run.reason == "TLS_FAILED" and ("no trusted" in run.failure["message"]), run.failure
 
 
 def test_sidecar_survives_a_bad_certificate(start_sidecar: Start, aws: Aws, web_token: ProjectedToken) -> None:
@@ -115,11 +115,11 @@ def test_proxy_that_refuses(run_init: Init, aws: Aws, web_token: ProjectedToken)
     env["AWS_ENDPOINT_URL_STS"] = "https://sts.localhost:" + env["AWS_ENDPOINT_URL_STS"].rsplit(":", 1)[1]
     env["HTTPS_PROXY"] = f"http://127.0.0.1:{proxy['port']}"
     aws.emulator.fault("answer", service="proxy", status=403, body="no", times=None)
-    assert_failed(run_init(env=env), "AGENT_UNREACHABLE", "proxy", "403", "HTTPS_PROXY")
+    assert_failed(run_init(env=env), "AWS_UNREACHABLE", "proxy", "403", "HTTPS_PROXY")
     env["HTTPS_PROXY"] = f"socks5://127.0.0.1:{proxy['port']}"
-    assert_failed(run_init(env=env), "AGENT_UNREACHABLE", "SOCKS proxies are not supported", "HTTPS_PROXY")
+    assert_failed(run_init(env=env), "AWS_UNREACHABLE", "SOCKS proxies are not supported", "HTTPS_PROXY")
     env["HTTPS_PROXY"] = "http://proxy.invalid:3128"
-    assert_failed(run_init(env=env), "AGENT_UNREACHABLE", "proxy", "HTTPS_PROXY")
+    assert_failed(run_init(env=env), "AWS_UNREACHABLE", "proxy", "HTTPS_PROXY")
 
 
 def test_the_agent_is_never_proxied(run_init: Init, aws: Aws, injected: dict[str, str]) -> None:
@@ -147,14 +147,14 @@ def test_answers(run_init: Init, aws: Aws, web_token: ProjectedToken, fault: dic
     if says is None:
         assert run.exit_code == 0, run.stdout
         return
-    assert run.exit_code in (20, 21, 23), run.stdout
+    assert run.exit_code in (21, 23, 24), run.stdout
     text = run.failure["message"] + run.failure["remedy"]
     assert says in text, text
 
 
 def test_dns_fails(run_init: Init, aws: Aws, web_token: ProjectedToken) -> None:
     env = {**aws.irsa(web_token), "AWS_ENDPOINT_URL_STS": "https://sts.invalid"}
-    assert_failed(run_init(env=env), "AGENT_UNREACHABLE", "could not resolve the host name", "sts.invalid", "com.amazonaws.eu-central-1.sts")
+    assert_failed(run_init(env=env), "AWS_UNREACHABLE", "could not resolve the host name", "sts.invalid", "com.amazonaws.eu-central-1.sts")
 
 
 def test_every_partition_is_asked_at_its_own_name(run_init: Init, aws: Aws, web_token: ProjectedToken) -> None:
@@ -179,4 +179,4 @@ def test_no_ca_at_the_usual_place(aws: Aws, web_token: ProjectedToken, binaries:
         pytest.skip("needs root and chroot")
     env["AWS_WEB_IDENTITY_TOKEN_FILE"] = str(web_token.real())
     run = runner.run([chroot, root, binaries.init, "--format=json", "--wait=0"], env)
-    assert_failed(run, "AGENT_UNREACHABLE", "/etc/ssl/certs/ca-certificates.crt", "--ca-bundle")
+    assert_failed(run, "TLS_FAILED", "/etc/ssl/certs/ca-certificates.crt", "--ca-bundle")

@@ -78,6 +78,8 @@ static void reasons_and_numbers_are_an_interface(void **state) {
         {21, "ACCESS_DENIED"},
         {22, "THROTTLED"},
         {23, "BAD_RESPONSE"},
+        {24, "AWS_UNREACHABLE"},
+        {25, "TLS_FAILED"},
         {30, "UNEXPECTED_IDENTITY"},
         {64, "USAGE"},
         {70, "INTERNAL"},

@@ -25,6 +25,8 @@ static void silence_is_asked_again_soon(void **state) {
     assert_int_equal(next(&p, REASON_AGENT_UNREACHABLE, false, 200, 290), WAIT_POLL_MS - 90);
     assert_int_equal(next(&p, REASON_AGENT_UNREACHABLE, false, 400, 400 + WAIT_CONNECT_MS), 0);
     assert_int_equal(next(&p, REASON_AGENT_UNREACHABLE, false, 600, 10600), 0);
+    /* STS, too: a NetworkPolicy or an address often comes a moment after the container. */
+    assert_int_equal(next(&p, REASON_AWS_UNREACHABLE, false, 11000, 11000), WAIT_POLL_MS);
     for (uint32_t random = 0; random < 3000; random += 7) {
         failure_begin(&failure, REASON_AGENT_UNREACHABLE);
         const struct wait_attempt a = {&failure, false, START, START + WAIT_CONNECT_MS};
@@ -49,7 +51,7 @@ static void errors_back_off(void **state) {
     assert_int_equal(next(&p, REASON_THROTTLED, true, 0, 0), 1000);
     assert_int_equal(next(&p, REASON_THROTTLED, true, 1000, 1000), 2000);
     assert_int_equal(next(&p, REASON_BAD_RESPONSE, true, 3000, 3000), 4000);
-    assert_int_equal(next(&p, REASON_THROTTLED, true, 7000, 7000), 5000);
+    assert_int_equal(next(&p, REASON_TLS_FAILED, false, 7000, 7000), 5000);
     assert_int_equal(next(&p, REASON_AGENT_UNREACHABLE, false, 12000, 12000), WAIT_POLL_MS);
     assert_int_equal(next(&p, REASON_THROTTLED, true, 13000, 13000), 1000);
     failure_begin(&failure, REASON_THROTTLED);
