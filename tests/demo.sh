@@ -6,35 +6,14 @@ bin=$1
 dir=build/demo
 rm -rf "$dir"
 mkdir -p "$dir/run"
-emulator=
-sidecar=
-
-stop() {
-	[ -z "$sidecar" ] || kill "$sidecar" 2>/dev/null || :
-	[ -z "$emulator" ] || kill "$emulator" 2>/dev/null || :
-	wait
-}
-trap stop EXIT
+. tests/waiting.sh
+trap stop_all EXIT
 trap 'exit 130' INT TERM
 
 steps=0
 step() {
 	steps=$((steps + 1))
 	printf '\n== %d. %s\n' "$steps" "$1"
-}
-
-# until_ok SECONDS COMMAND...: runs it until it succeeds.
-until_ok() {
-	left=$(($1 * 10))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		left=$((left - 1))
-		if [ "$left" -eq 0 ]; then
-			echo "demo: this did not come true in time: $*" >&2
-			exit 1
-		fi
-		sleep 0.1
-	done
 }
 
 mask() {
@@ -104,10 +83,8 @@ grep -E '^Vm(HWM|RSS)' "/proc/$sidecar/status"
 wc -c "$bin/pod-identity-init" "$bin/pod-identity-sidecar" "$bin/pod-identity-get"
 
 step 'The end: SIGTERM'
-kill "$sidecar"
 status=0
-wait "$sidecar" || status=$?
-sidecar=
+stop_sidecar || status=$?
 echo "exit status $status; left in its folder: $(ls "$dir/run")"
 [ "$status" -eq 0 ]
 

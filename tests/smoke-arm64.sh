@@ -12,33 +12,15 @@ if [ "$(uname -m)" != aarch64 ]; then
 fi
 rm -rf "$dir"
 mkdir -p "$dir"
-emulator=
-sidecar=
-stop() {
-	[ -z "$sidecar" ] || kill "$sidecar" 2>/dev/null || :
-	[ -z "$emulator" ] || kill "$emulator" 2>/dev/null || :
-	wait
-}
-trap stop EXIT
-
-until_ok() {
-	left=300
-	until "$@" >/dev/null 2>&1; do
-		left=$((left - 1))
-		[ "$left" -gt 0 ] || {
-			echo "smoke-arm64: this did not come true in time: $*" >&2
-			exit 1
-		}
-		sleep 0.1
-	done
-}
+. tests/waiting.sh
+trap stop_all EXIT
 
 for program in init sidecar get; do
 	$qemu "$bin/pod-identity-$program" --version | head -n 1
 done
 python3 tests/emulator --ready-file "$dir/ready" --association default/app=arn:aws:iam::123456789012:role/demo >"$dir/emulator.log" &
 emulator=$!
-until_ok test -s "$dir/ready"
+until_ok 30 test -s "$dir/ready"
 python3 tests/emulator token --ready-file "$dir/ready" --namespace default --service-account app >"$dir/token"
 AWS_CONTAINER_CREDENTIALS_FULL_URI="$(sed 's/.*"agent": "\([^"]*\)".*/\1/' "$dir/ready")/v1/credentials"
 AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE="$PWD/$dir/token"
@@ -49,11 +31,7 @@ grep -q '"Version":1' "$dir/process.json"
 $qemu "$bin/pod-identity-sidecar" --unix-socket="$PWD/$dir/credentials.sock" 2>"$dir/sidecar.log" &
 sidecar=$!
 # shellcheck disable=SC2086  # empty on arm64 itself
-until_ok $qemu "$bin/pod-identity-sidecar" probe --unix-socket="$PWD/$dir/credentials.sock"
+until_ok 30 $qemu "$bin/pod-identity-sidecar" probe --unix-socket="$PWD/$dir/credentials.sock"
 $qemu "$bin/pod-identity-get" --socket="$PWD/$dir/credentials.sock" | grep -q '"Version":1'
-kill "$sidecar"
-status=0
-wait "$sidecar" || status=$?
-sidecar=
-[ "$status" -eq 0 ]
+stop_sidecar
 echo 'smoke-arm64: init, once, serve, probe and get work under qemu'

@@ -187,9 +187,13 @@ class Pod:
         return (self.folder / f"{container}.termination").read_text()
 
     def log(self, container: str) -> str:
-        """What it printed."""
+        """What it printed, on both streams; podman's own warnings are among them."""
         done = self.node.call("logs", f"{self.folder.name}-{container}", check=False)
         return done.stdout + done.stderr
+
+    def output(self, container: str) -> str:
+        """What it printed on standard output alone."""
+        return self.node.call("logs", f"{self.folder.name}-{container}").stdout
 
     def _run(self, container: dict[str, Any]) -> int:
         self.started.append(container["name"])
@@ -227,9 +231,8 @@ class Pod:
         container["env"] = [*container.get("env", []), *({"name": key, "value": value} for key, value in env.items())]
         container["name"] = f"{container['name']}-{len(self.started)}"
         code = self._run(container)
-        said = self.log(container["name"])
-        assert code == 0, said
-        return dict(json.loads(said))
+        assert code == 0, self.log(container["name"])
+        return dict(json.loads(self.output(container["name"])))
 
     def full_name(self, container: str) -> str:
         """podman's name of it."""
