@@ -3,7 +3,8 @@
 #ifndef POD_IDENTITY_STS_ERROR_H
 #define POD_IDENTITY_STS_ERROR_H
 
-#include "common/aws/sts.h"
+#include "common/aws/aws_call.h"
+#include "common/aws/sts_role.h"
 
 /* The failure of an answer that is not 200. role: NULL for GetCallerIdentity. */
 enum reason sts_error(const struct aws_target *target, const struct sts_role *role,

@@ -1,5 +1,5 @@
 /* Apart from http.c, so that what judges answers can be tested without libcurl. */
-#include "common/http/http.h"
+#include "common/http/http_result.h"
 
 /* Arrays: see agent_error.c. */
 static const struct {
