@@ -127,7 +127,7 @@ OUR_CFLAGS = -std=c11 -Os -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-p
 # What is warm lies in an archive of its own, which is how the linker script knows it.
 WARM_OBJ = $(patsubst %,$(B)/obj/common/%.o,base/clock base/log base/wipe source/refresh \
 	$(addprefix serve/,answer connections footprint loop peers request server upstream watches))
-COLD_SIDECAR = $(patsubst %,$(B)/obj/sidecar/%.o,config config_file once whoami main)
+COLD_SIDECAR = $(patsubst %,$(B)/obj/sidecar/%.o,complain config config_file config_read once whoami main)
 # arm64: the linker mends what an erratum of the Cortex-A53 would break in place; stubs of their own would cost a page.
 OUR_LDFLAGS_arm64 = -Wl,--fix-cortex-a53-843419=adr
 OUR_LDFLAGS = -Wl,--gc-sections $(OUR_LDFLAGS_$(ARCH))

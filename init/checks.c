@@ -1,15 +1,13 @@
 #include "init/checks.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "init/credential_checks.h"
+#include "init/identity_checks.h"
+#include "init/injection_checks.h"
 #include "init/install.h"
-
-#define QUOTED_MAX 253 /* the longest name in Kubernetes */
+#include "init/shadow_checks.h"
+#include "init/token_checks.h"
 
 /* Name, what it looks at, function. install.get is first: other containers may need the helper although this
  * pod's identity is not in order yet. */
@@ -47,6 +45,13 @@
     CHECK("credentials.account", "they are for the expected account", check_credentials_account)             \
     CHECK("identity.caller", "AWS takes them for the expected role (--verify=identity, --expect-role)",      \
           check_identity_caller)
+
+static enum check_status check_install(struct run *run, struct failure *finding) {
+    if (run->config->install[0] == '\0')
+        return check_skipped(finding, "not asked for (--install)");
+    struct buf m = failure_begin(finding, REASON_OK);
+    return install_get(run->config->install, run->config->install_sh, &m, finding) ? CHECK_PASS : CHECK_FAIL;
+}
 
 #define CHECK_FUNCTION(id, title, function) function,
 #define CHECK_TEXT(id, title, function) id "\0" title "\0"
@@ -94,64 +99,4 @@ void checks_list(struct buf *out) {
     const char *text = texts;
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++, text = next_text(next_text(text)))
         buf_fmt(out, "%-24s %s\n", text, next_text(text));
-}
-
-enum check_status check_passed(struct failure *finding, const char *format, ...) {
-    va_list args;
-    failure_begin(finding, REASON_OK);
-    va_start(args, format);
-    (void)vsnprintf(finding->message, sizeof finding->message, format, args);
-    va_end(args);
-    return CHECK_PASS;
-}
-
-enum check_status check_skipped(struct failure *finding, const char *message) {
-    (void)check_passed(finding, "%s", message);
-    return CHECK_SKIP;
-}
-
-void check_quote(struct buf *message, const char *text) {
-    buf_char(message, '"');
-    buf_printable(message, text, strlen(text), QUOTED_MAX);
-    buf_char(message, '"');
-}
-
-const char *check_server(const struct run *run) {
-    return run->source.kind == SOURCE_WEB_IDENTITY ? "STS"
-           : run->source.kind == SOURCE_EKS_AUTH   ? "EKS Auth"
-                                                   : "the agent";
-}
-
-bool check_is_set(const struct run *run, const char *name) {
-    const char *value = run->lookup(name);
-    return value != NULL && *value != '\0';
-}
-
-bool check_read_file(const char *path, char *out, size_t max, size_t *len) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    *len = 0;
-    if (fd < 0)
-        return false;
-    ssize_t n;
-    do {
-        n = read(fd, out + *len, max + 1 - *len);
-        *len += n > 0 ? (size_t)n : 0;
-    } while (n > 0 || (n < 0 && errno == EINTR));
-    int error = n < 0 ? errno : *len > max ? EFBIG : 0;
-    close(fd);
-    errno = error;
-    return error == 0;
-}
-
-const char *check_cluster_id(const struct jwt_claims *claims) {
-    static const char before[] = "/id/";
-    const char *id = strstr(claims->issuer, before);
-    return id != NULL && id[sizeof before - 1] != '\0' ? id + sizeof before - 1 : NULL;
-}
-
-enum check_status check_install(struct run *run, struct failure *finding) {
-    if (run->config->install[0] == '\0')
-        return check_skipped(finding, "not asked for (--install)");
-    struct buf m = failure_begin(finding, REASON_OK);
-    return install_get(run->config->install, run->config->install_sh, &m, finding) ? CHECK_PASS : CHECK_FAIL;
 }

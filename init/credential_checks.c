@@ -1,11 +1,10 @@
-/* The way to the agent, and what it hands out. The first check makes the attempts, the others read their
- * result. */
+#include "init/credential_checks.h"
+
 #include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/timefmt.h"
 #include "common/http/http.h"
-#include "init/checks.h"
 #include "init/diagnosis.h"
 
 #define NO_NETWORK "not asked for (--verify=injection)"

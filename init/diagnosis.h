@@ -3,7 +3,7 @@
 #ifndef POD_IDENTITY_INIT_DIAGNOSIS_H
 #define POD_IDENTITY_INIT_DIAGNOSIS_H
 
-#include "init/checks.h"
+#include "init/check.h"
 
 #define DIAGNOSIS_SKEW_TOLERATED_S 60 /* the Date header has whole seconds; AWS refuses from 5 minutes on */
 

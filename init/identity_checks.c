@@ -1,9 +1,9 @@
-/* Whom AWS takes the credentials for. */
+#include "init/identity_checks.h"
+
 #include <string.h>
 #include <time.h>
 
 #include "common/aws/identity.h"
-#include "init/checks.h"
 
 #define RETRY_MS 1000
 

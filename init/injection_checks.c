@@ -1,8 +1,7 @@
-/* What was injected into this container, and why something was not. */
+#include "init/injection_checks.h"
+
 #include <errno.h>
 #include <string.h>
-
-#include "init/checks.h"
 
 #define LABEL_INJECTED "eks.amazonaws.com/pod-identity" /* the webhook sets it to "enabled" on each pod */
 #define LABEL_SKIP "eks.amazonaws.com/skip-pod-identity-webhook" /* with any value */

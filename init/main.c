@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/environment.h"
 #include "common/base/io.h"
 #include "common/base/log.h"
 #include "common/base/process.h"
@@ -32,10 +33,6 @@ static void catch_signals(void) {
     (void)sigaction(SIGTERM, &end, NULL);
     (void)sigaction(SIGINT, &end, NULL);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-static const char *lookup(const char *name) {
-    return getenv(name);
 }
 
 /* The kubelet mounts the file, so it is there, and a rename onto it is impossible. Elsewhere a default that
@@ -74,7 +71,7 @@ static int check_all(const struct config *config) {
     static char termination[REPORT_TERMINATION_MAX];
     struct buf text = BUF(termination);
     run.config = config;
-    run.lookup = lookup;
+    run.lookup = environment;
     run.source.kind = config->source.kind;
     checks_run(&run, &report);
     source_wipe_result(&run.source);

@@ -1,9 +1,5 @@
-/* What AWS SDKs would take before EKS Pod Identity, or instead of it. This program goes on, the application
- * would not: so each is a warning. Only the config file is
- * read, and only the names of its settings are shown.
- *
- * Source: the default chains of the SDKs: boto/botocore credentials.py, aws/aws-sdk-go-v2 config,
- * aws/aws-sdk-js-v3 credential-provider-node, minio/minio-go pkg/credentials. */
+#include "init/shadow_checks.h"
+
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
@@ -11,7 +7,6 @@
 
 #include "common/base/wipe.h"
 #include "common/http/no_proxy.h"
-#include "init/checks.h"
 #include "init/shared_config.h"
 
 #define REMOVE_REMEDY "remove %s from the env of the containers that shall use EKS Pod Identity"

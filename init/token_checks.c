@@ -1,11 +1,11 @@
-/* The mounted token, as far as it can be judged without its issuer: early words for what AWS would refuse. */
+#include "init/token_checks.h"
+
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/timefmt.h"
-#include "init/checks.h"
 
 /* Nodes and issuer are synchronised; so much ahead is jitter that passes, more is a clock that is wrong. */
 #define SKEW_TOLERATED_S 60

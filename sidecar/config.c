@@ -4,12 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sidecar/config_file.h"
-
 #define DEFAULT_SOCKET "/run/pod-identity/credentials.sock"
 #define DEFAULT_PROFILE "default"
-
-static const char *const command_names[] = {"serve", "once", "probe", "whoami", "version", NULL};
 
 static bool is_off(const char *value) {
     return strcmp(value, "off") == 0;
@@ -190,8 +186,6 @@ static bool take_config(void *config, const char *value, struct buf *problem) {
     return true;
 }
 
-#define FIRST_OF_ALL "config"
-
 static const struct option_spec specs[] = {
     SOURCE_OPTION_SPECS,
     OPTION("credentials-file", "PATH", "off",
@@ -204,7 +198,7 @@ static const struct option_spec specs[] = {
            false),
     /* From here on: of the whole sidecar. */
     OPTION(
-        FIRST_OF_ALL, "PATH", "off",
+        CONFIG_FILE_OPTION, "PATH", "off",
         "read this JSON file: these options by name, and several profiles (sidecar/CONFIG.md); with it, the "
         "options above "
         "stand in the file only",
@@ -275,41 +269,9 @@ const struct options config_options = {
     .specs = specs,
 };
 
-static bool take_command(const char *word, size_t *command, struct buf *problem) {
-    char text[OPTIONS_PROBLEM_MAX / 2];
-    struct buf reason = BUF(text);
-    if (option_choice(word, command_names, command, &reason))
-        return true;
-    buf_str(problem, "unknown command ");
-    buf_printable(problem, word, strnlen(word, 65), 64);
-    buf_fmt(problem, ": %s", reason.data);
-    return false;
-}
-
-/* Not an option: a secret must not stand in argv. A line break at the end is what `kubectl create secret
- * --from-file` leaves of a file's last line; SDKs cannot send it. */
-static bool read_http_token(struct config *out, struct buf *problem) {
-    const char *token = getenv("POD_IDENTITY_HTTP_TOKEN");
-    if (token == NULL || *token == '\0')
-        return true;
-    size_t len = strnlen(token, ROUTES_BEARER_MAX + 2);
-    while (len > 0 && (token[len - 1] == '\n' || token[len - 1] == '\r'))
-        len--;
-    bool usable = len >= 16 && len < ROUTES_BEARER_MAX;
-    for (size_t i = 0; usable && i < len; i++)
-        usable = token[i] > ' ' && token[i] < 0x7F;
-    if (!usable) {
-        buf_str(problem,
-                "POD_IDENTITY_HTTP_TOKEN: a bearer has 16 to 256 visible ASCII characters and no blank");
-        return false;
-    }
-    memcpy(out->http_token, token, len);
-    return true;
-}
-
 size_t config_profile_rows(void) {
     size_t i = 0;
-    while (strcmp(specs[i].name, FIRST_OF_ALL) != 0)
+    while (strcmp(specs[i].name, CONFIG_FILE_OPTION) != 0)
         i++;
     return i;
 }
@@ -321,62 +283,7 @@ void config_profile_defaults(struct config_profile *profile, const char *name) {
     profile->file_mode = 0600;
 }
 
-static bool writes(const struct config_profile *p) {
-    return p->credentials_file[0] != '\0' || p->process_file[0] != '\0';
-}
-
-/* Two profiles may share a credentials file, each with a section of its own, and nothing else. */
-static bool check_files(const struct config *c, struct buf *problem) {
-    for (size_t i = 0; i < c->profile_count; i++) {
-        const struct config_profile *p = &c->profiles[i];
-        if (p->credentials_file[0] != '\0' && strcmp(p->credentials_file, p->process_file) == 0)
-            buf_str(problem, "--credentials-file and --process-file name the same file");
-        else if (c->command == COMMAND_ONCE && !writes(p))
-            buf_str(problem, "once needs --credentials-file or --process-file: there is nothing else that it "
-                             "could leave behind");
-        for (size_t k = 0; k < i && problem->len == 0; k++) {
-            const struct config_profile *o = &c->profiles[k];
-            bool section = strcmp(o->credentials_file, p->credentials_file) == 0 &&
-                           p->credentials_file[0] != '\0' && strcmp(o->profile, p->profile) == 0;
-            bool file = p->process_file[0] != '\0' && (strcmp(o->process_file, p->process_file) == 0 ||
-                                                       strcmp(o->credentials_file, p->process_file) == 0);
-            if (section || file)
-                buf_fmt(problem, "the profiles %.64s and %.64s write the same %s", o->name, p->name,
-                        section ? "section of a credentials file" : "file");
-        }
-    }
-    return problem->len == 0;
-}
-
-static bool check_together(const struct config *c, struct buf *problem) {
-    if (!check_files(c, problem))
-        return false;
-    if (c->command == COMMAND_PROBE && c->unix_socket[0] == '\0')
-        buf_str(problem, "probe needs --unix-socket");
-    else if (c->http.text[0] != '\0' && c->http_token[0] == '\0' && c->http_token_file[0] == '\0' &&
-             c->unix_socket[0] == '\0')
-        buf_str(problem, "--http without --unix-socket needs --http-token-file or POD_IDENTITY_HTTP_TOKEN");
-    return problem->len == 0;
-}
-
-/* The value of --config, or of its variable; NULL: none. */
-static const char *find_file(int argc, char **argv) {
-    static const char option[] = "--" FIRST_OF_ALL;
-    const char *found = getenv("POD_IDENTITY_CONFIG");
-    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (strcmp(argv[i], option) == 0 && i + 1 < argc)
-            found = argv[i + 1];
-        else if (strncmp(argv[i], option, sizeof option - 1) == 0 && argv[i][sizeof option - 1] == '=')
-            found = argv[i] + sizeof option;
-    }
-    return found != NULL && *found != '\0' && !is_off(found) ? found : NULL;
-}
-
-enum options_result config_read(int argc, char **argv, struct config *out, struct buf *problem) {
-    const char *operands[1];
-    size_t operand_count, command = COMMAND_SERVE;
-    const char *file = find_file(argc, argv);
-    struct options known = config_options;
+void config_defaults(struct config *out) {
     /* Field by field, over storage that is zero: an assignment of the whole would make all of it resident. */
     memcpy(out->unix_socket, DEFAULT_SOCKET, sizeof DEFAULT_SOCKET);
     config_profile_defaults(&out->profiles[0], DEFAULT_PROFILE);
@@ -387,20 +294,6 @@ enum options_result config_read(int argc, char **argv, struct config *out, struc
     out->wait_ms = 60000;
     out->log_level = LOG_INFO;
     out->log_format = LOG_LOGFMT;
-    if (file != NULL && !config_file_read(file, out, problem))
-        return OPTIONS_USAGE;
-    if (file != NULL)
-        known.specs = specs + config_profile_rows();
-    enum options_result result = options_read(&known, argc, argv, out, operands, 1, &operand_count, problem);
-    if (result != OPTIONS_OK)
-        return result;
-    if (operand_count == 1 && !take_command(operands[0], &command, problem))
-        return OPTIONS_USAGE;
-    out->command = (enum config_command)command;
-    if ((file == NULL && !source_options_spread(&out->profiles[0].source, problem)) ||
-        !read_http_token(out, problem) || !check_together(out, problem))
-        return OPTIONS_USAGE;
-    return OPTIONS_OK;
 }
 
 void config_help(struct buf *out) {

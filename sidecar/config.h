@@ -60,15 +60,16 @@ struct config {
     char notify_pid_file[CONFIG_PATH_MAX];
 };
 
-/* Reads command, --config and options into *out, which must be zero. On OPTIONS_USAGE problem holds one line.
- */
-enum options_result config_read(int argc, char **argv, struct config *out, struct buf *problem);
+/* The first option that is not of a profile: its value is a file, which is read before all others. */
+#define CONFIG_FILE_OPTION "config"
 
-/* For config_file.c: the table, the defaults of a profile, and how many rows at its start are of a profile
- * (they take a struct config_profile; the others a struct config, which begins with one). */
+/* For those who read it: the table, the defaults of a profile, and how many rows at its start are of a
+ * profile (they take a struct config_profile; the others a struct config, which begins with one). */
 extern const struct options config_options;
 size_t config_profile_rows(void);
 void config_profile_defaults(struct config_profile *profile, const char *name);
+/* The whole of it as it is with no option. out is zero. */
+void config_defaults(struct config *out);
 
 /* The text of --help. */
 void config_help(struct buf *out);

@@ -1,6 +1,4 @@
 /* pod-identity-sidecar: commands and exit statuses. */
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "common/base/io.h"
@@ -8,28 +6,13 @@
 #include "common/base/version.h"
 #include "common/base/wipe.h"
 #include "common/serve/unix_client.h"
+#include "sidecar/complain.h"
+#include "sidecar/config_read.h"
+#include "sidecar/once.h"
 #include "sidecar/serve.h"
+#include "sidecar/whoami.h"
 
-int complain(int status, const char *text) {
-    char line[FAILURE_MESSAGE_MAX + FAILURE_REMEDY_MAX + UNIX_CLIENT_PROBLEM_MAX];
-    struct buf b = BUF(line);
-    buf_fmt(&b, "pod-identity-sidecar: %s\n", text);
-    (void)io_write_all(STDERR_FILENO, b.data, b.len);
-    return status;
-}
-
-int complain_failure(const struct failure *failure) {
-    char text[FAILURE_MESSAGE_MAX + FAILURE_REMEDY_MAX + 64];
-    struct buf b = BUF(text);
-    buf_fmt(&b, "%s: %s. Remedy: %s", reason_name(failure->reason), failure->message, failure->remedy);
-    return complain((int)failure->reason, text);
-}
-
-const char *environment(const char *name) {
-    return getenv(name);
-}
-
-int probe(const struct config *config) {
+static int probe(const struct config *config) {
     static struct unix_answer answer;
     char text[UNIX_CLIENT_PROBLEM_MAX];
     struct buf problem = BUF(text);

@@ -1,13 +1,16 @@
+#include "sidecar/once.h"
+
 #include <signal.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "common/base/environment.h"
 #include "common/base/timefmt.h"
 #include "common/source/fetch.h"
 #include "common/source/refresh.h"
-#include "sidecar/serve.h"
+#include "sidecar/complain.h"
 #include "sidecar/sinks.h"
 
 /* One run of `once`: the refresh machine decides when to try, and this when to give up. */

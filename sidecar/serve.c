@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/environment.h"
 #include "common/base/wipe.h"
 #include "common/http/http.h"
 #include "common/sandbox/sandbox.h"
@@ -14,6 +15,7 @@
 #include "sidecar/access.h"
 #include "sidecar/answers.h"
 #include "sidecar/bearer.h"
+#include "sidecar/complain.h"
 #include "sidecar/imds.h"
 #include "sidecar/metrics.h"
 #include "sidecar/refresher.h"

@@ -1,13 +1,15 @@
-/* `whoami`: asks STS whose the credentials are that the pod's processes get. */
+#include "sidecar/whoami.h"
+
 #include <string.h>
 #include <unistd.h>
 
 #include "common/aws/identity.h"
+#include "common/base/environment.h"
 #include "common/base/io.h"
 #include "common/base/wipe.h"
 #include "common/serve/unix_client.h"
 #include "common/source/fetch.h"
-#include "sidecar/serve.h"
+#include "sidecar/complain.h"
 
 /* The credentials that a running sidecar serves. False with problem if none runs, or has none. */
 static bool from_sidecar(const char *socket, struct credentials *out, struct buf *problem) {

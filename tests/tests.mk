@@ -23,7 +23,7 @@ HOST_CPPFLAGS = -D_GNU_SOURCE -I. -I$(H) -isystem $(BEARSSL_INC) -isystem $(CJSO
 HOST_CFLAGS = -std=c11 -g -O1 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wformat=2 $(WERROR) $(SANITIZE)
 
 TESTED_SRC = $(filter-out common/http/http.c common/http/tls.c common/source/fetch.c common/aws/identity.c common/sandbox/sandbox.c,$(wildcard common/*/*.c)) \
-	sidecar/config.c sidecar/config_file.c sidecar/routes.c sidecar/answers.c sidecar/get/shell_words.c \
+	sidecar/config.c sidecar/config_file.c sidecar/config_read.c sidecar/routes.c sidecar/answers.c sidecar/get/shell_words.c \
 	sidecar/imds.c sidecar/metrics.c sidecar/listeners.c \
 	agent/claims.c init/labels.c init/shared_config.c init/wait_policy.c
 TESTED_OBJ = $(patsubst %.c,$(H)/obj/%.o,$(TESTED_SRC)) $(H)/obj/cJSON.o

@@ -2,8 +2,8 @@
 
 A file names what it includes by its full path, and includes only its own folder and folders of layers below it. The programs
 (folders outside common/) never include each other. No circle of includes, nor of calls between files: a module is a .c file with
-its header, and it depends on another if it includes its header, or names a function that only the other defines and that an
-included header declares.
+its header, and it depends on another if it includes its header, or names a function that only the other defines and that its
+own or an included header declares.
 """
 
 import os
@@ -13,6 +13,8 @@ import sys
 LAYERS = "tests/lint/layers.txt"
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]*)"', re.M)
 DEFINED = re.compile(r"^(?!static\b)[a-z][\w \t*]*?\b(\w+)\([^;]*?\)\s*\{$", re.M)
+# Functions that are declared by the name of their type: `check_function check_a, check_b;`
+TYPED = re.compile(r"^(?!typedef\b|extern\b|struct\b|enum\b|union\b)[a-z]\w+ (\w+(?:,\s*\w+)*);", re.M)
 NAME = re.compile(r"\b[a-z_]\w+\b")
 DECLARED = re.compile(r"\b(\w+)\([^;{]*\)[^;{]*;")
 NOT_CODE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|^[ \t]*#[^\n]*', re.S | re.M)
@@ -75,7 +77,7 @@ def main(paths, with_circles):
             text[path] = f.read()
         code = NOT_CODE.sub("", text[path])
         if path.endswith(".h"):
-            for name in DECLARED.findall(code):
+            for name in DECLARED.findall(code) + re.split(r",\s*", ", ".join(TYPED.findall(code))):
                 declares.setdefault(name, set()).add(path)
         for name in DEFINED.findall(code):
             defines[name] = module(path) if defines.get(name, module(path)) == module(path) else None
@@ -94,7 +96,7 @@ def main(paths, with_circles):
                 own.setdefault(module(included), f'includes "{included}"')
         for name in set(NAME.findall(NOT_CODE.sub("", text[path]))):
             other = defines.get(name)
-            if other and other != module(path) and declares.get(name, set()) & seen_by(path, text, cache):
+            if other and other != module(path) and declares.get(name, set()) & ({path} | seen_by(path, text, cache)):
                 own.setdefault(other, f"names {name}")
     for circle in circles(edges) if with_circles else ():
         steps = "; ".join(f"{a} {edges[a][b]} of {b}" for a, b in zip(circle, circle[1:]))

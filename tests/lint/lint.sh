@@ -46,9 +46,9 @@ check_owner_bearssl() {
 	ours | grep -vE '^common/(text/hash|aws/sigv4|pod/jws|http/tls)\.c$' | none 'only hash.c, sigv4.c, jws.c and tls.c may know BearSSL' '#include.*bearssl|\bbr_[a-z]'
 }
 
-# Who includes whom, by folder (layers.txt).
+# Who includes whom, by folder (layers.txt), and that nobody depends on himself by way of others.
 check_layers() {
-	ours | xargs -r python3 "$lint/layers.py"
+	ours | xargs -r python3 "$lint/layers.py" --circles
 }
 
 # The heart is free of I/O and of clocks: parsers and the refresh machine are told all that they know.

@@ -12,6 +12,9 @@ fresh() {
 	cp tests/lint/layers.txt "$tree/tests/lint/"
 	printf '#include "common/base/buf.h"\n\nint buf_x(void) {\n    return 1;\n}\n' >"$tree/common/base/buf.c"
 	printf '#ifndef POD_IDENTITY_BUF_H\n#define POD_IDENTITY_BUF_H\nint buf_x(void);\n#endif\n' >"$tree/common/base/buf.h"
+	# log calls buf; their headers know nothing of each other
+	printf '#include "common/base/log.h"\n\n#include "common/base/buf.h"\n\nint log_x(void) {\n    return buf_x();\n}\n' >"$tree/common/base/log.c"
+	printf '#ifndef POD_IDENTITY_LOG_H\n#define POD_IDENTITY_LOG_H\nint log_x(void);\n#endif\n' >"$tree/common/base/log.h"
 	for program in init sidecar; do
 		printf '#include "common/base/buf.h"\n\nint main(void) {\n    return buf_x();\n}\n' >"$tree/$program/main.c"
 	done
@@ -51,6 +54,10 @@ violate layers sidecar/main.c '#include "init/config.h"'
 violate layers sidecar/get/main.c '#include "sidecar/config.h"'
 violate layers sidecar/get/main.c '#include "common/aws/sts.h"'
 violate layers common/unheard_of.c 'int x;'
+violate layers common/base/buf.h '#include "common/base/log.h"'
+violate layers common/base/buf.c '#include "common/base/log.h"\n\nint buf_y(void) {\n    return log_x();\n}'
+violate layers common/base/buf.h 'int log_x(void);'
+violate layers common/base/buf.h 'typedef int number(void);\nnumber log_x;'
 violate pure common/source/refresh.c 'int64_t x = clock_now().wall_ms;'
 violate pure common/serve/request.c '    read(fd, b, 1);'
 violate one_clock init/main.c '    time(NULL);'

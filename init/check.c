@@ -1,0 +1,63 @@
+#include "init/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define QUOTED_MAX 253 /* the longest name in Kubernetes */
+
+enum check_status check_passed(struct failure *finding, const char *format, ...) {
+    va_list args;
+    failure_begin(finding, REASON_OK);
+    va_start(args, format);
+    (void)vsnprintf(finding->message, sizeof finding->message, format, args);
+    va_end(args);
+    return CHECK_PASS;
+}
+
+enum check_status check_skipped(struct failure *finding, const char *message) {
+    (void)check_passed(finding, "%s", message);
+    return CHECK_SKIP;
+}
+
+void check_quote(struct buf *message, const char *text) {
+    buf_char(message, '"');
+    buf_printable(message, text, strlen(text), QUOTED_MAX);
+    buf_char(message, '"');
+}
+
+const char *check_server(const struct run *run) {
+    return run->source.kind == SOURCE_WEB_IDENTITY ? "STS"
+           : run->source.kind == SOURCE_EKS_AUTH   ? "EKS Auth"
+                                                   : "the agent";
+}
+
+bool check_is_set(const struct run *run, const char *name) {
+    const char *value = run->lookup(name);
+    return value != NULL && *value != '\0';
+}
+
+bool check_read_file(const char *path, char *out, size_t max, size_t *len) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    *len = 0;
+    if (fd < 0)
+        return false;
+    ssize_t n;
+    do {
+        n = read(fd, out + *len, max + 1 - *len);
+        *len += n > 0 ? (size_t)n : 0;
+    } while (n > 0 || (n < 0 && errno == EINTR));
+    int error = n < 0 ? errno : *len > max ? EFBIG : 0;
+    close(fd);
+    errno = error;
+    return error == 0;
+}
+
+const char *check_cluster_id(const struct jwt_claims *claims) {
+    static const char before[] = "/id/";
+    const char *id = strstr(claims->issuer, before);
+    return id != NULL && id[sizeof before - 1] != '\0' ? id + sizeof before - 1 : NULL;
+}

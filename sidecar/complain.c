@@ -1,0 +1,21 @@
+#include "sidecar/complain.h"
+
+#include <unistd.h>
+
+#include "common/base/io.h"
+#include "common/serve/unix_client.h"
+
+int complain(int status, const char *text) {
+    char line[FAILURE_MESSAGE_MAX + FAILURE_REMEDY_MAX + UNIX_CLIENT_PROBLEM_MAX];
+    struct buf b = BUF(line);
+    buf_fmt(&b, "pod-identity-sidecar: %s\n", text);
+    (void)io_write_all(STDERR_FILENO, b.data, b.len);
+    return status;
+}
+
+int complain_failure(const struct failure *failure) {
+    char text[FAILURE_MESSAGE_MAX + FAILURE_REMEDY_MAX + 64];
+    struct buf b = BUF(text);
+    buf_fmt(&b, "%s: %s. Remedy: %s", reason_name(failure->reason), failure->message, failure->remedy);
+    return complain((int)failure->reason, text);
+}

@@ -1,0 +1,16 @@
+/* What the commands of the sidecar say when they end. */
+#ifndef POD_IDENTITY_COMPLAIN_H
+#define POD_IDENTITY_COMPLAIN_H
+
+#include "common/base/failure.h"
+
+/* Exit statuses beside the reasons of a failure. */
+#define EXIT_NO_SANDBOX 71    /* --sandbox=require, and a part cannot be had (EX_OSERR) */
+#define EXIT_CANNOT_CREATE 73 /* a socket, address or file that cannot be had (EX_CANTCREAT) */
+
+/* One line on stderr, "pod-identity-sidecar: REASON: message. Remedy: …". Returns the reason as exit status.
+ */
+int complain_failure(const struct failure *failure);
+int complain(int status, const char *text);
+
+#endif
