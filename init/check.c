@@ -29,6 +29,12 @@ void check_quote(struct buf *message, const char *text) {
     buf_char(message, '"');
 }
 
+void check_quote_uri(struct buf *message, const struct uri *uri) {
+    buf_char(message, '"');
+    uri_show(uri->text, message);
+    buf_char(message, '"');
+}
+
 const char *check_server(const struct run *run) {
     return run->source.kind == SOURCE_WEB_IDENTITY ? "STS"
            : run->source.kind == SOURCE_EKS_AUTH   ? "EKS Auth"

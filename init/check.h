@@ -39,6 +39,7 @@ enum check_status check_skipped(struct failure *finding, const char *message);
 
 /* Foreign text within a message: quoted, one line, and not all of it if it is long. */
 void check_quote(struct buf *message, const char *text);
+void check_quote_uri(struct buf *message, const struct uri *uri);
 
 /* The whole file, without waiting for a pipe; false with errno if it cannot be read, with EFBIG if it has
  * more than max bytes. out has room for max + 1. */

@@ -71,7 +71,7 @@ enum check_status check_agent_reachable(struct run *run, struct failure *finding
     if (!r->answered)
         return failed(run, finding);
     struct buf m = failure_begin(finding, REASON_OK);
-    check_quote(&m, source_upstream(&run->source)->text);
+    check_quote_uri(&m, source_upstream(&run->source));
     buf_fmt(&m, " answered in %lldms", (long long)r->answer_ms);
     if (r->attempts > 1) {
         buf_fmt(&m, ", at attempt %u after ", r->attempts);

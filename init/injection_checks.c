@@ -173,13 +173,13 @@ enum check_status check_injection_uri(struct run *run, struct failure *finding) 
         const struct endpoint *e =
             run->source.kind == SOURCE_WEB_IDENTITY ? &run->source.sts : &run->source.eks_auth;
         struct buf m = failure_begin(finding, REASON_OK);
-        check_quote(&m, e->uri.text);
+        check_quote_uri(&m, &e->uri);
         buf_fmt(&m, " is asked (%s)", e->origin);
         return CHECK_PASS;
     }
     const char *refused = who_refuses(run, &instead);
     struct buf m = failure_begin(finding, refused != NULL ? REASON_INJECTION_INVALID : REASON_OK);
-    check_quote(&m, injection->uri.text);
+    check_quote_uri(&m, &injection->uri);
     if (refused != NULL) {
         buf_fmt(&m, " is accepted by some AWS SDKs only: %s", refused);
         failure_remedy(finding, "%s", instead);

@@ -71,6 +71,8 @@ bool bearer_open(const struct config *config, struct bearer *out, struct buf *pr
         memcpy(out->text, config->http_token, sizeof out->text);
     else if (!reuse(out->path, out->text) && !generate(out->text, problem))
         return false;
+    out->secret.text = out->text;
+    secrets_hold(&out->secret);
     if (out->path[0] != '\0')
         atomic_file_clean(out->path);
     return bearer_publish(config, out, problem);
@@ -92,5 +94,6 @@ bool bearer_publish(const struct config *config, const struct bearer *bearer, st
 void bearer_close(struct bearer *bearer) {
     if (bearer->generated && bearer->path[0] != '\0')
         unlink(bearer->path);
-    wipe(bearer, sizeof *bearer);
+    bearer->generated = false;
+    wipe(bearer->text, sizeof bearer->text); /* not the whole: it stays among those that hold secrets */
 }

@@ -5,12 +5,14 @@
 #include <stdbool.h>
 
 #include "common/base/buf.h"
+#include "common/text/secrets.h"
 #include "sidecar/config.h"
 
 struct bearer {
     char text[ROUTES_BEARER_MAX];
     char path[CONFIG_PATH_MAX]; /* of the file that was written, "" if none */
     bool generated;
+    struct secret_holder secret; /* no message shows the bearer */
 };
 
 /* The fixed one if there is one; else the one that an earlier run of this container left in the file, so that

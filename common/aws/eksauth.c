@@ -4,6 +4,7 @@
 
 #include "common/pod/agent_error.h"
 #include "common/text/json.h"
+#include "common/text/quote.h"
 
 #define CLUSTER_FIRST "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 #define TOKEN_CHARACTERS CLUSTER_FIRST "-_=."
@@ -150,7 +151,7 @@ static enum reason refused(const struct aws_target *t, const struct http_respons
     f->cause = error.cause;
     f->retry_after_ms = r->retry_after_ms;
     buf_fmt(&m, "answered %d: ", r->status);
-    failure_quote(&m, text, said.len, AWS_CALL_QUOTED_MAX);
+    quote_text(&m, text, said.len, QUOTE_MAX);
     failure_remedy(f, "%s", error.remedy);
     return f->reason;
 }

@@ -73,10 +73,8 @@ static enum reason refuse(const char *name, const char *value, const char *cause
     struct buf m = failure_begin(f, REASON_SETTING_INVALID);
     f->permanent = true;
     f->cause = cause;
-    const char *at = strrchr(value, '@'); /* user information would be a password */
-    buf_fmt(&m, at != NULL ? "%s=[redacted]" : "%s=", name);
-    value = at != NULL ? at : value;
-    buf_printable(&m, value, strnlen(value, 201), 200);
+    buf_fmt(&m, "%s=", name);
+    uri_show(value, &m);
     buf_fmt(&m, " %s", why);
     failure_remedy(f, "%s", remedy);
     return f->reason;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/text/secrets.h"
 
 struct attempt {
     const struct endpoint *sts;
@@ -16,6 +17,20 @@ static void on_response(void *context, const struct http_response *response) {
     struct attempt *a = context;
     a->reason = sts_identity(a->sts, response, a->out, a->failure);
     a->date_s = response->date_s;
+}
+
+/* Whose identity is asked for: STS names what it was sent where it refuses the signature. */
+static struct signer {
+    struct secret_holder holder; /* first */
+    const struct credentials *credentials;
+} signer;
+
+static void visit_signer(struct secret_holder *holder, secrets_take *take, void *context) {
+    const struct credentials *c = ((const struct signer *)holder)->credentials;
+    if (c == NULL)
+        return;
+    take(context, c->secret_access_key, strlen(c->secret_access_key));
+    take(context, c->session_token, strlen(c->session_token));
 }
 
 static void ask(struct attempt *a, const struct credentials *c, int64_t skew_s) {
@@ -37,8 +52,8 @@ static void ask(struct attempt *a, const struct credentials *c, int64_t skew_s) 
     a->reason = REASON_INTERNAL;
 }
 
-enum reason identity_ask(const struct endpoint *sts, const struct credentials *credentials,
-                         struct sts_identity *out, int64_t *skew_s, struct failure *failure) {
+static enum reason ask_twice(const struct endpoint *sts, const struct credentials *credentials,
+                             struct sts_identity *out, int64_t *skew_s, struct failure *failure) {
     struct attempt a = {.sts = sts, .out = out, .failure = failure};
     *skew_s = 0;
     ask(&a, credentials, 0);
@@ -51,6 +66,16 @@ enum reason identity_ask(const struct endpoint *sts, const struct credentials *c
     *skew_s = off_s;
     ask(&a, credentials, off_s);
     return a.reason;
+}
+
+enum reason identity_ask(const struct endpoint *sts, const struct credentials *credentials,
+                         struct sts_identity *out, int64_t *skew_s, struct failure *failure) {
+    signer.holder.visit = visit_signer;
+    signer.credentials = credentials;
+    secrets_hold(&signer.holder);
+    enum reason reason = ask_twice(sts, credentials, out, skew_s, failure);
+    signer.credentials = NULL;
+    return reason;
 }
 
 bool identity_is_role(const struct sts_identity *identity, const char *expected) {

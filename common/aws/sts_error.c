@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/text/quote.h"
 #include "common/text/xml.h"
 
 #define SIGNER_REMEDY                                                                                        \
@@ -118,7 +119,7 @@ enum reason sts_error(const struct aws_target *t, const struct sts_role *role, c
     size_t len = message[0] != '\0' ? strlen(message) : r->body_len;
     if (len > 0) {
         buf_str(&m, ": ");
-        failure_quote(&m, text, len, AWS_CALL_QUOTED_MAX);
+        quote_body(&m, text, len);
     }
     bool web = role != NULL && strcmp(t->action, "AssumeRole") != 0;
     failure_remedy(f, "%s", known->remedy == TRUST && web ? WEB_TRUST_REMEDY : remedies[known->remedy]);

@@ -53,9 +53,4 @@ struct buf failure_more(struct failure *f);
 /* Sets the remedy from a format. */
 void failure_remedy(struct failure *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Appends foreign text (an agent's error body) to a message: one line, at most max bytes, quoted, and with
- * anything that looks like a token or key replaced by "[redacted]", because an error may echo what it was
- * sent. */
-void failure_quote(struct buf *message, const char *text, size_t len, size_t max);
-
 #endif

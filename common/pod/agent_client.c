@@ -4,8 +4,7 @@
 
 #include "common/base/timefmt.h"
 #include "common/pod/agent_error.h"
-
-#define QUOTED_MAX 400 /* of an error body: the agent's longest known text has under 300 characters */
+#include "common/text/quote.h"
 
 void agent_request(const struct uri *uri, const struct token *token, struct http_header headers[2],
                    struct http_request *out) {
@@ -25,7 +24,7 @@ void agent_request(const struct uri *uri, const struct token *token, struct http
 static struct buf begin(struct failure *f, enum reason reason, const struct uri *uri) {
     struct buf m = failure_begin(f, reason);
     buf_str(&m, "GET ");
-    buf_printable(&m, uri->text, strlen(uri->text), 200);
+    uri_show(uri->text, &m);
     buf_char(&m, ' ');
     return m;
 }
@@ -123,7 +122,7 @@ static enum reason error_answer(const struct uri *uri, const struct http_respons
     buf_fmt(&m, "answered %d", r->status);
     if (r->body_len > 0) {
         buf_str(&m, ": ");
-        failure_quote(&m, r->body, r->body_len, QUOTED_MAX);
+        quote_body(&m, r->body, r->body_len);
     }
     f->retry_after_ms = r->retry_after_ms;
     failure_remedy(f, "%s", error.remedy);

@@ -29,12 +29,8 @@ static bool set(const char *value) {
     return value != NULL && *value != '\0';
 }
 
-/* User information in a URI would be a password: it is left out. */
 static void put_variable(struct buf *m, const char *name, const char *value) {
-    const char *at = strrchr(value, '@');
-    buf_str(m, name);
-    buf_str(m, at != NULL ? "=\"[redacted]" : "=\"");
-    value = at != NULL ? at : value;
+    buf_fmt(m, "%s=\"", name);
     buf_printable(m, value, strnlen(value, VALUE_SHOWN + 1), VALUE_SHOWN);
     buf_char(m, '"');
 }
@@ -68,8 +64,9 @@ static enum reason half_a_pair(const char *there, const char *missing, struct fa
 static enum reason bad_uri(const char *value, const char *why, struct failure *f) {
     struct buf m = failure_begin(f, REASON_INJECTION_INVALID);
     f->permanent = true;
-    put_variable(&m, INJECTION_URI, value);
-    buf_str(&m, " cannot be used: ");
+    buf_str(&m, INJECTION_URI "=\"");
+    uri_show(value, &m);
+    buf_str(&m, "\" cannot be used: ");
     buf_str(&m, why);
     failure_remedy(f, "remove the variable from the container's env and let the webhook inject it "
                       "(" INJECTION_STANDARD_URI ", or http://[" URI_EKS_V6

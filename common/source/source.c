@@ -19,6 +19,26 @@ const char *source_name(enum source_kind kind) {
     return source_names[kind];
 }
 
+/* ---- what no message may show ---- */
+
+/* The token is read again, as it is kept nowhere: one that the kubelet has replaced since still looks like
+ * one. The room for it is free, as each request is forgotten once it has started. */
+static void visit_secrets(struct secret_holder *holder, secrets_take *take, void *context) {
+    const struct source *s = (const struct source *)holder;
+    struct failure unreadable;
+    for (size_t i = 0; i < s->hop_count; i++) {
+        const struct credentials *c = &s->hops[i].credentials;
+        take(context, c->secret_access_key, strlen(c->secret_access_key));
+        take(context, c->session_token, strlen(c->session_token));
+    }
+    take(context, s->node.session, strlen(s->node.session));
+    if (s->injection.token_path[0] == '\0')
+        return;
+    if (token_file_read(s->injection.token_path, &scratch.token, &unreadable) == REASON_OK)
+        take(context, scratch.token.text, scratch.token.len);
+    token_wipe(&scratch.token);
+}
+
 /* ---- opening ---- */
 
 static bool set(const char *value) {
@@ -110,6 +130,8 @@ enum reason source_open(struct source *s, const struct source_options *options, 
     s->options = options;
     s->lookup = lookup;
     s->hop_count = 0;
+    s->secrets.visit = visit_secrets;
+    secrets_hold(&s->secrets);
     enum reason reason = open_base(s, failure);
     bool sts = s->kind == SOURCE_WEB_IDENTITY || options->role_count > 0;
     if (reason == REASON_OK && sts)

@@ -11,6 +11,7 @@
 #include "common/pod/agent_client.h"
 #include "common/pod/injection.h"
 #include "common/source/source_options.h"
+#include "common/text/secrets.h"
 
 const char *source_name(enum source_kind kind);
 
@@ -26,7 +27,8 @@ struct hop {
 
 /* Zero it; large, so static. */
 struct source {
-    enum source_kind kind; /* never SOURCE_AUTO after source_open() */
+    struct secret_holder secrets; /* first: what all hops keep, and the token */
+    enum source_kind kind;        /* never SOURCE_AUTO after source_open() */
     const struct source_options *options;
     injection_getenv *lookup;
     struct injection injection; /* token_path is set for every source that has a token */

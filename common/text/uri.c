@@ -151,6 +151,49 @@ void uri_put_origin(const struct uri *uri, struct buf *out) {
     put_origin(uri->https, uri->host, uri->port, out);
 }
 
+/* What is behind the last '@', which may be escaped: a password that was not may hold any character, also
+ * those that end a host. */
+static const char *behind_user(const char *text) {
+    const char *found = text;
+    for (const char *at = text; *at != '\0'; at++) {
+        if (*at == '@')
+            found = at + 1;
+        else if (strncmp(at, "%40", 3) == 0)
+            found = at + 3;
+    }
+    return found;
+}
+
+/* A number, or nothing that can be told from a password. */
+static const char *show_port(const char *text, struct buf *out) {
+    size_t len = strcspn(text, "/?#\\"), digits = 1;
+    while (text[digits] >= '0' && text[digits] <= '9')
+        digits++;
+    if (digits == len && len > 1)
+        buf_put(out, text, len);
+    else
+        buf_str(out, ":[redacted]");
+    return text + len;
+}
+
+void uri_show(const char *text, struct buf *out) {
+    const char *scheme = strstr(text, "://"), *start = scheme != NULL ? scheme + 3 : text;
+    const char *host = behind_user(start);
+    if (scheme != NULL && (size_t)(scheme - text) < 16)
+        buf_printable(out, text, (size_t)(start - text), URI_SHOWN_MAX);
+    if (host > start)
+        buf_str(out, "[redacted]@");
+    size_t len = *host == '[' ? strcspn(host, "]/?#\\") : strcspn(host, ":/?#\\");
+    len += host[len] == ']' ? 1 : 0;
+    buf_printable(out, host, len, URI_SHOWN_MAX);
+    const char *rest = host[len] == ':' ? show_port(host + len, out) : host + len;
+    len = strcspn(rest, "?#");
+    if (host == start)
+        buf_printable(out, rest, len, URI_SHOWN_MAX);
+    if (rest[len] != '\0')
+        buf_str(out, "?[redacted]");
+}
+
 bool uri_other_family(const struct uri *uri, struct uri *out) {
     char storage[URI_TEXT_MAX + 1];
     struct buf text = BUF(storage);

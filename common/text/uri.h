@@ -55,6 +55,12 @@ bool uri_is_local(const struct uri *uri);
 /* "http://host", with the port if it is not the scheme's own. */
 void uri_put_origin(const struct uri *uri, struct buf *out);
 
+/* A URL for messages, whatever it is and whoever wrote it: "https://host:8080/path". What may be a user or
+ * password becomes "[redacted]@", a query or fragment "?[redacted]", and what stands in a port's place
+ * without being one is left out; at most URI_SHOWN_MAX bytes. */
+#define URI_SHOWN_MAX 200
+void uri_show(const char *text, struct buf *out);
+
 /* The same path and port at the agent's address of the other IP version. False if the host is none of the
  * agent's two. */
 bool uri_other_family(const struct uri *uri, struct uri *out);

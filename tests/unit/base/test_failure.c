@@ -2,66 +2,6 @@
 
 #include "common/base/failure.h"
 
-static const char *quoted(const char *text, size_t max) {
-    static char storage[4096];
-    struct buf out = BUF(storage);
-    size_t len = strlen(text);
-    failure_quote(&out, guarded(text, len), len, max);
-    assert_false(out.overflow);
-    return storage;
-}
-
-static void what_looks_secret_is_redacted(void **state) {
-    (void)state;
-    static const char *const table[][2] = {
-        {"token eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl is bad", "\"token [redacted] is bad\""},
-        {"eyJhbGciOiJSUzI1NiJ9", "\"[redacted]\""},
-        {"got token=eyJhbGciOiJub25lIn0", "\"got [redacted]\""},
-        {"x.eyJhbGciOiJub25lIn0 ends", "\"[redacted] ends\""},
-        {"key=wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY1", "\"[redacted]\""},
-        {"\"SecretAccessKey\":\"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY\",",
-         "\"\"SecretAccessKey\":\"[redacted]\",\""},
-        {"Token IQoJb3JpZ2luX2VjEHAaCXVzLWVhc3QtMSJHMEUCIQDx9", "\"Token [redacted]\""},
-    };
-    for (size_t i = 0; i < COUNT(table); i++)
-        assert_string_equal(quoted(table[i][0], 400), table[i][1]);
-}
-
-static void what_helps_is_kept(void **state) {
-    (void)state;
-    static const char *const texts[] = {
-        "[1f2e3d4c-5b6a-7988-a0b1-c2d3e4f5a6b7]: (AccessDeniedException): Unauthorized Exception! EKS does "
-        "not have "
-        "permissions to assume the associated role., fault: client",
-        "arn:aws:iam::012345678901:role/my-role",
-        "Service account token cannot be parsed: token is malformed",
-        "eyJ is short",
-    };
-    for (size_t i = 0; i < COUNT(texts); i++) {
-        char expected[512];
-        snprintf(expected, sizeof expected, "\"%s\"", texts[i]);
-        assert_string_equal(quoted(texts[i], 400), expected);
-    }
-}
-
-/* A token cut off by the limit must not show its beginning. */
-static void the_limit_cuts_before_a_secret_not_within_it(void **state) {
-    (void)state;
-    static const char text[] = "abc eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl";
-    for (size_t max = 0; max < sizeof text + 4; max++)
-        assert_null(strstr(quoted(text, max), "eyJ"));
-    assert_string_equal(quoted("abcdef ghi", 6), "\"abcdef...\"");
-    assert_string_equal(quoted("abcdef", 6), "\"abcdef\"");
-}
-
-static void quotes_are_one_line(void **state) {
-    (void)state;
-    assert_string_equal(quoted("a\r\nb\tc\x1b[31m\xc3\xa9", 100), "\"a??b?c?[31m??\"");
-    assert_string_equal(quoted("text\r\n", 100), "\"text\"");
-    assert_string_equal(quoted("", 100), "\"\"");
-    assert_string_equal(quoted(" \n\n", 100), "\"\"");
-}
-
 static void reasons_and_numbers_are_an_interface(void **state) {
     (void)state;
     static const struct {
@@ -110,10 +50,6 @@ static void beginning_clears_and_remedies_are_bounded(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_looks_secret_is_redacted),
-        cmocka_unit_test(what_helps_is_kept),
-        cmocka_unit_test(the_limit_cuts_before_a_secret_not_within_it),
-        cmocka_unit_test(quotes_are_one_line),
         cmocka_unit_test(reasons_and_numbers_are_an_interface),
         cmocka_unit_test(beginning_clears_and_remedies_are_bounded),
     };

@@ -86,7 +86,7 @@ static const struct {
     {403, "", REASON_ACCESS_DENIED, "403"},
     {408, "", REASON_THROTTLED, "408"},
     {400, "", REASON_BAD_RESPONSE, "400"},
-    {400, "<html>", REASON_BAD_RESPONSE, "<html>"},
+    {400, "<html>", REASON_BAD_RESPONSE, "a page of HTML"},
     {502, "<html>bad gateway</html>", REASON_THROTTLED, "502"},
     {301, "", REASON_BAD_RESPONSE, "301"},
     {307, ANSWER("2026-11-23T18:00:00Z"), REASON_BAD_RESPONSE, "307"},

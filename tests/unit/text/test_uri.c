@@ -190,8 +190,49 @@ static void listening_addresses(void **state) {
     }
 }
 
+static void what_is_shown_of_a_url_holds_no_password(void **state) {
+    (void)state;
+    static const char *const table[][2] = {
+        {"http://169.254.170.23/v1/credentials", "http://169.254.170.23/v1/credentials"},
+        {"http://[fd00:ec2::23]:8080/v1", "http://[fd00:ec2::23]:8080/v1"},
+        {"https://sts.example", "https://sts.example"},
+        {"http://h/p?token=abc", "http://h/p?[redacted]"},
+        {"http://h#abc", "http://h?[redacted]"},
+        {"http://joe:Pa55w0rd@proxy.corp:3128", "http://[redacted]@proxy.corp:3128"},
+        {"http://joe:Pa55#w0rd@proxy.corp:3128", "http://[redacted]@proxy.corp:3128"},
+        {"http://joe:Pa55/w0rd@proxy.corp:3128/x", "http://[redacted]@proxy.corp:3128"},
+        {"http://joe:Pa55?w0rd@proxy.corp:3128", "http://[redacted]@proxy.corp:3128"},
+        {"http://joe:Pa55 w0rd@proxy.corp:3128", "http://[redacted]@proxy.corp:3128"},
+        {"http://joe:P@55@proxy.corp:99999", "http://[redacted]@proxy.corp:99999"},
+        {"http://joe:Pa55w0rd%40proxy.corp:3128", "http://[redacted]@proxy.corp:3128"},
+        {"http://joe:Pa55w0rd", "http://joe:[redacted]"},
+        {"joe:Pa55w0rd@proxy.corp:3128", "[redacted]@proxy.corp:3128"},
+        {"proxy.corp:3128", "proxy.corp:3128"},
+        {"http://joe:pw@", "http://[redacted]@"},
+        {"http://h:/x", "http://h:[redacted]/x"},
+        {"http://h:80a/x", "http://h:[redacted]/x"},
+        {"http://[::1", "http://[::1"},
+        {"://x", "://x"},
+        {"nonsense", "nonsense"},
+        {"", ""},
+        {"http://h/\x1b[31m\n", "http://h/?[31m?"},
+    };
+    for (size_t i = 0; i < COUNT(table); i++) {
+        char storage[512];
+        struct buf out = BUF(storage);
+        uri_show(table[i][0], &out);
+        assert_string_equal(storage, table[i][1]);
+    }
+    static char text[5000], storage[4096];
+    memset(text, 'h', sizeof text - 1);
+    struct buf out = BUF(storage);
+    uri_show(text, &out);
+    assert_true(!out.overflow && out.len <= URI_SHOWN_MAX + 3);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_shown_of_a_url_holds_no_password),
         cmocka_unit_test(table_of_uris),
         cmocka_unit_test(localhost_is_local_by_definition),
         cmocka_unit_test(the_agent_has_an_address_of_each_family),
