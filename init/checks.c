@@ -7,6 +7,7 @@
 #include "init/injection_checks.h"
 #include "init/install.h"
 #include "init/shadow_checks.h"
+#include "init/shadow_file_checks.h"
 #include "init/token_checks.h"
 
 /* Name, what it looks at, function. install.get is first: other containers may need the helper although this
@@ -20,7 +21,8 @@
     CHECK("injection.token-path", "the token's path is absolute", check_injection_token_path)                \
     CHECK("shadow.static-keys", "no access keys in the environment", check_shadow_static_keys)               \
     CHECK("shadow.profile", "no profile is chosen (AWS_PROFILE)", check_shadow_profile)                      \
-    CHECK("shadow.credentials-file", "no shared credentials file", check_shadow_credentials_file)            \
+    CHECK("shadow.credentials-file", "no credentials in the shared credentials file",                        \
+          check_shadow_credentials_file)                                                                     \
     CHECK("shadow.config-file", "no credentials in the shared config file", check_shadow_config_file)        \
     CHECK("shadow.web-identity", "no web identity (IRSA) beside EKS Pod Identity",                           \
           check_shadow_web_identity)                                                                         \

@@ -1,16 +1,11 @@
 #include "init/shadow_checks.h"
 
-#include <errno.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
-#include "common/base/wipe.h"
 #include "common/http/no_proxy.h"
-#include "init/shared_config.h"
 
 #define REMOVE_REMEDY "remove %s from the env of the containers that shall use EKS Pod Identity"
-#define HOME_FILE_MAX 4096
 
 static struct buf warn(struct failure *finding) {
     return failure_begin(finding, REASON_INJECTION_INVALID);
@@ -47,68 +42,6 @@ enum check_status check_shadow_profile(struct run *run, struct failure *finding)
         return CHECK_WARN;
     }
     return check_passed(finding, "no profile is chosen");
-}
-
-/* What the variable names, else a file below HOME; "" if there is neither. */
-static const char *aws_file(const struct run *run, const char *variable, const char *below_home) {
-    static char home_file[HOME_FILE_MAX];
-    struct buf path = BUF(home_file);
-    const char *home = run->lookup("HOME"),
-               *named = check_is_set(run, variable) ? run->lookup(variable) : NULL;
-    if (named != NULL && strncmp(named, "~/", 2) != 0)
-        return named;
-    if (home == NULL || *home != '/')
-        return "";
-    buf_str(&path, home);
-    buf_str(&path, named != NULL ? named + 1 : below_home);
-    return path.overflow ? "" : path.data;
-}
-
-enum check_status check_shadow_credentials_file(struct run *run, struct failure *finding) {
-    const char *name = "AWS_SHARED_CREDENTIALS_FILE", *file = aws_file(run, name, "/.aws/credentials");
-    bool named = check_is_set(run, name), there = *file != '\0' && access(file, F_OK) == 0;
-    if (!named && !there)
-        return check_passed(finding, "no shared credentials file");
-    struct buf m = warn(finding);
-    buf_str(&m, named ? "AWS_SHARED_CREDENTIALS_FILE=" : "there is a file ");
-    check_quote(&m, file);
-    if (named)
-        buf_str(&m, there ? " is set" : " is set (that file does not exist at the moment)");
-    buf_str(&m, ": AWS SDKs take its profile \"default\", or that of AWS_PROFILE, before EKS Pod Identity");
-    failure_remedy(finding,
-                   named ? REMOVE_REMEDY
-                         : "remove the file %s from the image or volume, or let HOME be elsewhere",
-                   named ? name : "~/.aws/credentials");
-    return CHECK_WARN;
-}
-
-/* A config file is common, and harmless with a region and the like: so what is in it decides. */
-enum check_status check_shadow_config_file(struct run *run, struct failure *finding) {
-    static char text[SHARED_CONFIG_FILE_MAX + 1];
-    const char *file = aws_file(run, "AWS_CONFIG_FILE", "/.aws/config");
-    const char *profile = check_is_set(run, "AWS_PROFILE")           ? run->lookup("AWS_PROFILE")
-                          : check_is_set(run, "AWS_DEFAULT_PROFILE") ? run->lookup("AWS_DEFAULT_PROFILE")
-                                                                     : "default";
-    size_t len = 0;
-    bool read = *file != '\0' && check_read_file(file, text, SHARED_CONFIG_FILE_MAX, &len);
-    int error = *file == '\0' ? ENOENT : errno;
-    const char *key = read ? shared_config_find(text, len, profile) : NULL;
-    wipe(text, sizeof text); /* it may hold keys */
-    if (key == NULL && (read || error == ENOENT || error == ENOTDIR))
-        return check_passed(finding, "no credentials in the shared config file");
-    struct buf m = warn(finding);
-    buf_str(&m, "the config file ");
-    check_quote(&m, file);
-    if (read) {
-        buf_fmt(&m, " sets %s in profile ", key);
-        check_quote(&m, profile);
-        buf_str(&m, ": AWS SDKs take that before EKS Pod Identity");
-    } else {
-        buf_fmt(&m, " cannot be read: %s (errno %d)", strerror(error), error);
-    }
-    failure_remedy(finding, "take that setting out of the file, or set "
-                            "AWS_CONFIG_FILE=/nonexistent in the env of the containers");
-    return CHECK_WARN;
 }
 
 enum check_status check_shadow_web_identity(struct run *run, struct failure *finding) {

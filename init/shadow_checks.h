@@ -1,6 +1,5 @@
 /* What AWS SDKs would take before EKS Pod Identity, or instead of it. This program goes on, the application
- * would not: so each is a warning. Only the config file is
- * read, and only the names of its settings are shown.
+ * would not: so each is a warning.
  *
  * Source: the default chains of the SDKs: boto/botocore credentials.py, aws/aws-sdk-go-v2 config,
  * aws/aws-sdk-js-v3 credential-provider-node, minio/minio-go pkg/credentials. */
@@ -9,8 +8,7 @@
 
 #include "init/check.h"
 
-check_function check_shadow_static_keys, check_shadow_profile, check_shadow_credentials_file,
-    check_shadow_config_file, check_shadow_web_identity, check_shadow_relative_uri, check_shadow_proxy,
-    check_shadow_metadata, check_shadow_region;
+check_function check_shadow_static_keys, check_shadow_profile, check_shadow_web_identity,
+    check_shadow_relative_uri, check_shadow_proxy, check_shadow_metadata, check_shadow_region;
 
 #endif

@@ -77,8 +77,8 @@ void buf_fmt(struct buf *b, const char *format, ...) {
     b->len += (size_t)n;
 }
 
-/* The length of the valid UTF-8 sequence at p, or 0. Overlong forms and surrogates are not valid. */
-static size_t utf8_len(const unsigned char *p, size_t left) {
+size_t buf_utf8_len(const char *text, size_t left) {
+    const unsigned char *p = (const unsigned char *)text;
     size_t n;
     uint32_t code, least;
     if (p[0] < 0x80)
@@ -137,7 +137,7 @@ void buf_json(struct buf *b, const char *text, size_t len) {
     const unsigned char *p = (const unsigned char *)text;
     buf_char(b, '"');
     for (size_t i = 0; i < len;) {
-        size_t n = utf8_len(p + i, len - i);
+        size_t n = buf_utf8_len(text + i, len - i);
         if (n == 0) {
             buf_str(b, "\\ufffd");
             i++;

@@ -33,6 +33,9 @@ void buf_char(struct buf *b, char c);
 void buf_u64(struct buf *b, uint64_t n);
 void buf_i64(struct buf *b, int64_t n);
 void buf_fmt(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The length of the valid UTF-8 sequence at text, of which `left` (at least 1) bytes are there; 0: it is
+ * none. Overlong forms and surrogates are not valid. */
+size_t buf_utf8_len(const char *text, size_t left);
 /* A JSON string literal with its quotes. Bytes that are not valid UTF-8 become U+FFFD, so that the result is
  * always valid JSON. */
 void buf_json(struct buf *b, const char *text, size_t len);

@@ -84,6 +84,8 @@ def test_file_in_the_home(look: Callable[..., Run], folder: Path) -> None:
     assert warnings(look({"HOME": str(folder)})) == {}
     (folder / ".aws").mkdir()
     (folder / ".aws" / "credentials").write_text("[default]\n")
+    assert warnings(look({"HOME": str(folder)})) == {}, "it holds no credentials"
+    (folder / ".aws" / "credentials").write_text(f"[default]\naws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = {SECRET}\n")
     found = warnings(look({"HOME": str(folder)}))
     assert set(found) == {"shadow.credentials-file"}
     assert str(folder) in found["shadow.credentials-file"]["message"]
@@ -97,7 +99,7 @@ def test_file_in_the_home(look: Callable[..., Run], folder: Path) -> None:
     ("[default]\nrole_arn = r\ncredential_source = Ec2InstanceMetadata\n", "", "role_arn"),
     ("[default]\nrole_arn = r\ncredential_source = EcsContainer\n", "", ""), ("[default]\nregion = eu-central-1\noutput = json\n", "", ""), ("[profile dev]\nrole_arn = r\n", "", ""), ("[default]\nrole_arn = r\n", "dev", ""),
     ("[dev]\nrole_arn = r\n", "dev", ""), ("[profile developer]\nrole_arn = r\n", "dev", ""), ("[default]\ns3 =\n  role_arn = r\n", "", ""),
-    ("[default]\n# role_arn = r\n", "", ""), ("role_arn = r\n", "", ""), ("[default\nrole_arn = r\n", "", ""), ("", "", ""), ("\0\xff=[]\n[\n=\n[default]\n\0=", "", "")])
+    ("[default]\n# role_arn = r\n", "", ""), ("", "", "")])
 @pytest.mark.parametrize("named", [True, False])
 def test_config_file(look: Callable[..., Run], folder: Path, text: str, profile: str, key: str, named: bool) -> None:
     """Only what brings credentials in the profile that SDKs would take; no value of the file is shown."""
@@ -121,7 +123,7 @@ def test_home_in_the_name_of_a_file(look: Callable[..., Run], folder: Path) -> N
     for name, check in (("AWS_CONFIG_FILE", "shadow.config-file"), ("AWS_SHARED_CREDENTIALS_FILE", "shadow.credentials-file")):
         found = warnings(look({"HOME": str(folder), name: "~/aws"}))
         assert set(found) == {check} and f'"{folder}/aws"' in found[check]["message"]
-        assert "does not exist" not in found[check]["message"]
+        assert "does not exist" not in found[check]["message"] and "sso_session" in found[check]["message"]
     assert warnings(look({"HOME": str(folder), "AWS_CONFIG_FILE": "~/none"})) == {}
 
 

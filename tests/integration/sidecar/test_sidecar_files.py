@@ -66,14 +66,16 @@ def test_both_files_follow_each_refresh(start: Start, emulator: Emulator, creden
         refresh(sidecar, emulator)
 
 
-def test_other_profiles_stay_byte_for_byte(start: Start, emulator: Emulator, credentials: Path) -> None:
-    credentials.write_bytes(BEFORE + b"[default]\naws_access_key_id = old\n# a remark within\nx = y\n" + AFTER)
+def test_all_but_our_keys_stays_byte_for_byte(start: Start, emulator: Emulator, credentials: Path) -> None:
+    """Other profiles, and in ours what is no credential."""
+    kept = b"# a remark within\nx = y\n"
+    credentials.write_bytes(BEFORE + b"[default]\naws_access_key_id = old\n" + kept + AFTER)
     sidecar = start()
     for _ in range(2):
         eventually(lambda: issued(emulator)[-1][0].encode() in credentials.read_bytes(), 5, "written")
         content = credentials.read_bytes()
-        assert content.startswith(BEFORE + b"[default]\n") and content.endswith(AFTER)
-        assert b"old" not in content and b"x = y" not in content
+        assert content.startswith(BEFORE + b"[default]\n") and content.endswith(kept + AFTER)
+        assert b"old" not in content
         assert content.count(b"\n[default]\n") == 1
         refresh(sidecar, emulator)
 

@@ -9,7 +9,8 @@ static const struct {
     {"no section", "role_arn = r\n", "default", ""},
     {"harmless settings", "[default]\nregion = eu-central-1\noutput = json\n", "default", ""},
     {"a process", "[default]\ncredential_process = /bin/x\n", "default", "credential_process"},
-    {"the first of two", "[default]\nsso_session = s\nrole_arn = r\n", "default", "sso_session"},
+    {"a role first, as in the chain of SDKs", "[default]\nsso_session = s\nrole_arn = r\n", "default",
+     "role_arn"},
     {"no final newline", "[default]\nsso_start_url=u", "default", "sso_start_url"},
     {"CRLF", "[profile dev]\r\naws_access_key_id = A\r\n", "dev", "aws_access_key_id"},
     {"the other spelling of default", "[profile default]\nrole_arn = r\n", "default", "role_arn"},
@@ -33,16 +34,33 @@ static const struct {
      "default", "role_arn"},
     {"another profile's source", "[default]\nrole_arn = r\n[profile a]\ncredential_source = EcsContainer\n",
      "default", "role_arn"},
+    {"upper case, a colon, indented", "  [default]\n  ROLE_ARN: r\n", "default", "role_arn"},
+    {"quotes", "[profile \"a b\"]\nlogin_session = x\n", "a b", "login_session"},
+    {"quotes, and more behind them", "[profile \"a b\" c]\nlogin_session = x\n", "a b", ""},
+    {"quotes that do not end", "[profile \"dev]\nlogin_session = x\n", "dev", ""},
+    {"a backslash at the end", "[profile dev\\]\nlogin_session = x\n", "dev", ""},
+    {"an sso-session of that name", "[sso-session dev]\nsso_start_url = x\n", "dev", ""},
+    {"a circle of roles",
+     "[default]\nrole_arn=r\nsource_profile=a\n[profile a]\nrole_arn=r\nsource_profile=default\n", "default",
+     "role_arn"},
+    {"for all sections", "[DEFAULT]\nlogin_session = x\n[profile dev]\n", "dev", "login_session"},
+    {"for all sections, but there is none", "[DEFAULT]\nlogin_session = x\n", "dev", ""},
     {"the endpoint, and static keys",
      "[default]\nrole_arn = r\ncredential_source = EcsContainer\naws_access_key_id = A\n", "default",
      "aws_access_key_id"},
 };
 
+static const char *find_in(const char *text, size_t len, const char *profile) {
+    const struct shared_files files = {
+        .file = {[SHARED_CONFIG] = {text, len}, [SHARED_CREDENTIALS] = {"", 0}}};
+    return shared_config_find(&files, SHARED_CONFIG, profile);
+}
+
 static void table_of_files(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT(table); i++) {
         size_t len = strlen(table[i].text);
-        const char *key = shared_config_find(guarded(table[i].text, len), len, table[i].profile);
+        const char *key = find_in(guarded(table[i].text, len), len, table[i].profile);
         if (strcmp(key != NULL ? key : "", table[i].key) != 0)
             fail_msg("%s: %s", table[i].what, key != NULL ? key : "none");
     }
@@ -53,13 +71,30 @@ static void cut_at_every_byte(void **state) {
     static const char text[] = "[profile dev]\nregion = x\ncredential_process = p\n";
     size_t shown = sizeof "[profile dev]\nregion = x\ncredential_process =" - 1;
     for (size_t len = 0; len < sizeof text; len++)
-        assert_int_equal(shared_config_find(guarded(text, len), len, "dev") != NULL, len >= shown);
+        assert_int_equal(find_in(guarded(text, len), len, "dev") != NULL, len >= shown);
+}
+
+static void faults(void **state) {
+    (void)state;
+    static const char text[] = "[a]\nk = 1\n\n[b]\nk = 2\n s = \n  x = y\n[a]\n";
+    for (size_t len = 0; len < sizeof text; len++) {
+        unsigned line;
+        struct shared_text t = {guarded(text, len), len};
+        const char *fault = shared_config_fault(&t, &line);
+        bool partial = len < sizeof text - 1 && len > 0 && text[len - 1] != '\n' && fault != NULL;
+        if (len >= sizeof text - 2)
+            assert_string_equal(fault, "a [section] is there twice");
+        else
+            assert_true(fault == NULL || partial);
+        assert_true(fault == NULL || line == 8 || partial);
+    }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_of_files),
         cmocka_unit_test(cut_at_every_byte),
+        cmocka_unit_test(faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
