@@ -84,7 +84,7 @@ static bool look_up(const struct shared_text *text, enum shared_which which, con
     struct ini_reader r = {.at = text->at, .end = text->at + text->len};
     struct ini_line line;
     bool ours = false, common = false, there = false, found = false, found_common = false;
-    struct ini_word ignored;
+    struct ini_word ignored = {NULL, 0};
     value = value != NULL ? value : &ignored;
     while (ini_next(&r, &line)) {
         if (line.kind == INI_SECTION) {
