@@ -1,0 +1,20 @@
+#!/bin/sh
+# Makes the virtual environment of the tests, build/venv, from the package index, if it is not what tests/requirements.txt
+# asks for: venv.sh LOG. Prints nothing if all is well; fails, with the index's last words, where there is no index.
+set -eu
+log=$1
+venv=build/venv
+wanted=$(cksum tests/requirements.txt)
+mkdir -p build
+exec 9>build/.venv-lock
+flock 9
+[ "$(cat "$venv/.made-of" 2>/dev/null)" != "$wanted" ] || exit 0
+rm -rf "$venv"
+if python3 -m venv "$venv" >"$log" 2>&1 &&
+	"$venv/bin/python" -m pip install -q --disable-pip-version-check -r tests/requirements.txt >>"$log" 2>&1; then
+	echo "$wanted" >"$venv/.made-of"
+	exit 0
+fi
+tail -n 3 "$log"
+rm -rf "$venv"
+exit 1
