@@ -28,6 +28,7 @@ KINDS = {
 def handshake(listener: dict[str, Any], name: str = "localhost", via: int | None = None) -> ssl.SSLSocket:
     """A verified TLS connection that trusts the run's CA alone; through a proxy's port if one is given."""
     context = ssl.create_default_context(cafile=listener["ca_file"])
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Python 3.13's default; it finds another fault first
     context.set_ciphers("DEFAULT:@SECLEVEL=2")
     context.hostname_checks_common_name = False
     sock = socket.create_connection((listener["host"], via or listener["port"]), 20)

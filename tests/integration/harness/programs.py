@@ -22,10 +22,10 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 class Binaries:
     """The programs under test: POD_IDENTITY_BUILD or build/<arch>."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         machine = platform.machine()
         default = ROOT / "build" / ARCHITECTURES.get(machine, machine)
-        self.folder = Path(os.environ.get("POD_IDENTITY_BUILD", default)).resolve()
+        self.folder = folder or Path(os.environ.get("POD_IDENTITY_BUILD", default)).resolve()
         self.init = self.folder / "pod-identity-init"
         self.sidecar = self.folder / "pod-identity-sidecar"
         self.get = self.folder / "pod-identity-get"

@@ -59,7 +59,7 @@ def test_refused(ask: Callable[..., Run], broken: Namespace) -> None:
 
 
 def test_no_ipv6(ask: Callable[..., Run], broken: Namespace) -> None:
-    inside(broken, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
+    inside(broken, "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6")
     assert_failed(ask(URI6), "AGENT_UNREACHABLE", "no address of that IP version", "no IPv6", URI4)
 
 

@@ -316,10 +316,7 @@ def test_install_where_it_cannot(run_init: Callable[..., Run], emulator: Emulato
 
 
 @needs_root
-def test_install_without_permission(run_init: Callable[..., Run], emulator: Emulator, folder: Path,
-                                    binaries: Binaries) -> None:
-    if any(not part.stat().st_mode & 0o001 for part in binaries.folder.parents):
-        pytest.skip(f"other users cannot reach the programs in {binaries.folder}")
+def test_install_without_permission(run_init: Callable[..., Run], emulator: Emulator, folder: Path) -> None:
     target = folder / "bin"
     target.mkdir(mode=0o755)
     run = run_init(f"--install={target}", uid=12345)
