@@ -22,7 +22,7 @@ git ls-files --cached --others --exclude-standard -- Makefile LICENSE common ini
 cp -R "$first/." "$second"
 
 build() { # build FOLDER
-	env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS "$make" -s -C "$1" ARCH="$arch" DISTFILES="$DISTFILES" REVISION="$revision" \
+	env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS "$make" -s -j"$(nproc)" -C "$1" ARCH="$arch" DISTFILES="$DISTFILES" REVISION="$revision" \
 		SOURCE_DATE_EPOCH="$epoch" >"$results/reproducible.log" 2>&1 || {
 		tail -n 30 "$results/reproducible.log"
 		exit 1

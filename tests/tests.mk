@@ -1,17 +1,25 @@
 # The targets that test. `make test` runs them all, each by name, and ends in one line "N passed, N failed, N skipped".
 #
-# Each of them leaves its counts, "passed failed skipped", in build/test/NAME.counts, for tests/run.sh to add up.
+# Each of them leaves its counts, "passed failed skipped", in build/test/NAME.counts, for tests/run.sh to add up, and the
+# reasons of its skips in NAME.skips. tests/floors.txt says how many must pass at least.
 # Temporary state is under build/ only.
 
 ##@ Test
 
-.PHONY: test unit fuzz fuzz-replay lint integration interop walkthrough check-reproducible bench bench-init bench-sidecar
+.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration interop walkthrough check-reproducible bench bench-init bench-sidecar
 
 TEST_STAGES = build unit fuzz-replay lint integration check-reproducible size check-binaries
 
 # Set-up, building and testing are makes of their own: the first installs what the others look for.
-test: ## all that needs no cloud and no container: install what it needs, build, run; ends in the counts
-	@sh tests/run.sh '$(MAKE)' $(TEST_STAGES)
+test: ## all that needs no cloud and no container: install what it needs, build, run; ends in the counts; ALLOW_SKIPS=1, LEAVE_OUT='STAGE STAGE/FOLDER'
+	@LEAVE_OUT='$(LEAVE_OUT)' ALLOW_SKIPS='$(ALLOW_SKIPS)' sh tests/run.sh '$(MAKE)' $(TEST_STAGES)
+
+# make test-other-debian SUITE=bookworm      that one, not the one that this machine is not
+# make test-other-debian RUN='make unit'     that there
+RUN ?= make demo && make test LEAVE_OUT='$(LEAVE_OUT)'
+test-other-debian: LEAVE_OUT ?= fuzz-replay check-reproducible integration/emulator
+test-other-debian: ## the same on another Debian, in a minimal root that debootstrap makes; without what learns nothing from it
+	@sh tests/other-debian.sh $(if $(SUITE),--suite $(SUITE)) sh -c "$(RUN)"
 
 # ---- C, with the machine's own compiler and C library, under sanitizers ----
 # Not among them: what needs libcurl (the integration tests run it) and the mains.
@@ -123,8 +131,11 @@ $(SANDBOX_SIDECAR): $(B)/obj/tests/sandbox/attempts.o $(SIDECAR_OBJ) $(COMMON)
 	@mkdir -p $(@D)
 	$(CC_TARGET) $(OUR_LDFLAGS) -Wl,--wrap=loop_run $^ -lcurl $(COMMON) -lbearssl -lcjson -o $@
 
+# So many integration tests at once: they wait more than they work. JOBS=1: one by one.
+JOBS ?= $(shell echo $$(($$(nproc) * 2)))
+
 integration: $(PROGRAMS) $(CLOCK_SIDECAR) $(SANDBOX_SIDECAR) ## the real programs against the emulator; PYTEST_ARGS='tests/integration/… -k …' only those
-	@sh tests/integration.sh build/test $(PYTEST_ARGS)
+	@JOBS=$(JOBS) sh tests/integration.sh build/test $(PYTEST_ARGS)
 
 # Real SDKs as clients; `make test` has them among its integration tests. The counts go to a place of their own.
 interop: $(PROGRAMS) ## real SDKs (Go, JavaScript, botocore) as clients of the sidecar; part of integration

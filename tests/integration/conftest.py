@@ -4,6 +4,9 @@ Tests run in a network namespace that holds the agent's real addresses where the
 and on loopback otherwise; the last lines of the run say which. `@pytest.mark.place("loopback")` pins a test to
 loopback (in-process clients such as botocore need that), and `@pytest.mark.parametrize("place", ["loopback", "netns"],
 indirect=True)` runs it in both.
+
+Tests run beside one another, each worker with its own emulators and namespaces. `@pytest.mark.alone` is for those that other
+tests' load would make wrong.
 """
 
 from __future__ import annotations
@@ -67,12 +70,15 @@ PLACES = pytest.StashKey[Places]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A shell in the background, or nohup, has these ignored, and a program that is started would inherit that. One that is
-    # caught is at its default again in the program, and still does nothing here.
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
-        if signal.getsignal(number) == signal.SIG_IGN:
+    # A shell in the background, nohup, or a launcher of its own kind has signals ignored or blocked, and a program that is started
+    # would inherit that. One that is caught is at its default again in the program, and still does nothing here. Those that
+    # Python itself ignores (SIGPIPE, SIGXFSZ) Popen puts back.
+    for number in signal.valid_signals():
+        if signal.getsignal(number) == signal.SIG_IGN and number not in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     config.addinivalue_line("markers", "place(name): run in `loopback` or `netns` instead of the best place")
+    config.addinivalue_line("markers", "alone: measures times or costs, so it runs when no other test does (tests/integration.sh)")
     config.stash[PLACES] = Places()
 
 
@@ -107,13 +113,22 @@ def leaks(places: Places) -> Iterator[Leaks]:
 
 
 @pytest.fixture(scope="session")
-def binaries() -> Binaries:
-    """The programs under test."""
+def binaries() -> Iterator[Binaries]:
+    """The programs under test; a copy that every user reaches, where theirs is a folder that is closed to others, as root's home is."""
     found = Binaries()
     missing = [path.name for path in (found.init, found.sidecar, found.get) if not path.exists()]
     if missing:
         pytest.fail(f"not built: {', '.join(missing)} in {found.folder}; run make, or set POD_IDENTITY_BUILD")
-    return found
+    if all(part.stat().st_mode & 0o001 for part in (found.folder, *found.folder.parents)):
+        yield found
+        return
+    with tempfile.TemporaryDirectory(prefix="pi-programs-") as copy:
+        os.chmod(copy, 0o755)
+        for path in [*found.folder.glob("pod-identity-*"), *found.folder.glob("test/pod-identity-*")]:
+            target = Path(copy) / path.relative_to(found.folder)
+            target.parent.mkdir(exist_ok=True)
+            shutil.copy(path, target)
+        yield Binaries(Path(copy))
 
 
 @pytest.fixture

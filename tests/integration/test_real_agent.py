@@ -21,6 +21,7 @@ from harness.token_files import ProjectedToken
 from harness.waiting import eventually
 
 real_agent()
+pytestmark = pytest.mark.xdist_group("real agent")  # one agent for all of them
 Init = Callable[..., Run]
 Start = Callable[..., Sidecar]
 HALF_A_TRUST = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"}, "Action": "sts:AssumeRole"}]}

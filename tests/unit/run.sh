@@ -6,6 +6,7 @@ set -u
 results=$1
 shift
 mkdir -p "$results"
+: >"$results/unit.skips"
 passed=0 failed=0 skipped=0
 for program; do
 	name=${program##*/}
@@ -21,6 +22,12 @@ for program; do
 	printf 'unit: %-22s %3d passed, %d failed, %d skipped\n' "$name" "$ok" "$bad" "$skip"
 	sed -n 's/.*# SKIP \(.*\)/      skipped: \1/p' "$tap"
 	grep '^skipped: ' "$tap.err" | sed 's/^/      /'
+	# The reasons that SKIP() of unit.h gave; a skip without one has the name of its test.
+	if [ "$(grep -c '^skipped: ' "$tap.err")" -eq "$skip" ]; then
+		sed -n 's/^skipped: [^:]*: /1	/p' "$tap.err"
+	else
+		sed -n 's/.*# SKIP \(.*\)/1	\1/p' "$tap"
+	fi >>"$results/unit.skips"
 	if [ "$bad" -gt 0 ]; then
 		grep -v '^ok \|# SKIP' "$tap" | tail -n 40 | sed 's/^/      /'
 		tail -n 60 "$tap.err" | sed 's/^/      /'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import json
 import os
@@ -9,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 import pytest
 
@@ -40,6 +41,25 @@ def set_up(argv: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> str
     return done.stdout
 
 
+def once_a_run(make: Callable[..., Path | CannotBeHad]) -> Callable[..., Path | CannotBeHad]:
+    """Makes something under build/interop once in a run of the tests, whichever of its processes needs it first; the others wait."""
+    @functools.cache
+    def found(*words: str) -> Path | CannotBeHad:
+        run = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"process {os.getpid()}")
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        with open(FOLDER / "-".join([".made", make.__name__.strip("_"), *words]), "a+", encoding="utf-8") as note:
+            fcntl.flock(note, fcntl.LOCK_EX)
+            note.seek(0)
+            made = json.loads(note.read() or "{}")
+            if made.get("run") != run:
+                result = make(*words)
+                made = {"run": run, "failed" if isinstance(result, CannotBeHad) else "path": str(result)}
+                note.truncate(0)
+                note.write(json.dumps(made))
+        return CannotBeHad(made["failed"]) if "failed" in made else Path(made["path"])
+    return found
+
+
 def tool(name: str) -> str:
     """The path of a program of this machine."""
     found = shutil.which(name)
@@ -54,7 +74,7 @@ def go_environment() -> dict[str, str]:
             "CGO_ENABLED": "0", "GOWORK": "off"}
 
 
-@functools.cache
+@once_a_run
 def _go() -> Path | CannotBeHad:
     try:
         client = FOLDER / "go-client"
@@ -64,7 +84,7 @@ def _go() -> Path | CannotBeHad:
         return error
 
 
-@functools.cache
+@once_a_run
 def _node() -> Path | CannotBeHad:
     try:
         tool("node")
@@ -78,7 +98,7 @@ def _node() -> Path | CannotBeHad:
         return error
 
 
-@functools.cache
+@once_a_run
 def _python_with(package: str, version: str) -> Path | CannotBeHad:
     """The interpreter of a virtual environment that has this one package."""
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import shutil
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .clients import FOLDER, CannotBeHad, go_environment, set_up, tool
+from .clients import FOLDER, CannotBeHad, go_environment, once_a_run, set_up, tool
 from .emulator import Emulator
 from .http import Answer, exchange, parse_answer, request_bytes
 from .places import AGENT_IPV4, AGENT_IPV6, Place
@@ -23,8 +22,8 @@ MODULE = "go.amzn.com/eks/eks-pod-identity-agent"
 NODE = "arn:aws:iam::111122223333:role/demo-node"
 
 
-@functools.cache
-def _built() -> Path | CannotBeHad:
+@once_a_run
+def _real_agent() -> Path | CannotBeHad:
     try:
         if os.environ.get("POD_IDENTITY_REAL_AGENT"):
             return Path(os.environ["POD_IDENTITY_REAL_AGENT"]).resolve()
@@ -45,7 +44,7 @@ def _built() -> Path | CannotBeHad:
 
 def real_agent() -> Path:
     """The program; leaves out the whole module of tests, with the reason, where it cannot be had."""
-    found = _built()
+    found = _real_agent()
     if isinstance(found, CannotBeHad):
         pytest.skip(f"the real agent, module {MODULE}, cannot be had: {found}; POD_IDENTITY_REAL_AGENT=PATH names one that is built",
                     allow_module_level=True)

@@ -21,6 +21,7 @@ from harness.served import check_container
 from harness.sidecar import Sidecar
 from harness.waiting import eventually
 
+pytestmark = pytest.mark.alone
 RESIDENT_KIB, PEAK_KIB = 512, 768
 SERVING = {"epoll_wait", "epoll_pwait", "epoll_pwait2", "epoll_ctl", "accept4", "recvfrom", "read", "sendto", "sendmsg", "write", "close",
            "shutdown", "setsockopt"}

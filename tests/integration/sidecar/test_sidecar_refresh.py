@@ -27,6 +27,7 @@ SLACK_S = 0.4  # of a busy machine
 # --- when
 
 
+@pytest.mark.alone
 def test_refreshes_when_half_of_what_was_left_is_over(start_sidecar: Start, emulator: Emulator) -> None:
     emulator.settings(lifetime_s=6.0, fraction=True)
     sidecar = start_sidecar(with_http=False)
@@ -54,6 +55,7 @@ def test_one_line_per_refresh(start_sidecar: Start, emulator: Emulator) -> None:
     assert told == ["serving", "source", "sandbox", "credentials refreshed", "refresh requested", "credentials refreshed"]
 
 
+@pytest.mark.alone
 def test_the_same_credentials_again_do_no_harm(start_sidecar: Start, emulator: Emulator) -> None:
     """The agent's cache: what is left halves with each refresh, down to the floor, and not to a storm."""
     ends = time.time() + 7.9
@@ -82,6 +84,7 @@ def test_never_later_than_20_minutes_before_the_end_where_possible(start_sidecar
     assert least_s - rounding_s <= next_s <= most_s + rounding_s, text
 
 
+@pytest.mark.alone
 def test_a_signal_forces_a_refresh_no_oftener_than_the_floor(start_sidecar: Start, emulator: Emulator) -> None:
     sidecar = start_sidecar(with_http=False)
     first = triple(check_container(sidecar.get()))
@@ -93,6 +96,7 @@ def test_a_signal_forces_a_refresh_no_oftener_than_the_floor(start_sidecar: Star
     assert triple(check_container(sidecar.get())) != first
 
 
+@pytest.mark.alone
 def test_retry_after_is_honoured(start_sidecar: Start, emulator: Emulator) -> None:
     sidecar = start_sidecar(with_http=False)
     emulator.fault("answer", status=429, headers={"Retry-After": "3"}, body="Too Many Requests")
@@ -191,6 +195,7 @@ def test_300_clients_before_the_first_answer(start_sidecar: Start, emulator: Emu
     assert emulator.count() == 1
 
 
+@pytest.mark.alone
 def test_a_hanging_agent_delays_no_served_request(start_sidecar: Start, emulator: Emulator) -> None:
     """And is given up after 10 s."""
     sidecar = start_sidecar("--log-level=debug")
@@ -211,6 +216,7 @@ def test_a_hanging_agent_delays_no_served_request(start_sidecar: Start, emulator
     eventually(lambda: sidecar.get().raw != before, 5, "and then it works again")
 
 
+@pytest.mark.alone
 def test_a_deaf_agent_delays_no_served_request(start_sidecar: Start, emulator: Emulator) -> None:
     sidecar = start_sidecar()
     before = sidecar.get().raw
