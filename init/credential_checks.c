@@ -122,8 +122,17 @@ enum check_status check_credentials_lifetime(struct run *run, struct failure *fi
     if (r->failure.reason != REASON_OK)
         return failed(run, finding);
     char left[TIME_DURATION_MAX], at[TIME_UTC_MAX], least[TIME_DURATION_MAX];
-    time_format_rough(r->expires_ms - clock_now().wall_ms, left);
+    int64_t left_ms = r->ends_wall_ms - clock_now().wall_ms;
+    time_format_rough(left_ms, left);
     time_format_utc(r->expires_ms / 1000, at);
+    if (left_ms <= 0 && run->config->source.pass_expired) {
+        struct buf m = failure_begin(finding, REASON_BAD_RESPONSE);
+        buf_fmt(&m, "%s hands out credentials that expired at %s; --expired=pass takes them",
+                check_server(run), at);
+        failure_remedy(finding, "nothing, while AWS's service is out and the agent does so on purpose; "
+                                "otherwise leave out --expired");
+        return CHECK_WARN;
+    }
     time_format_duration(run->config->min_ttl_ms, least);
     return check_passed(finding, "valid for %s more, until %s; --min-ttl asks for %s", left, at, least);
 }

@@ -48,8 +48,10 @@ static void on_done(void *context, const struct fetch_outcome *outcome) {
     r->expires_ms = c->expires_ms;
     memcpy(r->account_id, c->account_id, sizeof r->account_id);
     credentials_short_id(c, r->short_key_id);
-    int64_t left_ms = c->expires_ms - clock_now().wall_ms;
-    if (left_ms < a->request->min_ttl_ms)
+    r->ends_wall_ms = outcome->ends_wall_ms;
+    int64_t left_ms = outcome->ends_wall_ms - clock_now().wall_ms;
+    bool passed = left_ms <= 0 && a->request->source->options->pass_expired;
+    if (left_ms < a->request->min_ttl_ms && !passed)
         too_short(c, left_ms, a->request->min_ttl_ms, &r->failure);
     else
         failure_begin(&r->failure, REASON_OK);

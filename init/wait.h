@@ -27,7 +27,8 @@ struct wait_result {
     bool has_credentials; /* it was credentials, perhaps too short-lived */
     unsigned attempts;
     int64_t waited_ms, answer_ms; /* all in all; the last answer alone */
-    int64_t expires_ms;           /* wall time */
+    int64_t expires_ms;           /* wall time, as they say themselves */
+    int64_t ends_wall_ms;         /* by this machine's clock */
     int64_t date_s,
         date_wall_ms; /* the server's clock in its last answer (0: it did not say), and ours then */
     char account_id[CREDENTIALS_ACCOUNT_MAX];

@@ -13,13 +13,14 @@
 /* All pages of one moment. Their bodies lie one behind the other in one storage with room for the largest of
  * all: in practice they have some 4 kB, and what is not touched takes no memory. */
 #define READY_MAX (FAILURE_MESSAGE_MAX + 2)
+#define READY_PAGES 2
 #define CREDENTIAL_PAGES 3
 
 struct edition {
     struct answer answers[ANSWERS_PAGES];
     char heads[ANSWERS_PAGES][2][HEAD_MAX];
     size_t used;
-    char bodies[CREDENTIAL_PAGES * CREDENTIALS_RENDERED_MAX + READY_MAX];
+    char bodies[CREDENTIAL_PAGES * CREDENTIALS_RENDERED_MAX + READY_PAGES * READY_MAX];
 };
 
 static struct profile {
@@ -158,11 +159,11 @@ const struct answer *answers_page(size_t profile, enum answers_page page) {
     return &p->editions[p->current].answers[page];
 }
 
-const struct answer *answers_ready(void) {
+const struct answer *answers_ready(enum answers_page page) {
     size_t i = 0;
-    while (i < profile_count && answers_page(i, ANSWERS_READY)->status == 200)
+    while (i < profile_count && answers_page(i, page)->status == 200)
         i++;
-    return answers_page(i < profile_count ? i : 0, ANSWERS_READY);
+    return answers_page(i < profile_count ? i : 0, page);
 }
 
 bool answers_find(const char *name, size_t *profile) {
@@ -263,11 +264,11 @@ static void put_failure(struct edition *e, const struct failure *f) {
         render(&e->answers[page], e->heads[page][0], e->heads[page][1], &(struct head){503, JSON, ""}, &body);
 }
 
-static void put_ready(struct edition *e, const char *not_ready) {
+static void put_ready(struct edition *e, enum answers_page page, bool ready, const char *text) {
     struct buf body = next_body(e, READY_MAX);
-    buf_str(&body, not_ready != NULL ? not_ready : "ready");
+    buf_str(&body, text);
     buf_char(&body, '\n');
-    end_body(e, ANSWERS_READY, not_ready != NULL ? 503 : 200, TEXT, &body);
+    end_body(e, page, ready ? 200 : 503, TEXT, &body);
 }
 
 void answers_publish(size_t profile, const struct credentials *credentials, int64_t fetched_s,
@@ -282,7 +283,13 @@ void answers_publish(size_t profile, const struct credentials *credentials, int6
         put_credentials(e, credentials, fetched_s);
     else
         put_failure(e, failure);
-    put_ready(e, not_ready);
+    const char *ready = "ready";
+    if (credentials != NULL && credentials->expires_ms / 1000 <= fetched_s)
+        ready = "ready, and passing on credentials that have expired (--expired=pass)";
+    put_ready(e, ANSWERS_READY, not_ready == NULL, not_ready != NULL ? not_ready : ready);
+    if (not_ready != NULL)
+        ready = credentials != NULL ? ANSWERS_FILE_NOT_WRITTEN : reason_name(failure->reason);
+    put_ready(e, ANSWERS_READY_BARE, not_ready == NULL, ready);
     p->current = 1 - p->current;
 }
 

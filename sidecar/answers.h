@@ -15,7 +15,8 @@ enum answers_page {
     ANSWERS_CREDENTIALS, /* /v1/credentials */
     ANSWERS_PROCESS,     /* /v1/credential-process */
     ANSWERS_INSTANCE,    /* the credentials as IMDS shows them */
-    ANSWERS_READY,       /* /readyz */
+    ANSWERS_READY,       /* /readyz on the socket: all that is known */
+    ANSWERS_READY_BARE,  /* /readyz for everybody: the reason, and nobody's name, address or path */
     ANSWERS_PAGES
 };
 
@@ -28,6 +29,8 @@ enum answers_refusal {
     ANSWERS_PUT_ONLY,   /* 405: IMDS token by another method */
     ANSWERS_REFUSALS
 };
+
+#define ANSWERS_FILE_NOT_WRITTEN "FILE_NOT_WRITTEN" /* a reason of /readyz only */
 
 #define ANSWERS_PROFILES_MAX 8
 
@@ -48,8 +51,8 @@ void answers_publish(size_t profile, const struct credentials *credentials, int6
                      const struct failure *failure, const char *not_ready);
 
 const struct answer *answers_page(size_t profile, enum answers_page page);
-/* ANSWERS_READY of the first profile that is not ready, or of the first one. */
-const struct answer *answers_ready(void);
+/* ANSWERS_READY or ANSWERS_READY_BARE of the first profile that is not ready, or of the first one. */
+const struct answer *answers_ready(enum answers_page page);
 /* The number of the profile of that name, or false. */
 bool answers_find(const char *name, size_t *profile);
 const struct answer *answers_health(void);

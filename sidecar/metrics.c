@@ -134,10 +134,16 @@ static void put_times(struct buf *out, const char *name, const char *help, const
 static void put_credentials(struct buf *out) {
     static const int64_t epoch[ANSWERS_PROFILES_MAX];
     int64_t now = clock_now().wall_ms;
-    describe(out, "credentials_valid", "gauge", "1 if credentials are served, 0 if the answer is a 503.");
+    describe(out, "credentials_valid", "gauge", "1 if valid credentials are served.");
     for (size_t i = 0; i < profiles; i++) {
         put_name(out, "credentials_valid", i);
-        buf_fmt(out, "%d\n", expires_wall_ms[i] != 0);
+        buf_fmt(out, "%d\n", expires_wall_ms[i] > now);
+    }
+    describe(out, "credentials_passed_expired", "gauge",
+             "1 if what is served has expired, and is passed on (--expired=pass).");
+    for (size_t i = 0; i < profiles; i++) {
+        put_name(out, "credentials_passed_expired", i);
+        buf_fmt(out, "%d\n", expires_wall_ms[i] != 0 && expires_wall_ms[i] <= now);
     }
     put_times(out, "credentials_expiry_seconds", "Time until the served credentials end.", NULL,
               expires_wall_ms, now);

@@ -44,8 +44,11 @@ static void on_fetched(void *context, const struct fetch_outcome *outcome) {
     struct buf problem = BUF(a->problem);
     char expires[TIME_UTC_MAX], id[CREDENTIALS_SHORT_ID_MAX];
     a->fetched = true;
-    if (!sinks_write(a->profile, outcome->credentials, &problem))
+    if (sinks_write(a->profile, sinks_wanted(a->profile), outcome->credentials, &problem) != 0)
         return;
+    if (outcome->ends_wall_ms <= clock_now().wall_ms)
+        LOG(LOG_WARN, "the credentials have expired, and are passed on (--expired=pass)",
+            LOG_TEXT("profile", a->profile->name));
     time_format_utc(outcome->credentials->expires_ms / 1000, expires);
     credentials_short_id(outcome->credentials, id);
     LOG(LOG_INFO, "credentials written", LOG_TEXT("access_key_id", id), LOG_TEXT("expires", expires));
@@ -93,7 +96,8 @@ static void try_until(struct attempt *a, struct source *source, int64_t end_ms) 
         bool tried = refresh_step(&a->refresh, &event, clock_now()) == REFRESH_FETCH;
         if (tried)
             fetch_once(a, source, end_ms);
-        if (a->fetched || hopeless(a) || (tried && last))
+        if (a->fetched || hopeless(a) ||
+            last) /* the last attempt, unless the server's Retry-After is later */
             return;
         int64_t limit = attempt_at(a, end_ms), next = a->refresh.deadline_mono_ms;
         hurry = next >= limit;

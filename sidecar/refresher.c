@@ -19,12 +19,20 @@ struct refresher {
     const struct config_profile *profile;
     struct source *source;
     struct refresh refresh;
-    bool serving; /* the pages hold credentials */
+    bool serving;                   /* the pages hold credentials */
+    bool passed;                    /* they had ended when they came (--expired=pass) */
+    int64_t expires_ms, fetched_ms; /* of what is or was served: as it says itself; wall time */
+    unsigned unwritten;             /* files that could not be written, of sinks.h */
+    int64_t write_again_mono_ms, write_delay_ms;
     struct failure last_failure;
     struct log_repeat fetch_failing, sinks_failing;
     char sinks_problem[SINKS_PROBLEM_MAX]; /* "" if all files are written */
+    struct credentials kept;               /* for the files that are not written yet; else empty */
     struct fetch fetch;
 };
+
+#define WRITE_AGAIN_MIN_MS 1000  /* after a file could not be written… */
+#define WRITE_AGAIN_MAX_MS 60000 /* …doubling up to this */
 
 static const struct config *config;
 static struct refresher refreshers[CONFIG_PROFILES_MAX];
@@ -39,21 +47,27 @@ static struct log_field profile_field(const struct refresher *r) {
 static void name_end(struct refresher *r) {
     char expired[TIME_UTC_MAX], cause[FAILURE_MESSAGE_MAX];
     memcpy(cause, r->last_failure.message, sizeof cause);
-    time_format_utc(r->refresh.expires_wall_ms / 1000, expired);
+    time_format_utc(r->expires_ms / 1000, expired);
     struct buf m = BUF(r->last_failure.message);
     buf_fmt(&m, "the last credentials expired at %s, and no newer ones could be had: ", expired);
     buf_printable(&m, cause, strlen(cause), sizeof cause - 128);
 }
 
+static void forget_kept(struct refresher *r) {
+    r->unwritten = 0;
+    credentials_wipe(&r->kept);
+}
+
 static void withdraw(struct refresher *r) {
     char expired[TIME_UTC_MAX];
-    time_format_utc(r->refresh.expires_wall_ms / 1000, expired);
+    time_format_utc(r->expires_ms / 1000, expired);
     if (r->last_failure.reason == REASON_OK) { /* the first fetch that could have failed is still under way */
         struct buf pending = failure_begin(&r->last_failure, source_silence(r->source));
         buf_str(&pending, "the fetch under way has not been answered yet");
     }
     name_end(r);
     r->serving = false;
+    forget_kept(r);
     metrics_serving(r->number, 0, 0);
     answers_publish(r->number, NULL, 0, &r->last_failure, r->last_failure.message);
     LOG(LOG_ERROR, "credentials expired", LOG_TEXT("expired", expired),
@@ -62,21 +76,62 @@ static void withdraw(struct refresher *r) {
 
 static void drive(struct refresher *r, const struct refresh_event *event);
 
-static void publish(struct refresher *r, const struct credentials *c) {
+static void set_timer(struct refresher *r) {
+    r->timer.deadline_ms = r->refresh.deadline_mono_ms;
+    if (r->unwritten != 0 && r->write_again_mono_ms < r->timer.deadline_ms)
+        r->timer.deadline_ms = r->write_again_mono_ms;
+}
+
+/* Writes those of the files. What fails is tried again, from memory. */
+static void write_files(struct refresher *r, unsigned files, const struct credentials *c) {
     struct buf problem = BUF(r->sinks_problem);
-    bool written = sinks_write(r->profile, c, &problem);
-    if (sinks_wanted(r->profile))
-        metrics_files(written);
-    if (written)
+    if (files == 0)
+        return;
+    r->unwritten = sinks_write(r->profile, files, c, &problem);
+    metrics_files(r->unwritten == 0);
+    if (r->unwritten == 0) {
         log_mended(&r->sinks_failing, "files are written again");
-    else
-        log_failing(&r->sinks_failing, LOG_ERROR, "cannot write a credentials file", r->sinks_problem,
-                    r->sinks_problem);
+        return;
+    }
+    log_failing(&r->sinks_failing, LOG_ERROR, "cannot write a credentials file: it is tried again",
+                r->sinks_problem, r->sinks_problem);
+    if (c != &r->kept)
+        credentials_copy(c, &r->kept);
+    r->write_again_mono_ms = clock_now().mono_ms + r->write_delay_ms;
+    r->write_delay_ms *= 2;
+    if (r->write_delay_ms > WRITE_AGAIN_MAX_MS)
+        r->write_delay_ms = WRITE_AGAIN_MAX_MS;
+}
+
+static void show(const struct refresher *r, const struct credentials *c) {
+    answers_publish(r->number, c, r->fetched_ms / 1000, &r->last_failure,
+                    r->unwritten != 0 ? r->sinks_problem : NULL);
+}
+
+static void publish(struct refresher *r, const struct fetch_outcome *outcome) {
+    const struct credentials *c = outcome->credentials;
+    r->fetched_ms = clock_now().wall_ms;
+    r->expires_ms = c->expires_ms;
+    r->passed = outcome->ends_wall_ms <= r->fetched_ms;
+    r->write_delay_ms = WRITE_AGAIN_MIN_MS;
+    forget_kept(r);
+    write_files(r, sinks_wanted(r->profile), c);
     r->serving = true;
-    int64_t now_ms = clock_now().wall_ms;
-    metrics_serving(r->number, now_ms, c->expires_ms);
-    answers_publish(r->number, c, now_ms / 1000, &r->last_failure,
-                    r->sinks_problem[0] != '\0' ? r->sinks_problem : NULL);
+    metrics_serving(r->number, r->fetched_ms, outcome->ends_wall_ms);
+    show(r, c);
+    if (r->passed && r->profile->source.pass_expired)
+        LOG(LOG_WARN, "the credentials have expired, and are passed on (--expired=pass)", profile_field(r));
+}
+
+static void write_again(struct refresher *r) {
+    unsigned before = r->unwritten;
+    write_files(r, before, &r->kept);
+    if (r->unwritten != before)
+        show(r, &r->kept);
+    if (r->unwritten != 0)
+        return;
+    forget_kept(r);
+    notify_refreshed(config);
 }
 
 static void log_refresh(const struct refresher *r, const struct fetch_outcome *outcome, int64_t expires_ms,
@@ -93,18 +148,32 @@ static void on_success(struct refresher *r, const struct fetch_outcome *outcome)
     int64_t expires_ms = outcome->credentials->expires_ms;
     credentials_short_id(outcome->credentials, id);
     log_mended(&r->fetch_failing, "refreshing works again");
-    publish(r, outcome->credentials);
+    publish(r, outcome);
     memset(&r->last_failure, 0, sizeof r->last_failure);
-    drive(r, &(struct refresh_event){.kind = REFRESH_FETCHED, .expires_wall_ms = expires_ms});
+    drive(r, &(struct refresh_event){.kind = REFRESH_FETCHED, .expires_wall_ms = outcome->ends_wall_ms});
     log_refresh(r, outcome, expires_ms, id);
     notify_refreshed(config);
 }
 
+/* A wish does not override what the server asked for. */
+static void log_wait(const struct refresher *r) {
+    char wait[TIME_DURATION_MAX];
+    int64_t wait_ms = r->refresh.not_before_mono_ms - clock_now().mono_ms;
+    if (wait_ms <= 0 || r->refresh.in_flight)
+        return;
+    time_format_rough(wait_ms, wait);
+    LOG(LOG_INFO, "the refresh waits: the server asked for that (Retry-After)", LOG_TEXT("wait", wait),
+        profile_field(r));
+}
+
 static void on_failure(struct refresher *r, const struct failure *failure) {
+    bool rotated = r->refresh.rotated_in_flight;
     r->last_failure = *failure;
     log_failing(&r->fetch_failing, LOG_WARN, "refresh failed", reason_name(failure->reason),
                 failure->message);
     drive(r, &(struct refresh_event){.kind = REFRESH_FAILED, .retry_after_ms = failure->retry_after_ms});
+    if (rotated)
+        log_wait(r);
     if (r->serving)
         return;
     r->last_failure = *failure;
@@ -121,20 +190,35 @@ static void on_fetched(void *context, const struct fetch_outcome *outcome) {
         on_failure(context, outcome->failure);
 }
 
+/* With --expired=pass: what upstream hands out though it has ended stays until it hands out better, or denies
+ * any; what has ended here stays until upstream was asked once more. */
+static bool passing(const struct refresher *r) {
+    enum reason reason = r->last_failure.reason;
+    return r->profile->source.pass_expired &&
+           (reason == REASON_OK || (r->passed && reason != REASON_ACCESS_DENIED));
+}
+
+static bool over(const struct refresher *r, struct moment now) {
+    return r->serving && !refresh_usable(&r->refresh, now) && !passing(r);
+}
+
 /* clock_now() and not the loop's moment: a round may have taken long, and a fetch that ends within it must
  * not seem to have been granted before it was asked for. */
 static void drive(struct refresher *r, const struct refresh_event *event) {
     struct moment now = clock_now();
     enum refresh_action action = refresh_step(&r->refresh, event, now);
-    r->timer.deadline_ms = r->refresh.deadline_mono_ms;
-    if (r->serving && !refresh_usable(&r->refresh, now))
+    if (over(r, now))
         withdraw(r);
+    set_timer(r);
     if (action == REFRESH_FETCH)
         fetch_start(&r->fetch, r->source, 0, on_fetched, r);
 }
 
 static void on_timer(struct loop_timer *t) {
-    drive(OWNER(t, struct refresher, timer), &(struct refresh_event){.kind = REFRESH_TICK});
+    struct refresher *r = OWNER(t, struct refresher, timer);
+    if (r->unwritten != 0 && clock_now().mono_ms >= r->write_again_mono_ms)
+        write_again(r);
+    drive(r, &(struct refresh_event){.kind = REFRESH_TICK});
 }
 
 /* In the stead of what answers_open() said: which server it is that has not answered yet. */
@@ -169,12 +253,16 @@ void refresher_event(enum refresh_event_kind kind) {
         if (kind == REFRESH_REQUESTED)
             source_renew(refreshers[i].source);
         drive(&refreshers[i], &(struct refresh_event){.kind = kind});
+        if (kind != REFRESH_CLOCK_JUMPED)
+            log_wait(&refreshers[i]);
     }
 }
 
+/* clock_now(): the round may have taken long before it comes to this request. */
 void refresher_check(void) {
+    struct moment now = clock_now();
     for (size_t i = 0; i < config->profile_count; i++) {
-        if (refreshers[i].serving && !refresh_usable(&refreshers[i].refresh, loop_now()))
+        if (over(&refreshers[i], now))
             withdraw(&refreshers[i]);
     }
 }
@@ -184,6 +272,7 @@ void refresher_stop(void) {
     for (size_t i = 0; config != NULL && i < config->profile_count; i++) {
         refreshers[i].timer.deadline_ms = CLOCK_NEVER;
         fetch_cancel(&refreshers[i].fetch);
+        forget_kept(&refreshers[i]);
         source_wipe(refreshers[i].source);
     }
 }

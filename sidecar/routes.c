@@ -10,11 +10,11 @@ static bool readable(const struct request *r) {
     return r->method == REQUEST_GET || r->method == REQUEST_HEAD;
 }
 
-static const struct answer *pick_metrics(const struct request *r) {
+static const struct answer *pick_metrics(const struct request *r, enum answers_page ready) {
     if (strcmp(r->path, "/healthz") == 0)
         return answers_health();
     if (strcmp(r->path, "/readyz") == 0)
-        return answers_ready();
+        return answers_ready(ready);
     if (strcmp(r->path, "/metrics") == 0)
         return metrics_answer();
     return answers_error(404);
@@ -39,7 +39,7 @@ static const struct answer *pick_socket(const struct request *r) {
     const struct answer *a = pick_credentials(r);
     if (a == NULL)
         a = pick_page(r, "/v1/credential-process", ANSWERS_PROCESS);
-    return a != NULL ? a : pick_metrics(r);
+    return a != NULL ? a : pick_metrics(r, ANSWERS_READY);
 }
 
 /* Keeps out web pages whose name was bound to loopback. */
@@ -69,7 +69,7 @@ const struct answer *routes_pick(const struct routes *routes, const struct reque
     case LISTENER_IMDS:
         return imds_pick(request);
     case LISTENER_METRICS:
-        return pick_metrics(request);
+        return pick_metrics(request, ANSWERS_READY_BARE);
     default:
         break;
     }

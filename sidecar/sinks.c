@@ -9,6 +9,8 @@
 #include "common/base/atomic_file.h"
 #include "common/base/wipe.h"
 
+#define KEEP "keep the other profiles of"
+
 static void describe(struct buf *problem, const char *what, const char *path, int error) {
     if (problem->len > 0)
         buf_str(problem, "; ");
@@ -30,17 +32,35 @@ static bool publish(const char *path, const struct buf *content, mode_t mode, st
     return false;
 }
 
+/* A link, or somebody else's file, may be a neighbour's, who would have this process read for him what he may
+ * not read himself. */
+static bool ours(int fd, const char *path, struct buf *problem) {
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        describe(problem,
+                 errno == ELOOP ? "keep the other profiles of (a symbolic link, which is not followed)"
+                                : KEEP,
+                 path, errno);
+        return false;
+    }
+    if (S_ISREG(st.st_mode) && st.st_uid == geteuid())
+        return true;
+    if (S_ISREG(st.st_mode))
+        describe(problem, "keep the other profiles of (it belongs to another user)", path, EPERM);
+    else
+        describe(problem, KEEP, path, S_ISDIR(st.st_mode) ? EISDIR : EINVAL);
+    return false;
+}
+
 /* What is in the file now, so that other profiles stay. A missing file is empty; one that cannot be read
  * whole is an error, because writing it anew would lose what it holds. */
 static bool read_existing(const char *path, struct buf *out, struct buf *problem) {
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
     if (fd < 0 && errno == ENOENT)
         return true;
-    int error = fd < 0 || fstat(fd, &st) != 0 ? errno : 0;
-    if (error == 0 && !S_ISREG(st.st_mode))
-        error = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
-    while (error == 0) {
+    bool ok = ours(fd, path, problem);
+    int error = 0;
+    while (ok) {
         ssize_t n = read(fd, out->data + out->len, out->cap - 1 - out->len);
         if (n < 0 && errno == EINTR)
             continue;
@@ -49,14 +69,16 @@ static bool read_existing(const char *path, struct buf *out, struct buf *problem
             break;
         }
         out->len += (size_t)n;
-        if (out->len > INI_FILE_MAX)
+        if (out->len > INI_FILE_MAX) {
             error = EFBIG;
+            break;
+        }
     }
     if (fd >= 0)
         close(fd);
     if (error != 0)
-        describe(problem, "keep the other profiles of", path, error);
-    return error == 0;
+        describe(problem, KEEP, path, error);
+    return ok && error == 0;
 }
 
 static bool write_credentials_file(const struct config_profile *config, const struct credentials *c,
@@ -70,8 +92,7 @@ static bool write_credentials_file(const struct config_profile *config, const st
         enum err e = ini_replace_profile(existing.data, existing.len, config->profile, body.data, &content);
         ok = e == ERR_OK;
         if (!ok)
-            describe(problem, "keep the other profiles of", config->credentials_file,
-                     e == ERR_CONTROL ? EILSEQ : EFBIG);
+            describe(problem, KEEP, config->credentials_file, e == ERR_CONTROL ? EILSEQ : EFBIG);
     }
     ok = ok && publish(config->credentials_file, &content, config->file_mode, problem);
     wipe(existing_text, existing.len);
@@ -91,15 +112,17 @@ static bool write_process_file(const struct config_profile *config, const struct
     return ok;
 }
 
-bool sinks_wanted(const struct config_profile *config) {
-    return config->credentials_file[0] != '\0' || config->process_file[0] != '\0';
+unsigned sinks_wanted(const struct config_profile *config) {
+    return (config->credentials_file[0] != '\0' ? SINKS_CREDENTIALS_FILE : 0U) |
+           (config->process_file[0] != '\0' ? SINKS_PROCESS_FILE : 0U);
 }
 
-bool sinks_write(const struct config_profile *config, const struct credentials *c, struct buf *problem) {
-    bool ok = true;
-    if (config->credentials_file[0] != '\0')
-        ok = write_credentials_file(config, c, problem);
-    if (config->process_file[0] != '\0')
-        ok = write_process_file(config, c, problem) && ok;
-    return ok;
+unsigned sinks_write(const struct config_profile *config, unsigned files, const struct credentials *c,
+                     struct buf *problem) {
+    unsigned failed = 0;
+    if ((files & SINKS_CREDENTIALS_FILE) != 0 && !write_credentials_file(config, c, problem))
+        failed |= SINKS_CREDENTIALS_FILE;
+    if ((files & SINKS_PROCESS_FILE) != 0 && !write_process_file(config, c, problem))
+        failed |= SINKS_PROCESS_FILE;
+    return failed;
 }

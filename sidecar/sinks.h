@@ -12,12 +12,16 @@
 /* Removes what a killed process may have left half-written beside the files. */
 void sinks_open(const struct config_profile *config);
 
-/* Whether any file is configured. */
-bool sinks_wanted(const struct config_profile *config);
+enum { SINKS_CREDENTIALS_FILE = 1, SINKS_PROCESS_FILE = 2 };
 
-/* Writes every file that is configured. False if one could not be written: problem (at least
- * SINKS_PROBLEM_MAX) names it, and the file is as it was. A file that fails does not keep the others from
- * being written. */
-bool sinks_write(const struct config_profile *config, const struct credentials *c, struct buf *problem);
+/* Which files are configured, as a sum of the above. */
+unsigned sinks_wanted(const struct config_profile *config);
+
+/* Writes those of these files. Returns the ones that could not be written: problem (at least
+ * SINKS_PROBLEM_MAX) names them, and they are as they were. A file that fails does not keep the others from
+ * being written. What is merged, --credentials-file, is never read through a link, and only if it is a file
+ * of this user's. */
+unsigned sinks_write(const struct config_profile *config, unsigned files, const struct credentials *c,
+                     struct buf *problem);
 
 #endif

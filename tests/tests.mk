@@ -120,7 +120,7 @@ $(B)/obj/tests/clock/file_clock.o: Makefile tests/tests.mk
 
 $(CLOCK_SIDECAR): $(B)/obj/tests/clock/file_clock.o $(SIDECAR_OBJ) $(COMMON)
 	@mkdir -p $(@D)
-	$(CC_TARGET) $(OUR_LDFLAGS) -Wl,--wrap=watches_clock,--wrap=epoll_wait $^ -lcurl $(COMMON) -lbearssl -lcjson -o $@
+	$(CC_TARGET) $(OUR_LDFLAGS) -Wl,--wrap=watches_clock,--wrap=epoll_wait,--wrap=fsync $^ -lcurl $(COMMON) -lbearssl -lcjson -o $@
 
 # The sidecar that tries, from inside its sandbox, what it must not be able to do.
 SANDBOX_SIDECAR = $(B)/test/pod-identity-sidecar-sandbox

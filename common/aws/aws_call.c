@@ -206,7 +206,7 @@ enum reason aws_call_expired(const struct aws_target *t, int64_t expires_ms, int
     time_format_utc(now_ms / 1000, here);
     struct buf m = aws_call_begin(t, REASON_BAD_RESPONSE, f);
     f->cause = "expired";
-    buf_fmt(&m, "answered with credentials that expired at %s; it is %s here", at, here);
+    buf_fmt(&m, "answered with credentials that expired at %s; it is %s", at, here);
     failure_remedy(f, "compare the node's clock with the real time (chronyc tracking)");
     return f->reason;
 }

@@ -9,6 +9,7 @@ static void report(struct fetch *f, enum reason reason, const struct http_respon
     struct fetch_outcome outcome = {
         .reason = reason,
         .credentials = source_credentials(f->source),
+        .ends_wall_ms = reason == REASON_OK ? source_ends_wall_ms(f->source) : 0,
         .failure = &f->failure,
         .answered = response != NULL && is_answer(response->result),
         .elapsed_ms = response != NULL ? clock_now().mono_ms - f->started_ms : 0,

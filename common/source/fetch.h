@@ -15,6 +15,7 @@
 struct fetch_outcome {
     enum reason reason;                    /* REASON_OK: credentials are valid */
     const struct credentials *credentials; /* copied by whoever keeps them; wiped after the callback */
+    int64_t ends_wall_ms;                  /* when those end, by this machine's clock: see source.h */
     const struct failure *failure;
     bool answered;      /* the last request: something came back from the server, whatever it was */
     int64_t elapsed_ms; /* of all requests together */

@@ -57,51 +57,68 @@ static void nothing(struct refresh *r, const struct refresh_event *event, struct
     (void)r, (void)event, (void)now;
 }
 
+/* Full jitter between the floor and a window that doubles up to the longest. */
+static int64_t next_back_off(struct refresh *r) {
+    int64_t window = RETRY_WINDOW_MS;
+    for (unsigned i = 0; i < r->failures && window < REFRESH_RETRY_MAX_MS; i++)
+        window *= 2;
+    r->failures++;
+    return REFRESH_FLOOR_MS + random_below(r, smaller(window, REFRESH_RETRY_MAX_MS) - REFRESH_FLOOR_MS + 1);
+}
+
 /* New credentials replace the old ones, whatever was before. What has ended already counts as a failure:
- * sources refuse it, so this is a second line. */
+ * sources refuse it, unless they are told to pass it on. */
 static void accept(struct refresh *r, const struct refresh_event *event, struct moment now) {
     int64_t left = event->expires_wall_ms - now.wall_ms;
     r->in_flight = false;
     r->rotated_in_flight = false;
-    r->failures = 0;
+    r->not_before_mono_ms = now.mono_ms;
     r->expires_wall_ms = event->expires_wall_ms;
     r->expires_mono_ms = now.mono_ms + left;
     r->state = left > 0 ? REFRESH_FRESH : REFRESH_EXPIRED;
-    r->next_mono_ms = now.mono_ms + delay_for(r, larger(left, 0));
+    if (left > 0)
+        r->failures = 0;
+    r->next_mono_ms = now.mono_ms + (left > 0 ? delay_for(r, left) : next_back_off(r));
+}
+
+static void come_by(struct refresh *r, int64_t earliest, struct moment now) {
+    earliest = larger(earliest, larger(now.mono_ms, r->attempted_mono_ms + REFRESH_FLOOR_MS));
+    r->next_mono_ms = smaller(r->next_mono_ms, earliest);
 }
 
 /* As soon as the floor since the latest attempt allows. One that is under way serves the wish as well. */
 static void hurry(struct refresh *r, const struct refresh_event *event, struct moment now) {
     (void)event;
-    r->next_mono_ms = smaller(r->next_mono_ms, larger(now.mono_ms, r->attempted_mono_ms + REFRESH_FLOOR_MS));
+    come_by(r, now.mono_ms, now);
 }
 
-/* Exponential back-off with full jitter between the floor and a window that doubles up to the longest. A
- * server that names a time is given that time and a little of our own, or a whole node would come back at the
- * same instant. */
+/* And as soon as the server allows. */
+static void wish(struct refresh *r, const struct refresh_event *event, struct moment now) {
+    (void)event;
+    come_by(r, r->not_before_mono_ms, now);
+}
+
+/* A server that names a time is given that time and a little of our own, or a whole node would come back at
+ * the same instant. */
 static void back_off(struct refresh *r, const struct refresh_event *event, struct moment now) {
-    int64_t window = RETRY_WINDOW_MS;
-    for (unsigned i = 0; i < r->failures && window < REFRESH_RETRY_MAX_MS; i++)
-        window *= 2;
-    window = smaller(window, REFRESH_RETRY_MAX_MS);
-    int64_t delay = REFRESH_FLOOR_MS + random_below(r, window - REFRESH_FLOOR_MS + 1);
+    int64_t delay = next_back_off(r);
     int64_t asked = smaller(event->retry_after_ms, REFRESH_RETRY_AFTER_MAX_MS);
     if (asked > 0)
         delay = larger(delay, asked + random_below(r, asked / 10 + 1));
     r->in_flight = false;
-    r->failures++;
+    r->not_before_mono_ms = now.mono_ms + larger(asked, 0);
     r->next_mono_ms = now.mono_ms + delay;
     if (r->state == REFRESH_FRESH || r->state == REFRESH_DUE)
         r->state = REFRESH_FAILING_VALID;
     if (r->rotated_in_flight)
-        hurry(r, event, now);
+        wish(r, event, now);
     r->rotated_in_flight = false;
 }
 
 /* A new token may mend what is wrong: tried as soon as possible, whatever was planned for the old one. */
 static void rotated(struct refresh *r, const struct refresh_event *event, struct moment now) {
     r->rotated_in_flight = r->in_flight;
-    hurry(r, event, now);
+    wish(r, event, now);
 }
 
 /* The clock was set while all was well: less may be left than was thought, so come earlier, never later. */
@@ -112,17 +129,18 @@ static void reconsider(struct refresh *r, const struct refresh_event *event, str
 
 static handler *const table[REFRESH_STATES][REFRESH_EVENTS] = {
     /*                          tick     fetched failed    clock jumped token rotated requested */
-    [REFRESH_NEVER_HAD] = {nothing, accept, back_off, hurry, rotated, hurry},
-    [REFRESH_FRESH] = {nothing, accept, back_off, reconsider, nothing, hurry},
-    [REFRESH_DUE] = {nothing, accept, back_off, reconsider, rotated, hurry},
-    [REFRESH_FAILING_VALID] = {nothing, accept, back_off, hurry, rotated, hurry},
-    [REFRESH_EXPIRED] = {nothing, accept, back_off, hurry, rotated, hurry},
+    [REFRESH_NEVER_HAD] = {nothing, accept, back_off, hurry, rotated, wish},
+    [REFRESH_FRESH] = {nothing, accept, back_off, reconsider, nothing, wish},
+    [REFRESH_DUE] = {nothing, accept, back_off, reconsider, rotated, wish},
+    [REFRESH_FAILING_VALID] = {nothing, accept, back_off, hurry, rotated, wish},
+    [REFRESH_EXPIRED] = {nothing, accept, back_off, hurry, rotated, wish},
 };
 
 void refresh_init(struct refresh *r, uint64_t seed, struct moment now) {
     *r = (struct refresh){
         .state = REFRESH_NEVER_HAD,
         .attempted_mono_ms = now.mono_ms - REFRESH_FLOOR_MS,
+        .not_before_mono_ms = now.mono_ms,
         .next_mono_ms = now.mono_ms,
         .deadline_mono_ms = now.mono_ms,
         .random = seed != 0 ? seed : 1, /* zero would stay zero */

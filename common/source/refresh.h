@@ -32,8 +32,8 @@ enum refresh_event_kind {
     REFRESH_FETCHED,       /* expires_wall_ms */
     REFRESH_FAILED,        /* retry_after_ms, 0 if the server did not say */
     REFRESH_CLOCK_JUMPED,  /* the wall clock was set, or the machine slept */
-    REFRESH_TOKEN_ROTATED, /* the token file was replaced */
-    REFRESH_REQUESTED,     /* a person or program wants new credentials now */
+    REFRESH_TOKEN_ROTATED, /* the token file was replaced; waits for Retry-After */
+    REFRESH_REQUESTED,     /* a person or program wants new credentials now; waits for Retry-After */
     REFRESH_EVENTS
 };
 
@@ -47,11 +47,12 @@ enum refresh_action { REFRESH_WAIT, REFRESH_FETCH };
 
 struct refresh {
     enum refresh_state state;
-    bool in_flight;            /* a fetch was asked for, and has not been answered by FETCHED or FAILED */
-    bool rotated_in_flight;    /* the token was replaced meanwhile: what is under way has the old one */
-    unsigned failures;         /* in a row */
-    int64_t attempted_mono_ms; /* the start of the latest fetch */
-    int64_t next_mono_ms;      /* of the next fetch; has no meaning while one is in flight */
+    bool in_flight;             /* a fetch was asked for, and has not been answered by FETCHED or FAILED */
+    bool rotated_in_flight;     /* the token was replaced meanwhile: what is under way has the old one */
+    unsigned failures;          /* in a row */
+    int64_t attempted_mono_ms;  /* the start of the latest fetch */
+    int64_t next_mono_ms;       /* of the next fetch; has no meaning while one is in flight */
+    int64_t not_before_mono_ms; /* the server asked for that (Retry-After): no wish comes earlier */
     int64_t expires_wall_ms, expires_mono_ms;
     int64_t
         deadline_mono_ms; /* when REFRESH_TICK is wanted; CLOCK_NEVER if only an event can change anything */

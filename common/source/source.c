@@ -251,12 +251,31 @@ enum source_step source_begin(struct source *s, struct moment now, struct http_r
     return proceed(s, now, out, f);
 }
 
+/* A Date has whole seconds, and was written at some moment of the exchange: where that cannot be told from
+ * our own clock, ours counts. Where the server is ahead for certain, it is taken to be as far ahead as it can
+ * be. */
+static void compare_clocks(struct source *s, const struct http_response *r, struct moment now) {
+    const enum hop_kind kind = s->hops[s->at].kind;
+    bool aws = kind == HOP_WEB_IDENTITY || kind == HOP_EKS_AUTH || kind == HOP_ASSUME_ROLE;
+    s->ahead_ms = 0;
+    if (!aws || r->date_s == 0 || r->date_s * 1000 <= now.wall_ms)
+        return;
+    s->ahead_ms = r->date_s * 1000 + 999 + r->elapsed_ms - now.wall_ms;
+    bool far = s->ahead_ms >= AWS_CALL_SKEW_MIN_S * 1000;
+    if (far && !s->ahead_told)
+        LOG(LOG_WARN, "this node's clock is behind AWS's: credentials end by AWS's",
+            LOG_NUMBER("server_ahead_s", s->ahead_ms / 1000));
+    s->ahead_told = far;
+}
+
 static enum reason judge(struct source *s, const struct http_response *r, struct moment now, bool *more,
                          struct failure *f) {
     static struct credentials fresh; /* so that a failure leaves the old ones */
     struct hop *hop = &s->hops[s->at];
     enum reason reason;
     *more = false;
+    compare_clocks(s, r, now);
+    now.wall_ms = s->options->pass_expired ? 0 : now.wall_ms + s->ahead_ms; /* 0: before everything ends */
     switch (hop->kind) {
     case HOP_AGENT:
         reason = agent_result(&s->injection.uri, r, now, &fresh, f);
@@ -271,10 +290,8 @@ static enum reason judge(struct source *s, const struct http_response *r, struct
         reason = sts_credentials(&s->sts, hop->role, hop->kind == HOP_WEB_IDENTITY, r, now, &fresh, f);
         break;
     }
-    if (reason == REASON_OK && !*more) {
+    if (reason == REASON_OK && !*more)
         credentials_copy(&fresh, &hop->credentials);
-        note_renewal(hop, now);
-    }
     credentials_wipe(&fresh);
     return reason;
 }
@@ -317,6 +334,8 @@ enum source_step source_answer(struct source *s, const struct http_response *res
                                struct http_request *out, struct failure *f) {
     bool more;
     enum reason reason = judge(s, response, now, &more, f);
+    if (reason == REASON_OK && !more)
+        note_renewal(&s->hops[s->at], now);
     bool again = more || (reason != REASON_OK && correct_skew(s, response, now, f));
     if (!again && reason != REASON_OK && !carry_on(s, now, f))
         return give_up(s, f);
@@ -329,6 +348,10 @@ enum source_step source_answer(struct source *s, const struct http_response *res
 
 const struct credentials *source_credentials(const struct source *s) {
     return &s->hops[s->hop_count - 1].credentials;
+}
+
+int64_t source_ends_wall_ms(const struct source *s) {
+    return source_credentials(s)->expires_ms - s->ahead_ms;
 }
 
 void source_wipe_result(struct source *s) {

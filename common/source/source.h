@@ -38,6 +38,8 @@ struct source {
     struct node_fetch node;
     int64_t skew_ms;     /* what AWS's clock is ahead of ours; 0 until a signature was refused for it */
     bool skew_corrected; /* in this fetch */
+    int64_t ahead_ms;    /* what the clock of the last answer's server is ahead of ours; 0: not for certain */
+    bool ahead_told;
     size_t hop_count, at;
     struct hop hops[SOURCE_HOPS_MAX];
 };
@@ -73,6 +75,10 @@ void source_forget(struct source *source);
 
 /* The result of the last fetch, until the next one or source_wipe_result(). */
 const struct credentials *source_credentials(const struct source *source);
+/* When it ends, by this machine's clock: earlier than its Expiration says where AWS's clock is ahead of ours,
+ * which only STS and EKS Auth can tell (the agent's Date is this node's own clock). Never later: what has
+ * ended by our clock counts as ended, too, as SDKs judge by it. */
+int64_t source_ends_wall_ms(const struct source *source);
 void source_wipe_result(struct source *source);
 
 /* Wipes all that hops keep. */

@@ -346,6 +346,15 @@ bool source_take_expect_role(void *options, const char *value, struct buf *probl
     return keep_of(o, &o->expect_role, value, 1, STS_ARN_MAX, NULL, "longer than 2048 characters", problem);
 }
 
+bool source_take_expired(void *options, const char *value, struct buf *problem) {
+    static const char *const names[] = {"refuse", "pass", NULL};
+    size_t index;
+    if (!option_choice(value, names, &index, problem))
+        return false;
+    ((struct source_options *)options)->pass_expired = index == 1;
+    return true;
+}
+
 const char *source_text(const char *value) {
     return value != NULL ? value : "";
 }

@@ -28,6 +28,7 @@ struct source_options {
     enum source_kind kind;
     enum injection_self self_injected;
     enum source_node node;
+    bool pass_expired; /* --expired=pass: what comes with its end behind it is taken as it is */
     const char *region, *cluster_name, *ca_bundle; /* NULL: not given */
     struct sts_role base; /* of web identity; from the command line also what the roles of the chain get */
     struct sts_role roles[SOURCE_ROLES_MAX]; /* to assume, one with the credentials of the other */
@@ -42,7 +43,7 @@ struct source_options {
 option_take source_take_kind, source_take_self_injected, source_take_node, source_take_region,
     source_take_cluster_name, source_take_ca_bundle;
 option_take source_take_role, source_take_external_id, source_take_session_name, source_take_duration;
-option_take source_take_expect_account, source_take_expect_role;
+option_take source_take_expect_account, source_take_expect_role, source_take_expired;
 option_take source_take_tag, source_take_transitive, source_take_source_identity, source_take_policy_file;
 
 /* The same for one role, with its storage. */
@@ -108,6 +109,10 @@ const char *source_ca_file(const struct source_options *o, injection_getenv *loo
                "(AWS_ACCESS_KEY_ID "                                                                         \
                "and so on)",                                                                                 \
                source_take_node, false),                                                                     \
+        OPTION("expired", "WHAT", "refuse",                                                                  \
+               "credentials that have ended when they come, as agents hand them out on purpose while AWS's " \
+               "own service is out: refuse, or pass (they are handed on as they are)",                       \
+               source_take_expired, false),                                                                  \
         OPTION("ca-bundle", "PATH", "AWS_CA_BUNDLE, SSL_CERT_FILE, /etc/ssl/certs/ca-certificates.crt",      \
                "PEM file of the authorities that TLS trusts", source_take_ca_bundle, false)
 /* clang-format on */

@@ -1,12 +1,13 @@
 /* Made-up time for a test build of the sidecar; the shipped program does not contain this file.
  *
- * TEST_CLOCK_FILE names a file of three 64-bit integers: milliseconds added to the wall clock, milliseconds
- * added to the monotonic clock, and how many made-up seconds pass in a real one (read once, at the start). It
+ * TEST_CLOCK_FILE names a file of four 64-bit integers: milliseconds added to the wall clock, milliseconds
+ * added to the monotonic clock, how many made-up seconds pass in a real one (read once, at the start), and how
+ * many made-up milliseconds each fsync takes, as a slow disk's would. It
  * is mapped, so that a change takes effect at the next look at a clock. A change by write() is also the event
  * that the kernel gives when the clock is set or the machine wakes up; a change through a mapping is not, as
  * if that event had been lost.
  *
- * Linked with --wrap=watches_clock and --wrap=epoll_wait. */
+ * Linked with --wrap=watches_clock, --wrap=epoll_wait and --wrap=fsync. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -23,11 +24,11 @@
 #include "common/serve/watches.h"
 
 struct offsets {
-    int64_t wall_ms, mono_ms, speed;
+    int64_t wall_ms, mono_ms, speed, sync_ms;
 };
 
 static const volatile struct offsets *offsets;
-static int64_t speed;
+static int64_t speed, synced_ms;
 static struct moment start;
 static struct loop_watch watch;
 static watches_event *on_change;
@@ -39,7 +40,7 @@ static int64_t read_ms(clockid_t id) {
 
 /* Both run on from the real start at the speed wanted. */
 static struct moment made_up(void) {
-    int64_t passed = (read_ms(CLOCK_BOOTTIME) - start.mono_ms) * speed;
+    int64_t passed = (read_ms(CLOCK_BOOTTIME) - start.mono_ms) * speed + synced_ms;
     return (struct moment){.mono_ms = start.mono_ms + passed + offsets->mono_ms,
                            .wall_ms = start.wall_ms + passed + offsets->wall_ms};
 }
@@ -89,4 +90,11 @@ int __wrap_epoll_wait(int epoll, struct epoll_event *events, int size, int timeo
     if (timeout_ms > 0)
         timeout_ms = (int)((timeout_ms + speed - 1) / speed);
     return __real_epoll_wait(epoll, events, size, timeout_ms);
+}
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __wrap_fsync(int fd) {
+    synced_ms += offsets->sync_ms;
+    return __real_fsync(fd);
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .programs import Binaries
 
-LAYOUT = struct.Struct("=qqq")  # struct offsets in file_clock.c
+LAYOUT = struct.Struct("=qqqq")  # struct offsets in file_clock.c
 
 
 class MadeUpClock:
@@ -17,11 +17,11 @@ class MadeUpClock:
 
     def __init__(self, path: Path, speed: int = 1) -> None:
         self.path, self.speed = path, speed
-        self.wall_s = self.mono_s = 0.0
+        self.wall_s = self.mono_s = self.sync_s = 0.0
         path.write_bytes(self._bytes())
 
     def _bytes(self) -> bytes:
-        return LAYOUT.pack(round(self.wall_s * 1000), round(self.mono_s * 1000), self.speed)
+        return LAYOUT.pack(round(self.wall_s * 1000), round(self.mono_s * 1000), self.speed, round(self.sync_s * 1000))
 
     @property
     def env(self) -> dict[str, str]:
@@ -35,6 +35,11 @@ class MadeUpClock:
     def suspend(self, seconds: float, event: bool = True) -> None:
         """As if the machine slept so long: both clocks go on, and the kernel says so; or the event is lost."""
         self._change(self.wall_s + seconds, self.mono_s + seconds, event)
+
+    def slow_sync(self, seconds: float) -> None:
+        """From now on each fsync takes so long."""
+        self.sync_s = seconds
+        self._change(self.wall_s, self.mono_s, event=False)
 
     def _change(self, wall_s: float, mono_s: float, event: bool) -> None:
         self.wall_s, self.mono_s = wall_s, mono_s

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import stat
 import subprocess
@@ -15,12 +16,14 @@ from typing import Callable, Iterator
 
 import pytest
 
+from harness import http
 from harness.emulator import Emulator
 from harness.served import check_process_members, issued, profile_triple, read_profile, temporaries, triple
 from harness.sidecar import Sidecar
 from harness.waiting import eventually
 
 Start = Callable[..., Sidecar]
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount, and to be another user")
 BEFORE = b"# kept by hand\n\n[alpha]\r\naws_access_key_id = AKIAALPHA\r\n\t; odd \xc3\xa4\xff\n"
 AFTER = b"\n# for omega\n[omega]\nregion=eu-central-1\nnested =\n  a = b\n  [default]\nno newline at the end"
 
@@ -277,3 +280,103 @@ def test_files_stay_after_expiry(start: Start, emulator: Emulator, process: Path
     emulator.fault("answer", status=500, times=None)
     eventually(lambda: sidecar.get().status == 503, 6, "expired")
     check_process_members(json.loads(process.read_text()))
+
+
+# --- a file that cannot be written is written later, by itself
+
+
+@needs_root
+def test_a_full_volume_with_room_again(start_sidecar: Start, emulator: Emulator, folder: Path) -> None:
+    """From memory, without a request upstream; said once; readiness shows it; the other file is not written again meanwhile; and who waits for a signal gets one."""
+    volume, process = folder / "volume", folder / "process.json"
+    volume.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", volume], check=True)
+    try:
+        credentials = volume / "credentials"
+        sidecar = start_sidecar(f"--credentials-file={credentials}", f"--process-file={process}", "--metrics=127.0.0.1:0", with_http=False)
+        old = id_in(credentials)
+        (volume / "filler").write_bytes(b"x" * 56_000)
+        with pytest.raises(OSError), open(volume / "rest", "wb", buffering=0) as rest:
+            while True:
+                rest.write(b"x" * 4096)
+        refresh(sidecar, emulator)
+        eventually(lambda: sidecar.get("/readyz").status == 503, 5, "not ready")
+        assert str(credentials).encode() in sidecar.get("/readyz").body
+        port = int(re.search(r" metrics=127\.0\.0\.1:(\d+)", sidecar.stderr)[1])  # type: ignore[index]
+        with sidecar.runner.place.connect("127.0.0.1", port, 10) as connection:
+            bare = http.parse_answer(http.exchange(connection, http.request_bytes("GET", "/readyz", {"Host": "x"}), 10))
+        assert bare.status == 503 and bare.body == b"FILE_NOT_WRITTEN\n"
+        served = sidecar.get().json["AccessKeyId"]
+        assert id_in(credentials) == old and id_in(process) == served
+        made, count = process.stat().st_ino, emulator.count()
+        key = b'file_writes_total{result="failure"} '
+        eventually(lambda: int(sidecar.get("/metrics").body.split(key)[1].split()[0]) >= 3, 10, "tried again and again")
+        (volume / "filler").unlink()
+        eventually(lambda: id_in(credentials) == served, 10, "written")
+        eventually(lambda: sidecar.get("/readyz").status == 200, 2, "ready")
+        assert process.stat().st_ino == made and emulator.count() == count
+        assert sidecar.stderr.count("cannot write a credentials file") == 1 and "files are written again" in sidecar.stderr
+    finally:
+        subprocess.run(["umount", volume], check=True)
+
+
+def test_a_folder_that_comes_later(start_sidecar: Start, emulator: Emulator, folder: Path) -> None:
+    process = folder / "later" / "process.json"
+    sidecar = start_sidecar(f"--process-file={process}", with_http=False, ready=False).wait_serving()
+    eventually(lambda: "cannot write" in sidecar.stderr, 10, "the failure")
+    process.parent.mkdir()
+    eventually(lambda: id_in(process) == sidecar.get().json["AccessKeyId"], 15, "written")
+    eventually(lambda: sidecar.get("/readyz").status == 200, 5, "ready")
+    assert emulator.count() == 1
+
+
+def test_what_has_ended_is_not_written_any_more(start_sidecar: Start, emulator: Emulator, folder: Path) -> None:
+    emulator.settings(lifetime_s=3.0)
+    process = folder / "later" / "process.json"
+    sidecar = start_sidecar(f"--process-file={process}", with_http=False, ready=False).wait_serving()
+    emulator.wait_for_requests(1)
+    emulator.fault("answer", status=500, body="oops", times=None)
+    eventually(lambda: b"expired" in sidecar.get().body, 10, "the end")
+    process.parent.mkdir()
+    time.sleep(5)  # two more attempts would be due
+    assert not process.exists()
+
+
+# --- what is merged is ours
+
+
+@needs_root
+def test_a_link_is_not_followed_into_what_is_merged(start_sidecar: Start, emulator: Emulator, folder: Path) -> None:
+    """A neighbour who may write to the volume has nothing read for him that he may not read himself."""
+    volume, secret = folder / "volume", folder / "secret"
+    volume.mkdir()
+    volume.chmod(0o777)
+    secret.write_text("[other]\nkey = MERGED-SECRET\n")
+    secret.chmod(0o600)
+    credentials = volume / "credentials"
+    subprocess.run(["setpriv", "--reuid=4242", "--regid=4242", "--clear-groups", "ln", "-s", str(secret), str(credentials)], check=True)
+    sidecar = start_sidecar(f"--credentials-file={credentials}", "--file-mode=0644", with_http=False, ready=False).wait_serving()
+    eventually(lambda: b"symbolic link" in sidecar.get("/readyz").body, 10, "the refusal")
+    assert credentials.is_symlink() and secret.read_text() == "[other]\nkey = MERGED-SECRET\n"
+    credentials.unlink()
+    eventually(lambda: sidecar.get("/readyz").status == 200, 15, "it recovers by itself")
+    assert "MERGED-SECRET" not in credentials.read_text()
+
+
+@needs_root
+def test_another_users_file_is_not_merged(start_sidecar: Start, emulator: Emulator, folder: Path) -> None:
+    credentials = folder / "credentials"
+    credentials.write_text("[other]\nkey = theirs\n")
+    os.chown(credentials, 4242, 4242)
+    sidecar = start_sidecar(f"--credentials-file={credentials}", with_http=False, ready=False).wait_serving()
+    eventually(lambda: b"another user" in sidecar.get("/readyz").body, 10, "the refusal")
+    assert credentials.read_text() == "[other]\nkey = theirs\n"
+
+
+def test_something_else_in_its_place(start_sidecar: Start, emulator: Emulator, folder: Path) -> None:
+    """A FIFO does not hold it up."""
+    credentials = folder / "credentials"
+    os.mkfifo(credentials)
+    sidecar = start_sidecar(f"--credentials-file={credentials}", with_http=False, ready=False).wait_serving()
+    eventually(lambda: str(credentials).encode() in sidecar.get("/readyz").body, 10, "the refusal")
+    assert stat.S_ISFIFO(credentials.stat().st_mode) and sidecar.get().status == 200

@@ -17,6 +17,7 @@ from harness.emulator import Emulator
 from harness.refreshing import hammering
 from harness.served import check_container, check_error, issued, triple
 from harness.sidecar import Sidecar
+from harness.token_files import ProjectedToken
 from harness.waiting import eventually
 
 Start = Callable[..., Sidecar]
@@ -228,3 +229,21 @@ def test_a_deaf_agent_delays_no_served_request(start_sidecar: Start, emulator: E
         assert sidecar.get().raw == before
         assert time.monotonic() - started < 0.3
     eventually(lambda: "timed out" in sidecar.stderr, 5, "given up")
+
+
+@pytest.mark.parametrize("wish", ["SIGUSR1", "SIGHUP", "token"])
+def test_no_wish_overrides_retry_after(start_sidecar: Start, emulator: Emulator, token: ProjectedToken, wish: str) -> None:
+    """Who is throttled waits, whoever asks: a signal that is repeated, a token that is replaced. The log says so."""
+    emulator.fault("answer", status=429, headers={"Retry-After": "4"}, body="Too Many Requests")
+    sidecar = start_sidecar(ready=False).wait_serving()
+    emulator.wait_for_requests(1)
+    eventually(lambda: "refresh failed" in sidecar.stderr, 5, "throttled")
+    for _ in range(3):
+        if wish == "token":
+            token.rotate(emulator.token())
+        else:
+            sidecar.send_signal(getattr(signal, wish))
+        eventually(lambda: "the refresh waits" in sidecar.stderr, 5, "the log says that it waits")
+    first, second = emulator.wait_for_requests(2, 10)
+    assert second["monotonic"] - first["monotonic"] >= 4.0
+    eventually(lambda: sidecar.get().status == 200, 5, "served")

@@ -5,7 +5,7 @@
 #include "sidecar/imds.h"
 #include "tests/unit/sidecar/answer_checks.h"
 
-struct answer retired[16];
+struct answer retired[24];
 size_t retired_count;
 
 static void on_retired(const struct answer *a) {

@@ -6,7 +6,7 @@
 #include "sidecar/answers.h"
 
 /* The answers that were retired since open_answers(). */
-extern struct answer retired[16];
+extern struct answer retired[24];
 extern size_t retired_count;
 
 /* A set-up function: answers with all pages, and nothing to serve yet. */

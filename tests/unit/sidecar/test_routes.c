@@ -147,6 +147,29 @@ static void a_failure_says_reason_cause_and_remedy(void **state) {
     const struct answer *ready = answers_page(0, ANSWERS_READY);
     assert_int_equal(status_of(ready), 503);
     assert_memory_equal(ready->body, "not ready because", 17);
+    const struct answer *bare = answers_page(0, ANSWERS_READY_BARE);
+    assert_int_equal(status_of(bare), 503);
+    assert_string_equal(bare->body, "ACCESS_DENIED\n");
+}
+
+static void readiness_for_everybody_names_no_path_and_no_address(void **state) {
+    (void)state;
+    static const struct failure none;
+    static struct credentials c = {
+        .access_key_id = "A", .secret_access_key = "s", .session_token = "t", .expires_ms = 9000};
+    answers_publish(0, &c, 8, &none, "cannot write /var/x/credentials");
+    assert_string_equal(answers_page(0, ANSWERS_READY)->body, "cannot write /var/x/credentials\n");
+    assert_string_equal(answers_page(0, ANSWERS_READY_BARE)->body, ANSWERS_FILE_NOT_WRITTEN "\n");
+    check_answer(answers_page(0, ANSWERS_READY_BARE));
+    answers_publish(0, &c, 8, &none, NULL);
+    for (enum answers_page page = ANSWERS_READY; page <= ANSWERS_READY_BARE; page++) {
+        assert_string_equal(answers_page(0, page)->body, "ready\n");
+        assert_int_equal(status_of(answers_page(0, page)), 200);
+    }
+    answers_publish(0, &c, 9, &none,
+                    NULL); /* ended at that very second: only --expired=pass lets it come so far */
+    assert_int_equal(status_of(answers_page(0, ANSWERS_READY_BARE)), 200);
+    assert_non_null(strstr(answers_page(0, ANSWERS_READY_BARE)->body, "--expired=pass"));
 }
 
 /* Only escapes make the body too large for its place: the reason alone is sent then, and never a torn answer.
@@ -208,6 +231,7 @@ int main(void) {
         cmocka_unit_test_setup(every_fixed_error_is_whole, open_answers),
         cmocka_unit_test_setup(credentials_are_served_as_they_are, open_answers),
         cmocka_unit_test_setup(a_failure_says_reason_cause_and_remedy, open_answers),
+        cmocka_unit_test_setup(readiness_for_everybody_names_no_path_and_no_address, open_answers),
         cmocka_unit_test_setup(an_answer_outlives_one_new_edition, open_answers),
         cmocka_unit_test_setup(the_longest_failure_still_is_json, open_answers),
         cmocka_unit_test_setup(every_refusal_is_whole, open_answers),

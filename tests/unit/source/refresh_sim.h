@@ -19,6 +19,8 @@ extern struct sim {
     bool in_flight, had, ended;         /* ended: an event found them expired, which is final */
     int64_t expires_wall, expires_mono; /* of what was accepted last */
     int64_t last_start;
+    bool hurried;       /* by the end of what was served, or by the clock: that may come before… */
+    int64_t not_before; /* what the server asked for last */
     unsigned fetches;
     bool visited[REFRESH_STATES][REFRESH_EVENTS][2]; /* [in flight before] */
 } sim;

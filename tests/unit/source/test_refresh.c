@@ -128,6 +128,12 @@ static void what_has_expired_already_is_never_served(void **state) {
         assert_int_equal(sim_fetched(left[i]), REFRESH_WAIT);
         assert_int_equal(sim.r.state, REFRESH_EXPIRED);
         assert_true(sim.r.next_mono_ms - sim.now.mono_ms >= REFRESH_FLOOR_MS);
+        for (int k = 0; k < 20; k++) { /* handed out again and again: asked for less and less often */
+            assert_int_equal(sim_to_deadline(), REFRESH_FETCH);
+            sim_fetched(left[i]);
+            assert_true(sim.r.next_mono_ms - sim.now.mono_ms <= REFRESH_RETRY_MAX_MS);
+        }
+        assert_int_equal(sim.r.failures, 21);
     }
 }
 
@@ -205,9 +211,29 @@ static void a_rotated_token_matters_only_while_something_is_wrong(void **state) 
     assert_int_equal(sim_event(REFRESH_TOKEN_ROTATED), REFRESH_WAIT);
     assert_int_equal(sim.r.next_mono_ms, planned);
     assert_int_equal(sim_to_deadline(), REFRESH_FETCH);
-    sim_failed(10 * MINUTE);
-    sim_sleep(2 * SECOND);
+    sim_failed(0);
+    sim_sleep(SECOND);
     assert_int_equal(sim_event(REFRESH_TOKEN_ROTATED), REFRESH_FETCH);
+}
+
+/* Who is told to come back later does not come at once, whoever wishes it. */
+static void no_wish_overrides_retry_after(void **state) {
+    (void)state;
+    static const enum refresh_event_kind wishes[] = {REFRESH_REQUESTED, REFRESH_TOKEN_ROTATED};
+    for (size_t i = 0; i < COUNT(wishes); i++) {
+        sim_start(22);
+        sim_fresh(6 * HOUR);
+        assert_int_equal(sim_to_deadline(), REFRESH_FETCH);
+        sim_failed(10 * MINUTE);
+        for (int64_t passed = 0; passed < 10 * MINUTE; passed += MINUTE) {
+            assert_int_equal(sim_event(wishes[i]), REFRESH_WAIT);
+            sim_sleep(MINUTE);
+        }
+        assert_int_equal(sim_event(wishes[i]), REFRESH_FETCH); /* then it counts, jitter or not */
+        sim_fetched(6 * HOUR);
+        sim_sleep(SECOND);
+        assert_int_equal(sim_event(REFRESH_REQUESTED), REFRESH_FETCH); /* and no success keeps the old wish */
+    }
 }
 
 /* What is under way was asked with the old token: its failure says nothing about the new one. */
@@ -217,14 +243,18 @@ static void a_token_rotated_during_a_fetch_that_fails_is_tried_at_once(void **st
     assert_int_equal(sim_event(REFRESH_TICK), REFRESH_FETCH);
     sim_sleep(2 * SECOND);
     assert_int_equal(sim_event(REFRESH_TOKEN_ROTATED), REFRESH_WAIT);
-    assert_int_equal(sim_failed(MINUTE), REFRESH_FETCH);
+    assert_int_equal(sim_failed(0), REFRESH_FETCH);
     assert_int_equal(sim_failed(MINUTE), REFRESH_WAIT); /* once */
     assert_true(sim.r.next_mono_ms - sim.now.mono_ms >= MINUTE);
     sim_sleep(2 * MINUTE);
     assert_int_equal(sim_event(REFRESH_TICK), REFRESH_FETCH);
     assert_int_equal(sim_event(REFRESH_TOKEN_ROTATED), REFRESH_WAIT);
-    assert_int_equal(sim_failed(MINUTE), REFRESH_WAIT);
+    assert_int_equal(sim_failed(0), REFRESH_WAIT);
     assert_int_equal(sim.r.next_mono_ms - sim.now.mono_ms, REFRESH_FLOOR_MS); /* never two within the floor */
+    assert_int_equal(sim_to_deadline(), REFRESH_FETCH);
+    assert_int_equal(sim_event(REFRESH_TOKEN_ROTATED), REFRESH_WAIT);
+    assert_int_equal(sim_failed(MINUTE), REFRESH_WAIT);
+    assert_int_equal(sim.r.next_mono_ms - sim.now.mono_ms, MINUTE); /* nor before what the server asked for */
     assert_int_equal(sim_to_deadline(), REFRESH_FETCH);
     assert_int_equal(sim_event(REFRESH_TOKEN_ROTATED), REFRESH_WAIT);
     sim_fetched(6 * HOUR); /* a success is one, with whichever token */
@@ -279,6 +309,7 @@ int main(void) {
         cmocka_unit_test(expired_is_final_though_the_clock_goes_back),
         cmocka_unit_test(a_machine_that_slept_fetches_when_it_wakes),
         cmocka_unit_test(a_rotated_token_matters_only_while_something_is_wrong),
+        cmocka_unit_test(no_wish_overrides_retry_after),
         cmocka_unit_test(a_token_rotated_during_a_fetch_that_fails_is_tried_at_once),
         cmocka_unit_test(a_wish_waits_for_the_floor_and_for_a_fetch_under_way),
         cmocka_unit_test(answers_that_nobody_waits_for_change_nothing),
