@@ -157,8 +157,8 @@ const char *source_token_path(const struct source *s) {
 }
 
 enum reason source_silence(const struct source *s) {
-    return s->at < s->hop_count && s->hops[s->at].kind == HOP_AGENT ? REASON_AGENT_UNREACHABLE
-                                                                    : REASON_AWS_UNREACHABLE;
+    const struct hop *hop = &s->hops[s->at < s->hop_count ? s->at : 0]; /* after a fetch: of the next */
+    return hop->kind == HOP_AGENT ? REASON_AGENT_UNREACHABLE : REASON_AWS_UNREACHABLE;
 }
 
 bool source_uses_tls(const struct source *s) {

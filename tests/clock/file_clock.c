@@ -1,11 +1,11 @@
 /* Made-up time for a test build of the sidecar; the shipped program does not contain this file.
  *
  * TEST_CLOCK_FILE names a file of four 64-bit integers: milliseconds added to the wall clock, milliseconds
- * added to the monotonic clock, how many made-up seconds pass in a real one (read once, at the start), and how
- * many made-up milliseconds each fsync takes, as a slow disk's would. It
- * is mapped, so that a change takes effect at the next look at a clock. A change by write() is also the event
- * that the kernel gives when the clock is set or the machine wakes up; a change through a mapping is not, as
- * if that event had been lost.
+ * added to the monotonic clock, how many made-up seconds pass in a real one (read once, at the start), and
+ * how many made-up milliseconds each fsync takes, as a slow disk's would. It is mapped, so that a change
+ * takes effect at the next look at a clock. A change by write() is also the event that the kernel gives when
+ * the clock is set or the machine wakes up; a change through a mapping is not, as if that event had been
+ * lost.
  *
  * Linked with --wrap=watches_clock, --wrap=epoll_wait and --wrap=fsync. */
 #include <errno.h>
