@@ -35,6 +35,12 @@ static bool take_mode(const char *value, mode_t *out, struct buf *problem) {
         buf_str(problem, "no octal mode of 0777 or less, as in 0660");
         return false;
     }
+    if (((mode >> 3 | mode) & 7 & ~(mode >> 6)) != 0) { /* 0640 is 416 for whoever reads it as a number */
+        buf_fmt(problem, "it gives others what the owner lacks; a mode is octal, as in 0660");
+        if (strtoul(value, &end, 10) <= 0777 && *value != '0')
+            buf_fmt(problem, " (%.3s in decimal is 0%03lo)", value, strtoul(value, &end, 10));
+        return false;
+    }
     *out = (mode_t)mode;
     return true;
 }

@@ -19,30 +19,14 @@ struct file {
     struct buf *problem;
 };
 
-/* The line of a key, the first where it is there more than once; 0: not found (it was written with escapes).
- */
-static unsigned line_of(const struct file *f, const char *key) {
-    char quoted[160];
-    struct buf q = BUF(quoted);
-    buf_fmt(&q, "\"%.150s\"", key);
-    const char *at = memmem(f->text, f->len, q.data, q.len);
-    unsigned line = 1;
-    for (const char *p = f->text; at != NULL && p < at; p++)
-        line += *p == '\n';
-    return at != NULL ? line : 0;
-}
-
-/* Starts a complaint about a key; what is wrong with it follows. Always false. */
-static bool refuse(const struct file *f, const char *key, const char *what) {
+/* Complains about a value, or about its key. Always false. */
+static bool refuse(const struct file *f, const struct json *at, const char *key, const char *what) {
     char said[OPTIONS_PROBLEM_MAX / 2];
     struct buf words = BUF(said);
     buf_str(&words, what);
-    unsigned line = line_of(f, key);
     buf_reset(f->problem);
     buf_printable(f->problem, f->path, strlen(f->path), 200);
-    if (line > 0)
-        buf_fmt(f->problem, ": line %u", line);
-    buf_str(f->problem, ": ");
+    buf_fmt(f->problem, ": line %u: ", json_line(f->text, f->len, at));
     buf_printable(f->problem, key, strlen(key), 64);
     buf_fmt(f->problem, ": %s", said);
     return false;
@@ -65,14 +49,34 @@ static bool as_text(const struct json *value, char out[OPTIONS_VALUE_MAX]) {
     return !text.overflow;
 }
 
+/* 0640 of YAML is 416 in JSON, and "416" would be read as octal: what was meant is not known for certain. */
+static bool refuse_mode(const struct file *f, const struct json *value, const char *key, int64_t number) {
+    char text[24], why[160];
+    struct buf digits = BUF(text), problem = BUF(why);
+    buf_i64(&digits, number);
+    bool decimal = number >= 0 && number <= 0777;
+    buf_str(&problem, "a mode is a text, not a number");
+    if (decimal)
+        buf_fmt(&problem, ": write \"0%03o\", which is %s in decimal", (unsigned)number, text);
+    else if (digits.len == 3 && strspn(text, "01234567") == 3)
+        buf_fmt(&problem, ": write \"0%s\"", text);
+    else
+        buf_str(&problem, ", as in \"0640\"");
+    return refuse(f, value, key, why);
+}
+
 static bool take_one(const struct file *f, const struct option_spec *spec, void *config, const char *key,
                      const struct json *value) {
     static char text[OPTIONS_VALUE_MAX];
     char why[OPTIONS_PROBLEM_MAX / 2];
     struct buf problem = BUF(why);
+    int64_t number;
+    size_t len = strlen(key);
+    if (len > 5 && strcmp(key + len - 5, "-mode") == 0 && json_number(value, &number))
+        return refuse_mode(f, value, key, number);
     if (!as_text(value, text))
-        return refuse(f, key, "a text, a number, true or false is wanted");
-    return spec->take(config, text, &problem) || refuse(f, key, why);
+        return refuse(f, value, key, "a text, a number, true or false is wanted");
+    return spec->take(config, text, &problem) || refuse(f, value, key, why);
 }
 
 /* A repeatable option takes a list. "session-tag" is written as an object, too. */
@@ -81,7 +85,7 @@ static bool take_option(const struct file *f, const struct option_spec *spec, vo
     if (!json_is_array(value))
         return take_one(f, spec, config, key, value);
     if (!spec->repeatable)
-        return refuse(f, key, "only one value is wanted");
+        return refuse(f, value, key, "only one value is wanted");
     for (size_t i = 0; json_item(value, i) != NULL; i++) {
         if (!take_one(f, spec, config, key, json_item(value, i)))
             return false;
@@ -110,13 +114,13 @@ static bool take_tags(const struct file *f, struct source_options *o, struct sts
     struct buf problem = BUF(why);
     const struct json *tag;
     if (!json_is_object(tags))
-        return refuse(f, "session-tag", "an object of keys and texts is wanted");
+        return refuse(f, tags, "session-tag", "an object of keys and texts is wanted");
     for (size_t i = 0; (tag = json_item(tags, i)) != NULL; i++) {
         const char *key = json_name(tag);
         if (json_text(tag) == NULL)
-            return refuse(f, key, "a text is wanted");
+            return refuse(f, tag, key, "a text is wanted");
         if (!source_role_tag(o, role, key, strlen(key), json_text(tag), &problem))
-            return refuse(f, key, why);
+            return refuse(f, tag, key, why);
     }
     return true;
 }
@@ -147,14 +151,14 @@ static bool take_role(const struct file *f, struct source_options *o, const stru
     const char *arn = json_text(json_get(object, "role-arn"));
     const struct json *member;
     if (arn == NULL)
-        return refuse(f, ASSUME_ROLE, "an object without a text \"role-arn\"");
+        return refuse(f, object, ASSUME_ROLE, "an object without a text \"role-arn\"");
     if (!source_take_role(o, arn, &problem))
-        return refuse(f, "role-arn", why);
+        return refuse(f, json_get(object, "role-arn"), "role-arn", why);
     struct sts_role *role = &o->roles[o->role_count - 1];
     for (size_t i = 0; (member = json_item(object, i)) != NULL; i++) {
         const char *key = json_name(member);
         if (twice(object, member))
-            return refuse(f, key, "it is there twice");
+            return refuse(f, member, key, "it is there twice");
         if (strcmp(key, "role-arn") == 0)
             continue;
         if (strcmp(key, "session-tag") == 0) {
@@ -166,9 +170,9 @@ static bool take_role(const struct file *f, struct source_options *o, const stru
         const struct json *value = list ? json_item(member, 0) : member;
         for (size_t k = 0; value != NULL; value = list ? json_item(member, ++k) : NULL) {
             if (json_text(value) == NULL)
-                return refuse(f, key, "a text is wanted");
+                return refuse(f, member, key, "a text is wanted");
             if (!take_role_text(o, role, key, json_text(value), &problem))
-                return refuse(f, key, why);
+                return refuse(f, member, key, why);
         }
     }
     return true;
@@ -185,9 +189,10 @@ static bool take_roles(const struct file *f, struct source_options *o, const str
             if (!take_role(f, o, role))
                 return false;
         } else if (json_text(role) == NULL) {
-            return refuse(f, ASSUME_ROLE, "an ARN, an object with \"role-arn\", or a list of them is wanted");
+            return refuse(f, role, ASSUME_ROLE,
+                          "an ARN, an object with \"role-arn\", or a list of them is wanted");
         } else if (!source_take_role(o, json_text(role), &problem)) {
-            return refuse(f, ASSUME_ROLE, why);
+            return refuse(f, role, ASSUME_ROLE, why);
         }
     }
     return true;
@@ -195,28 +200,44 @@ static bool take_roles(const struct file *f, struct source_options *o, const str
 
 /* ---- one profile ---- */
 
-static bool finish_roles(const struct file *f, struct source_options *o, bool own) {
+static bool finish_roles(const struct file *f, struct source_options *o, const struct json *object,
+                         bool own) {
+    const struct json *roles = json_get(object, ASSUME_ROLE), *at = roles != NULL ? roles : object;
     char why[OPTIONS_PROBLEM_MAX / 2];
     struct buf problem = BUF(why);
     const struct sts_role *b = &o->base;
     bool both = b->external_id != NULL || b->tag_count > 0 || b->transitive_count > 0 || b->policy != NULL ||
                 b->source_identity != NULL || b->duration_s > 0;
     if (own && both)
-        return refuse(f, ASSUME_ROLE, "roles with settings of their own: put all settings of roles there");
+        return refuse(f, at, ASSUME_ROLE,
+                      "roles with settings of their own: put all settings of roles there");
     bool ok = own ? source_options_check(o, &problem) : source_options_spread(o, &problem);
-    return ok || refuse(f, o->role_count > 0 ? ASSUME_ROLE : NAME, why);
+    return ok || refuse(f, at, o->role_count > 0 ? ASSUME_ROLE : NAME, why);
 }
 
 static bool take_name(const struct file *f, const struct config *c, struct config_profile *p,
-                      const struct json *value) {
+                      const struct json *object) {
+    const struct json *value = json_get(object, NAME);
     const char *name = json_text(value);
     if (name == NULL || !ini_profile_valid(name))
-        return refuse(f, NAME, "each profile needs a name: 1 to 128 letters, digits and any of -_.@+=,:/");
+        return refuse(f, value != NULL ? value : object, NAME,
+                      "each profile needs a name: 1 to 128 letters, digits and any of -_.@+=,:/");
     for (size_t i = 0; i < c->profile_count; i++) {
         if (strcmp(c->profiles[i].name, name) == 0)
-            return refuse(f, name, "two profiles have that name");
+            return refuse(f, value, name, "two profiles have that name");
     }
     config_profile_defaults(p, name);
+    return true;
+}
+
+/* Ahead of what is missing: a mistyped key is why. */
+static bool keys_known(const struct file *f, const struct json *object) {
+    const struct json *member;
+    for (size_t i = 0; (member = json_item(object, i)) != NULL; i++) {
+        const char *key = json_name(member);
+        if (strcmp(key, NAME) != 0 && find(key, 0, config_profile_rows()) == NULL)
+            return refuse(f, member, key, "no key of a profile");
+    }
     return true;
 }
 
@@ -224,13 +245,13 @@ static bool take_profile(const struct file *f, const struct config *c, struct co
                          const struct json *object) {
     const struct json *member;
     bool own = false;
-    if (!take_name(f, c, p, json_get(object, NAME)))
+    if (!keys_known(f, object) || !take_name(f, c, p, object))
         return false;
     for (size_t i = 0; (member = json_item(object, i)) != NULL; i++) {
         const char *key = json_name(member);
         const struct option_spec *spec = find(key, 0, config_profile_rows());
         if (twice(object, member))
-            return refuse(f, key, "it is there twice");
+            return refuse(f, member, key, "it is there twice");
         if (strcmp(key, NAME) == 0)
             continue;
         if (strcmp(key, ASSUME_ROLE) == 0) {
@@ -239,31 +260,30 @@ static bool take_profile(const struct file *f, const struct config *c, struct co
         } else if (strcmp(key, "session-tag") == 0 && json_is_object(member)) {
             if (!take_tags(f, &p->source, &p->source.base, member))
                 return false;
-        } else if (spec == NULL || strcmp(key, "ca-bundle") == 0) {
-            return refuse(
-                f, key, spec == NULL ? "no key of a profile" : "it is for all profiles: put it beside them");
+        } else if (strcmp(key, "ca-bundle") == 0) {
+            return refuse(f, member, key, "it is for all profiles: put it beside them");
         } else if (!take_option(f, spec, p, key, member)) {
             return false;
         }
     }
-    return finish_roles(f, &p->source, own);
+    return finish_roles(f, &p->source, object, own);
 }
 
 /* ---- the whole ---- */
 
-static bool take_profiles(const struct file *f, struct config *c, const struct json *list) {
-    const struct json *profile;
+static bool take_profiles(const struct file *f, struct config *c, const struct json *root) {
+    const struct json *profile, *list = json_get(root, PROFILES);
     c->profile_count = 0;
     if (!json_is_array(list) || json_item(list, 0) == NULL)
-        return refuse(f, PROFILES, "a list of at least one profile is wanted");
+        return refuse(f, list != NULL ? list : root, PROFILES, "a list of at least one profile is wanted");
     for (size_t i = 0; (profile = json_item(list, i)) != NULL; i++) {
         char why[64];
         struct buf problem = BUF(why);
         buf_fmt(&problem, "more than %d of them", CONFIG_PROFILES_MAX);
         if (c->profile_count == CONFIG_PROFILES_MAX)
-            return refuse(f, PROFILES, why);
+            return refuse(f, list, PROFILES, why);
         if (!json_is_object(profile))
-            return refuse(f, PROFILES, "each profile is an object");
+            return refuse(f, profile, PROFILES, "each profile is an object");
         if (!take_profile(f, c, &c->profiles[i], profile))
             return false;
         c->profile_count++;
@@ -274,8 +294,8 @@ static bool take_profiles(const struct file *f, struct config *c, const struct j
 static bool take_all(const struct file *f, struct config *c, const struct json *root) {
     const struct json *member;
     if (!json_is_object(root))
-        return refuse(f, PROFILES, "the file holds no JSON object");
-    if (!take_profiles(f, c, json_get(root, PROFILES)))
+        return refuse(f, root, PROFILES, "the file holds no JSON object");
+    if (!take_profiles(f, c, root))
         return false;
     for (size_t i = 0; (member = json_item(root, i)) != NULL; i++) {
         const char *key = json_name(member);
@@ -283,11 +303,11 @@ static bool take_all(const struct file *f, struct config *c, const struct json *
         if (spec == NULL && strcmp(key, "ca-bundle") == 0)
             spec = find(key, 0, config_profile_rows());
         if (twice(root, member))
-            return refuse(f, key, "it is there twice");
+            return refuse(f, member, key, "it is there twice");
         if (strcmp(key, PROFILES) == 0)
             continue;
         if (spec == NULL)
-            return refuse(f, key,
+            return refuse(f, member, key,
                           find(key, 0, config_profile_rows()) != NULL
                               ? "it is of a profile: put it into one of \"profiles\""
                               : "no key of this file");
@@ -297,9 +317,50 @@ static bool take_all(const struct file *f, struct config *c, const struct json *
     return true;
 }
 
+static bool blank(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* What people write who do not write JSON; *at: where. */
+static const char *resembles(const struct file *f, size_t *at) {
+    size_t i = 0, comma = f->len;
+    bool in_string = false;
+    while (i < f->len && blank(f->text[i]))
+        i++;
+    if (i < f->len && f->text[i] != '{' && f->text[i] != '[' && f->text[i] != '"') {
+        *at = i;
+        return "it looks like YAML, and must be JSON (yq -o=json . FILE converts it)";
+    }
+    for (; i < f->len; i++) {
+        char c = f->text[i];
+        if (in_string) {
+            i += c == '\\';
+            in_string = c != '"';
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '#' ||
+                   (c == '/' && i + 1 < f->len && (f->text[i + 1] == '/' || f->text[i + 1] == '*'))) {
+            *at = i;
+            return "JSON has no comments";
+        } else if ((c == '}' || c == ']') && comma < f->len) {
+            *at = comma;
+            return "a comma ahead of the closing bracket: take it out";
+        }
+        comma = c == ',' && !in_string ? i : blank(c) ? comma : f->len;
+    }
+    return NULL;
+}
+
 static bool no_json(const struct file *f, enum err e) {
+    size_t at = json_error_offset();
+    const char *like = e == ERR_SYNTAX ? resembles(f, &at) : NULL;
+    unsigned line = 1;
+    for (size_t i = 0; i < at && i < f->len; i++)
+        line += f->text[i] == '\n';
     buf_printable(f->problem, f->path, strlen(f->path), 200);
-    buf_fmt(f->problem, ": no JSON: %s", err_text(e));
+    if (e == ERR_SYNTAX || e == ERR_TOO_DEEP)
+        buf_fmt(f->problem, ": line %u", line);
+    buf_fmt(f->problem, ": no JSON: %s", like != NULL ? like : err_text(e));
     if (e == ERR_TOO_LONG)
         buf_fmt(f->problem, " (at most %d bytes)", JSON_INPUT_MAX);
     return false;

@@ -111,3 +111,23 @@ enum options_result config_read(int argc, char **argv, struct config *out, struc
         return OPTIONS_USAGE;
     return OPTIONS_OK;
 }
+
+/* Every user of the pod, and of other containers that share the volume. */
+static void warn_of_mode(const char *option, mode_t mode, const char *profile) {
+    char text[8];
+    struct buf b = BUF(text);
+    buf_fmt(&b, "0%03o", (unsigned)mode);
+    LOG(LOG_WARN, "every user may read the credentials there", LOG_TEXT("option", option),
+        LOG_TEXT("mode", text), profile != NULL ? LOG_TEXT("profile", profile) : LOG_END);
+}
+
+void config_warn(const struct config *c) {
+    bool socket = c->command == COMMAND_SERVE && c->unix_socket[0] != '\0';
+    if (socket && (c->socket_mode & 02) != 0 && c->allow_uid_count == 0 && c->socket_group == (gid_t)-1)
+        warn_of_mode("--socket-mode", c->socket_mode, NULL);
+    for (size_t i = 0; i < c->profile_count && c->command <= COMMAND_ONCE; i++) {
+        const struct config_profile *p = &c->profiles[i];
+        if (writes(p) && (p->file_mode & 04) != 0)
+            warn_of_mode("--file-mode", p->file_mode, c->profile_count > 1 ? p->name : NULL);
+    }
+}

@@ -8,4 +8,7 @@
  */
 enum options_result config_read(int argc, char **argv, struct config *out, struct buf *problem);
 
+/* Logs what is allowed, and seldom meant. */
+void config_warn(const struct config *config);
+
 #endif

@@ -75,6 +75,7 @@ int main(int argc, char **argv) {
         break;
     }
     log_setup(config.log_level, config.log_format, STDERR_FILENO);
+    config_warn(&config);
     int status = run(&config);
     wipe(&config, sizeof config);
     return status;

@@ -20,6 +20,7 @@ static _Alignas(16) unsigned char arena[JSON_ARENA_SIZE];
 static size_t arena_used;
 static bool arena_full;
 static cJSON *document;
+static size_t error_at;
 
 static void *arena_take(size_t size) {
     if (size > sizeof arena - arena_used) {
@@ -44,6 +45,7 @@ static enum err scan(const char *text, size_t len) {
     bool in_string = false;
     for (size_t i = 0; i < len; i++) {
         char c = text[i];
+        error_at = i;
         if (c == '\0')
             return ERR_SYNTAX;
         if (in_string) {
@@ -82,12 +84,14 @@ enum err json_open(const char *text, size_t len, const struct json **root) {
     document = cJSON_ParseWithLengthOpts(text, len, &end, 0);
     if (document == NULL) {
         bool full = arena_full;
+        error_at = end != NULL ? (size_t)(end - text) : 0;
         json_close();
         return full ? ERR_TOO_LONG : ERR_SYNTAX;
     }
     while (end < text + len && (*end == ' ' || *end == '\t' || *end == '\r' || *end == '\n'))
         end++;
     if (end != text + len) {
+        error_at = (size_t)(end - text);
         json_close();
         return ERR_SYNTAX;
     }
@@ -95,15 +99,76 @@ enum err json_open(const char *text, size_t len, const struct json **root) {
     return ERR_OK;
 }
 
+static const cJSON *node(const struct json *value) {
+    return (const cJSON *)value;
+}
+
+size_t json_error_offset(void) {
+    return error_at;
+}
+
+/* How many values stand ahead of it in the document. */
+static bool count_to(const cJSON *at, const cJSON *wanted, size_t *count) {
+    for (; at != NULL; at = at->next) {
+        if (at == wanted)
+            return true;
+        ++*count;
+        if (count_to(at->child, wanted, count))
+            return true;
+    }
+    return false;
+}
+
+static size_t skip_string(const char *text, size_t len, size_t i) {
+    for (i++; i < len && text[i] != '"'; i++)
+        i += text[i] == '\\';
+    return i + 1;
+}
+
+static bool ends_word(char c) {
+    return strchr(",:]} \t\r\n", c) != NULL;
+}
+
+/* Counts the values of the text as count_to() does those of the tree: the name ahead of the last one is its
+ * own. */
+unsigned json_line(const char *text, size_t len, const struct json *value) {
+    size_t left = 0, name = 0, line_end = 0, i = 0;
+    (void)count_to(document, node(value), &left);
+    while (i < len) {
+        if (ends_word(text[i])) {
+            i++;
+            continue;
+        }
+        size_t start = i;
+        if (text[i] == '"')
+            i = skip_string(text, len, i);
+        else if (text[i] == '{' || text[i] == '[')
+            i++;
+        else
+            while (i < len && !ends_word(text[i]))
+                i++;
+        size_t behind = i;
+        while (behind < len && strchr(" \t\r\n", text[behind]) != NULL)
+            behind++;
+        if (text[start] == '"' && behind < len && text[behind] == ':') {
+            name = start;
+            continue;
+        }
+        line_end = node(value)->string != NULL ? name : start;
+        if (left-- == 0)
+            break;
+    }
+    unsigned line = 1;
+    for (i = 0; i < line_end; i++)
+        line += text[i] == '\n';
+    return line;
+}
+
 void json_close(void) {
     wipe(arena, arena_used);
     arena_used = 0;
     arena_full = false;
     document = NULL;
-}
-
-static const cJSON *node(const struct json *value) {
-    return (const cJSON *)value;
 }
 
 bool json_is_object(const struct json *value) {

@@ -23,6 +23,11 @@ struct json; /* a value within the open document; valid until json_close() */
 /* Parses one document: RFC 8259, nothing behind it but blanks, valid UTF-8 not checked.
  * ERR_EMPTY (nothing but blanks), ERR_TOO_LONG (the input, or the arena), ERR_TOO_DEEP, ERR_SYNTAX. */
 enum err json_open(const char *text, size_t len, const struct json **root);
+/* After ERR_SYNTAX or ERR_TOO_DEEP: about where in the text it was noticed. */
+size_t json_error_offset(void);
+/* The line, from 1, of a value of the open document, which was parsed out of this text: of its name, if it
+ * has one. */
+unsigned json_line(const char *text, size_t len, const struct json *value);
 /* Ends the open document and wipes the arena. Harmless when none is open. */
 void json_close(void);
 

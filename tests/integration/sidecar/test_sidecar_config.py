@@ -140,6 +140,27 @@ def test_the_example_of_the_documentation(run_sidecar: Once, env: dict[str, str]
     ('{"profiles":[{"name":"a","credentials-file":"/x/y","profile":"p"},{"name":"b","credentials-file":"/x/y","profile":"p"}]}', "the same section"),
     ('{"profiles":[' + ",".join('{"name":"p%d"}' % i for i in range(9)) + "]}", "more than 8"), ("x" * 20000, "16384"), ("[" * 40, "too deep"),
     ('{"profiles":[{"name":"a"}], "log-level": "\\u0000"}', "no JSON"),
+    # The line of the very key, whatever else has its name.
+    ('{"log-level": "info",\n"profiles":[\n{"name":"name"},\n{"name":"b",\n"x-y":1}]}', "line 5: x-y: no key of a profile"),
+    ('{"profiles":[{"name":"a"},\n{"nam":"b"}]}', "line 2: nam: no key of a profile"), ('{"profiles":[{"name":"a"},\n{"source":"auto"}]}', "line 2: name: each profile"),
+    ('{"profiles":[{"name":"a","source":"auto"},\n{"name":"b"},\n{"name":"c","source"\n:"x"}]}', "line 3: source: not one of"),
+    ('{"profiles":[{"name":"a"}],\n"linger":"1s",\n"linger":"2s"}', "line 3: linger: it is there twice"),
+    ('{"profiles":[{"name":"a"},\n{"name":"b"},\n{"name":\n"a"}]}', "line 3: a: two profiles"),
+    ('{"profiles":[{"name":"source", "assume-role":["%s",\n{"role-arn":"%s"},\n"x"]}]}' % (TARGET, TARGET), "line 3: assume-role: no ARN"),
+    ('{"profiles":[{"name":"a"}],\n"allow-uid":[1,\n2,\n"x"]}', "line 4: allow-uid: no numeric"),
+    ('{"profiles":[{"name":"a","session-tag":{"k":"v",\n"l":1}}]}', "line 2: l: a text is wanted"),
+    ('{"profiles":\n[{"name":"a","process-file":"/x\\"}]: [,"}],\n"x":1}', "line 3: x: no key of this file"), ('{"profiles":[{"name":"a"}],\n"http":\n{}}', "line 2: http: a text"),
+    # What is no JSON, with its line.
+    ('{"profiles":[{"name":"a"},\n]}', "line 1: no JSON: a comma ahead of the closing bracket"), ('{"profiles":[{"name":"a"\n,\n}]}', "line 2: no JSON: a comma ahead"),
+    ('{"profiles":[{"name":"a"}]\n"http":"off"}', "line 2: no JSON"), ("profiles:\n- name: a\n", "line 1: no JSON: it looks like YAML"), ("---\nprofiles: []\n", "YAML"),
+    ("# mine\nhttp: off\n", "YAML"), ('{"profiles":[],\n// off\n"http":"off"}', "line 2: no JSON: JSON has no comments"),
+    ('{"profiles":[{"name":"a // b, ]"}],\n"x":y}', "line 2: no JSON: "), ('{"profiles":[{"name":"a"}]}\n}', "line 2: no JSON"),
+    # A mode is a text.
+    ('{"profiles":[{"name":"a",\n"file-mode":416}]}', 'line 2: file-mode: a mode is a text, not a number: write "0640"'),
+    ('{"profiles":[{"name":"a","file-mode":384}]}', 'write "0600"'), ('{"profiles":[{"name":"a","file-mode":640}]}', 'write "0640"'),
+    ('{"profiles":[{"name":"a","file-mode":999}]}', 'as in "0640"'), ('{"profiles":[{"name":"a","file-mode":-1}]}', 'as in "0640"'),
+    ('{"profiles":[{"name":"a"}],"socket-mode":432}', 'socket-mode: a mode is a text, not a number: write "0660"'),
+    ('{"profiles":[{"name":"a","file-mode":"416"}]}', "416 in decimal is 0640"),
 ])
 def test_bad_files(run_sidecar: Once, env: dict[str, str], write: Callable[[Any], str], text: str, says: str) -> None:
     run = run_sidecar("serve", write(text), env=env)

@@ -380,3 +380,11 @@ def test_something_else_in_its_place(start_sidecar: Start, emulator: Emulator, f
     sidecar = start_sidecar(f"--credentials-file={credentials}", with_http=False, ready=False).wait_serving()
     eventually(lambda: str(credentials).encode() in sidecar.get("/readyz").body, 10, "the refusal")
     assert stat.S_ISFIFO(credentials.stat().st_mode) and sidecar.get().status == 200
+
+
+def test_modes_that_let_everybody_read(start: Start, start_sidecar: Start) -> None:
+    """Taken, as somebody may mean it, and said."""
+    assert "every user may read" not in start().stderr
+    told = [line for line in start("--file-mode=0644", "--socket-mode=0666").stderr.splitlines() if "every user may read" in line]
+    assert len(told) == 2 and "option=--socket-mode mode=0666" in told[0] and "option=--file-mode mode=0644" in told[1]
+    assert "every user may read" not in start_sidecar("--socket-mode=0666", "--allow-uid=0", "--file-mode=0644").stderr

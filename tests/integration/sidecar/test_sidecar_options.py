@@ -141,6 +141,8 @@ def test_variables_that_kubernetes_makes_for_services_are_ignored(start_sidecar:
     (["--wait=soon"], "--wait"),
     (["--socket-mode=rw"], "--socket-mode"),
     (["--socket-mode=0999"], "--socket-mode"),
+    (["--socket-mode=416"], "416 in decimal is 0640"),
+    (["--file-mode=0420"], "gives others what the owner lacks"),
     (["--socket-mode=07777"], "--socket-mode"),
     (["--socket-mode="], "--socket-mode"),
     (["--file-mode=888"], "--file-mode"),
