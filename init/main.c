@@ -18,8 +18,7 @@
 
 static void end_on_signal(int number) {
     static const char text[] = "pod-identity-init: ended by a signal while it was checking\n";
-    ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
-    (void)ignored;
+    (void)io_write_now(STDERR_FILENO, text, sizeof text - 1);
     _exit(128 + number);
 }
 
@@ -55,7 +54,7 @@ static int usage(const struct config *config, const char *problem) {
     static struct failure failure;
     struct buf line = BUF(line_text), text = BUF(termination);
     buf_fmt(&line, "pod-identity-init: %s\n", problem);
-    (void)io_write_all(STDERR_FILENO, line.data, line.len);
+    (void)io_write_within(STDERR_FILENO, line.data, line.len, REPORT_PATIENCE_MS);
     struct buf message = failure_begin(&failure, REASON_USAGE);
     buf_printable(&message, problem, strlen(problem), OPTIONS_PROBLEM_MAX);
     failure_remedy(&failure,
@@ -75,16 +74,16 @@ static int check_all(const struct config *config) {
     run.source.kind = config->source.kind;
     checks_run(&run, &report);
     source_wipe_result(&run.source);
+    const struct check_result *decisive = report_decisive(&report);
+    if (decisive != NULL)
+        report_termination_line(&decisive->finding, &text);
+    write_termination_log(config, &text); /* first: nobody may be reading the report */
     const char *no_color = getenv("NO_COLOR");
     bool colour = isatty(STDOUT_FILENO) == 1 && (no_color == NULL || *no_color == '\0');
     bool told = config->format == FORMAT_JSON ? report_json(&report, STDOUT_FILENO)
                                               : report_text(&report, colour, STDOUT_FILENO);
     if (!told)
         LOG(LOG_WARN, "cannot write the report", LOG_TEXT("error", strerror(errno)));
-    const struct check_result *decisive = report_decisive(&report);
-    if (decisive != NULL)
-        report_termination_line(&decisive->finding, &text);
-    write_termination_log(config, &text);
     return (int)report_reason(&report);
 }
 

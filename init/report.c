@@ -23,7 +23,7 @@ enum reason report_reason(const struct report *report) {
 /* Sends what was built, and empties the builder. A report is written check by check, so that its storage need
  * not hold the largest one that could be. */
 static bool flush(struct buf *b, int fd) {
-    if (!io_write_all(fd, b->data, b->len))
+    if (!io_write_within(fd, b->data, b->len, REPORT_PATIENCE_MS))
         return false;
     buf_reset(b);
     return true;

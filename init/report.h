@@ -14,6 +14,8 @@
 #define REPORT_CHECKS_MAX 32 /* above the number of checks that there are */
 /* The JSON of one check: message and remedy with every byte escaped, and the frame around them. */
 #define REPORT_ITEM_MAX (6 * (FAILURE_MESSAGE_MAX + FAILURE_REMEDY_MAX) + 256)
+#define REPORT_PATIENCE_MS                                                                                   \
+    5000 /* with a reader who does not read: a pod must start, or say why not, all the same */
 #define REPORT_TERMINATION_MAX 4096 /* what the kubelet keeps of a termination message */
 
 enum check_status { CHECK_PASS, CHECK_WARN, CHECK_FAIL, CHECK_SKIP };

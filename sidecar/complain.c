@@ -5,11 +5,14 @@
 #include "common/base/io.h"
 #include "common/serve/unix_client.h"
 
+#define PATIENCE_MS                                                                                          \
+    1000 /* with a reader of standard error who does not read: then the status says it alone */
+
 int complain(int status, const char *text) {
     char line[FAILURE_MESSAGE_MAX + FAILURE_REMEDY_MAX + UNIX_CLIENT_PROBLEM_MAX];
     struct buf b = BUF(line);
     buf_fmt(&b, "pod-identity-sidecar: %s\n", text);
-    (void)io_write_all(STDERR_FILENO, b.data, b.len);
+    (void)io_write_within(STDERR_FILENO, b.data, b.len, PATIENCE_MS);
     return status;
 }
 

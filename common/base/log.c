@@ -6,11 +6,14 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "common/base/io.h"
 #include "common/base/timefmt.h"
 
 static enum log_level threshold = LOG_INFO;
 static enum log_format layout = LOG_LOGFMT;
 static int output = STDERR_FILENO;
+static int64_t dropped; /* lines, since one was written */
+_Static_assert(LOG_LINE_MAX <= IO_NOW_MAX, "a line is written whole or not at all");
 
 void log_setup(enum log_level level, enum log_format format, int fd) {
     threshold = level;
@@ -56,10 +59,26 @@ static void put_field(struct buf *line, const char *key, const char *text, int64
         buf_str(line, text);
 }
 
+/* Whether the lines that were dropped are told, or need not be. */
+static bool tell_dropped(void) {
+    int64_t lines = dropped;
+    dropped = 0;
+    if (lines > 0)
+        LOG(LOG_WARN, "lines of the log were dropped: nobody read them", LOG_NUMBER("lines", lines));
+    bool told = dropped == 0;
+    dropped = told ? 0 : lines;
+    return told;
+}
+
 void log_event(enum log_level level, const char *event, const struct log_field *fields) {
     if (!log_enabled(level))
         return;
     int saved_errno = errno;
+    if (!tell_dropped()) {
+        dropped++;
+        errno = saved_errno;
+        return;
+    }
     /* The closing "truncated" field, the brace and the newline always have room. */
     enum { RESERVE = 32 };
     char text[LOG_LINE_MAX];
@@ -84,9 +103,9 @@ void log_event(enum log_level level, const char *event, const struct log_field *
         buf_str(&line, layout == LOG_JSON ? ",\"truncated\":true" : " truncated=true");
     buf_str(&line, layout == LOG_JSON ? "}\n" : "\n");
     /* One write a line, so that lines of several programs do not mix. A log that cannot be written to is no
-     * reason to stop serving. */
-    ssize_t ignored = write(output, line.data, line.len);
-    (void)ignored;
+     * reason to stop serving, nor to wait. */
+    if (!io_write_now(output, line.data, line.len))
+        dropped++;
     errno = saved_errno;
 }
 

@@ -1,7 +1,9 @@
 /* The log: one line an event on standard error, logfmt or JSON.
  *
  * The caller names the event and its fields; the log takes no free text that could hold a secret, and the
- * values of fields are quoted and bounded here. errno survives every call. */
+ * values of fields are quoted and bounded here. errno survives every call. A reader who stops to read is
+ * never waited for: lines are dropped and counted, and the number is told as soon as one can be written
+ * again. */
 #ifndef POD_IDENTITY_LOG_H
 #define POD_IDENTITY_LOG_H
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "common/base/buf.h"
 #include "common/base/log.h"
 #include "common/text/json.h"
 
@@ -133,6 +134,38 @@ static void a_repeated_error_is_logged_once(void **state) {
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, open_pipe, close_pipe)
 
+/* How many lines fit is the pipe's business: those that did come first, then their gap is told, then it goes
+ * on. */
+static void a_reader_who_stops_is_not_waited_for(void **state) {
+    (void)state;
+    static char text[1 << 21];
+    char expected[128];
+    enum { WRITTEN = 5000 };
+    int flags = fcntl(ends[1], F_GETFL);
+    assert_int_equal(fcntl(ends[1], F_SETFL, flags & ~O_NONBLOCK), 0); /* as standard error is */
+    log_setup(LOG_INFO, LOG_LOGFMT, ends[1]);
+    errno = EDOM;
+    for (int i = 0; i < WRITTEN; i++)
+        LOG(LOG_INFO, "line", LOG_NUMBER("n", i));
+    assert_int_equal(errno, EDOM);
+    ssize_t len = read(ends[0], text, sizeof text - 1);
+    assert_true(len > 0 && text[len - 1] == '\n');
+    text[len] = '\0';
+    int kept = 0;
+    for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++)
+        kept++;
+    assert_in_range(kept, 100, WRITTEN - 1);
+    LOG(LOG_DEBUG, "not wanted");
+    LOG(LOG_INFO, "after");
+    struct buf e = BUF(expected);
+    buf_fmt(&e, "nobody read them\" lines=%d\n", WRITTEN - kept);
+    const char *told = logged();
+    assert_non_null(strstr(told, expected));
+    assert_non_null(strstr(told, "level=info msg=after\n"));
+    LOG(LOG_INFO, "again");
+    assert_null(strstr(logged(), "dropped"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(logfmt_quotes_what_needs_it),
@@ -141,6 +174,7 @@ int main(void) {
         TEST(a_line_that_is_too_long_says_so),
         TEST(errno_survives_even_a_log_that_is_gone),
         TEST(a_repeated_error_is_logged_once),
+        TEST(a_reader_who_stops_is_not_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
