@@ -155,14 +155,14 @@ static void a_reader_who_stops_is_not_waited_for(void **state) {
     for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++)
         kept++;
     assert_in_range(kept, 100, WRITTEN - 1);
-    LOG(LOG_DEBUG, "not wanted");
-    LOG(LOG_INFO, "after");
+    LOG(LOG_DEBUG, "not wanted", LOG_NUMBER("n", 1));
+    LOG(LOG_INFO, "after", LOG_NUMBER("n", 2));
     struct buf e = BUF(expected);
     buf_fmt(&e, "nobody read them\" lines=%d\n", WRITTEN - kept);
     const char *told = logged();
     assert_non_null(strstr(told, expected));
-    assert_non_null(strstr(told, "level=info msg=after\n"));
-    LOG(LOG_INFO, "again");
+    assert_non_null(strstr(told, "level=info msg=after n=2\n"));
+    LOG(LOG_INFO, "again", LOG_NUMBER("n", 3));
     assert_null(strstr(logged(), "dropped"));
 }
 
