@@ -196,11 +196,28 @@ static int open_listeners(void) {
     return 0;
 }
 
+/* Each listener has its own, so that nobody who reaches one of them can touch another: the metrics port is
+ * open to the network, and loopback to every process of the pod. Shares are of SERVE_PLACES, if all are
+ * there. */
+static const struct {
+    size_t share, partials;
+} shares[LISTENERS] = {
+    [LISTENER_SOCKET] = {456, 64},
+    [LISTENER_HTTP] = {456, 64},
+    [LISTENER_IMDS] = {80, 32},
+    [LISTENER_METRICS] = {24, 16},
+};
+_Static_assert(64 + 64 + 32 + 16 + SERVER_DENIED_PARTIALS == SERVE_PARTIALS, "all partials have an owner");
+
 static void open_server(void) {
     const struct server_storage storage = {
         .places = places, .place_count = SERVE_PLACES, .partials = partials, .partial_count = SERVE_PARTIALS};
     for (enum listener i = 0; i < LISTENERS; i++)
-        listeners[i] = (struct access){.listener = {.handlers = &access_handlers}, .routes = {.kind = i}};
+        listeners[i] = (struct access){.listener = {.handlers = &access_handlers,
+                                                    .refusals_close = i != LISTENER_SOCKET,
+                                                    .share = shares[i].share,
+                                                    .partials = shares[i].partials},
+                                       .routes = {.kind = i}};
     peers = (struct peers){config->allow_uid, config->allow_uid_count, config->socket_group};
     listeners[LISTENER_IMDS].listener.extras = &imds_headers;
     listeners[LISTENER_SOCKET].listener.unix_socket = true;

@@ -1,5 +1,6 @@
 #include "common/serve/connections.h"
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/wipe.h"
@@ -7,26 +8,41 @@
 /* Each phase has one time limit, so each list is in the order of its deadlines, and its head is the next to
  * end. */
 static const int64_t limit_ms[PHASES] = {
-    [PHASE_IDLE] = CONNECTIONS_IDLE_MS,
-    [PHASE_READING] = CONNECTIONS_REQUEST_MS,
-    [PHASE_WRITING] = CONNECTIONS_WRITE_MS,
+    [PHASE_NEW] = CONNECTIONS_REQUEST_MS,     [PHASE_IDLE] = CONNECTIONS_IDLE_MS,
+    [PHASE_READING] = CONNECTIONS_REQUEST_MS, [PHASE_WRITING] = CONNECTIONS_WRITE_MS,
     [PHASE_DRAINING] = CONNECTIONS_DRAIN_MS,
 };
 
 /* Of the server, which is one for the process. Places that were never used were never touched, and take no
  * memory. */
 static struct connection *places, *free_list;
-static size_t place_count, used_count, open_count;
+static size_t place_count, usable_count, used_count, open_count;
 static struct partial *partials;
 static size_t partial_count;
-static struct list { struct connection *head, *tail; } lists[PHASES];
+static struct connection_group *groups;
 
-void connections_open(struct connection *given, size_t count, struct partial *given_partials,
+void connections_open(struct connection *given, size_t count, size_t usable, struct partial *given_partials,
                       size_t partials_given) {
     places = given;
     place_count = count;
+    usable_count = usable < count ? usable : count;
     partials = given_partials;
     partial_count = partials_given;
+}
+
+void connections_add_group(struct connection_group *group, size_t share, size_t group_partials) {
+    size_t all = 0;
+    group->share = share;
+    group->partials = group_partials;
+    group->next = groups;
+    groups = group;
+    for (const struct connection_group *g = groups; g != NULL; g = g->next)
+        all += g->share;
+    for (struct connection_group *g = groups; g != NULL; g = g->next) {
+        g->places = g->share * usable_count / all;
+        if (g->places == 0)
+            g->places = 1;
+    }
 }
 
 size_t connections_count(void) {
@@ -36,26 +52,30 @@ size_t connections_count(void) {
 /* ---- lists ---- */
 
 static void unlink_connection(struct connection *c) {
+    struct connection_list *list = &c->group->lists[c->phase];
     if (c->before != NULL)
         c->before->after = c->after;
     else
-        lists[c->phase].head = c->after;
+        list->head = c->after;
     if (c->after != NULL)
         c->after->before = c->before;
     else
-        lists[c->phase].tail = c->before;
+        list->tail = c->before;
+    c->group->idle -= c->phase == PHASE_IDLE;
 }
 
 static void append(struct connection *c, enum connection_phase phase) {
+    struct connection_list *list = &c->group->lists[phase];
     c->phase = phase;
     c->deadline_ms = loop_now().mono_ms + limit_ms[phase];
-    c->before = lists[phase].tail;
+    c->before = list->tail;
     c->after = NULL;
     if (c->before != NULL)
         c->before->after = c;
     else
-        lists[phase].head = c;
-    lists[phase].tail = c;
+        list->head = c;
+    list->tail = c;
+    c->group->idle += phase == PHASE_IDLE;
 }
 
 void connections_enter(struct connection *c, enum connection_phase phase) {
@@ -67,8 +87,79 @@ void connections_enter(struct connection *c, enum connection_phase phase) {
 
 /* ---- places ---- */
 
-static struct connection *take_place(void) {
-    if (free_list == NULL && used_count < place_count)
+void connections_close(struct connection *c) {
+    unlink_connection(c);
+    connections_drop_partial(c);
+    close(c->watch.fd);
+    c->watch.fd = -1;
+    c->group->open--;
+    open_count--;
+    c->after = free_list;
+    free_list = c;
+}
+
+/* Ends it against its will. What it has not taken of its answer would lie in the kernel, as our memory, for
+ * minutes: so it is thrown away. */
+static void cut_off(struct connection *c) {
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    if (c->phase == PHASE_WRITING || c->phase == PHASE_DRAINING)
+        (void)setsockopt(c->watch.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    connections_close(c);
+}
+
+/* The one that has been in that phase longest, if that is long enough. */
+static struct connection *oldest(const struct connection_group *group, enum connection_phase phase,
+                                 int64_t for_ms) {
+    struct connection *c = group->lists[phase].head;
+    return c != NULL && c->deadline_ms - limit_ms[phase] + for_ms <= loop_now().mono_ms ? c : NULL;
+}
+
+/* Who gives way. Those who were served, and may be served again, keep half of the places against newcomers,
+ * so that a flood of those does not throw them out, and newcomers get the other half, so that a pool of idle
+ * connections does not keep them out. */
+static struct connection *least_useful(const struct connection_group *group) {
+    static const struct {
+        enum connection_phase phase;
+        int64_t for_ms;
+    } order[] = {
+        {PHASE_DRAINING, 0},
+        {PHASE_WRITING, CONNECTIONS_STALL_MS},
+        {PHASE_READING, CONNECTIONS_STALL_MS},
+        {PHASE_NEW, CONNECTIONS_STALL_MS},
+        {PHASE_NEW, 0},
+        {PHASE_READING, 0},
+        {PHASE_IDLE, 0},
+        {PHASE_WRITING, 0},
+    };
+    struct connection *c = NULL;
+    for (size_t i = 0; i < sizeof order / sizeof order[0] && c == NULL; i++) {
+        bool many_idle =
+            order[i].phase == PHASE_NEW && order[i].for_ms == 0 && group->idle > group->places / 2;
+        c = oldest(group, many_idle ? PHASE_IDLE : order[i].phase, order[i].for_ms);
+    }
+    return c;
+}
+
+static bool make_room_in(const struct connection_group *group) {
+    struct connection *c = least_useful(group);
+    if (c != NULL)
+        cut_off(c);
+    return c != NULL;
+}
+
+bool connections_make_room(void) {
+    const struct connection_group *fullest = NULL;
+    for (const struct connection_group *g = groups; g != NULL; g = g->next) {
+        if (g->open > 0 && (fullest == NULL || g->open * fullest->places > fullest->open * g->places))
+            fullest = g;
+    }
+    return fullest != NULL && make_room_in(fullest);
+}
+
+static struct connection *take_place(struct connection_group *group) {
+    if (group->open >= group->places && !make_room_in(group))
+        return NULL;
+    if (free_list == NULL && used_count < usable_count)
         return &places[used_count++];
     if (free_list == NULL && !connections_make_room())
         return NULL;
@@ -77,35 +168,17 @@ static struct connection *take_place(void) {
     return c;
 }
 
-struct connection *connections_add(const struct loop_watch *watch, const struct server_listener *listener) {
-    struct connection *c = take_place();
+struct connection *connections_add(struct connection_group *group, const struct loop_watch *watch,
+                                   const struct server_listener *listener, bool *full) {
+    struct connection *c = take_place(group);
     if (c == NULL)
         return NULL;
-    *c = (struct connection){.watch = *watch, .listener = listener};
-    append(c, PHASE_IDLE);
+    *c = (struct connection){.watch = *watch, .group = group, .listener = listener};
+    append(c, PHASE_NEW);
     open_count++;
+    group->open++;
+    *full = group->open >= group->places;
     return c;
-}
-
-void connections_close(struct connection *c) {
-    unlink_connection(c);
-    connections_drop_partial(c);
-    close(c->watch.fd);
-    c->watch.fd = -1;
-    open_count--;
-    c->after = free_list;
-    free_list = c;
-}
-
-bool connections_make_room(void) {
-    static const enum connection_phase order[] = {PHASE_IDLE, PHASE_DRAINING, PHASE_READING, PHASE_WRITING};
-    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
-        if (lists[order[i]].head != NULL) {
-            connections_close(lists[order[i]].head);
-            return true;
-        }
-    }
-    return false;
 }
 
 /* ---- partial requests ---- */
@@ -115,12 +188,13 @@ void connections_drop_partial(struct connection *c) {
         return;
     wipe(c->partial, sizeof *c->partial);
     c->partial = NULL;
+    c->group->partials_used--;
 }
 
 static struct connection *oldest_holder(const struct connection *but) {
     static const enum connection_phase order[] = {PHASE_WRITING, PHASE_READING};
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
-        for (struct connection *c = lists[order[i]].head; c != NULL; c = c->after) {
+        for (struct connection *c = but->group->lists[order[i]].head; c != NULL; c = c->after) {
             if (c->partial != NULL && c != but)
                 return c;
         }
@@ -131,18 +205,19 @@ static struct connection *oldest_holder(const struct connection *but) {
 bool connections_take_partial(struct connection *c) {
     if (c->partial != NULL)
         return true;
-    for (int attempt = 0; attempt < 2; attempt++) {
-        for (size_t i = 0; i < partial_count; i++) {
-            if (!partials[i].taken) {
-                partials[i].taken = true;
-                c->partial = &partials[i];
-                return true;
-            }
-        }
-        struct connection *oldest = oldest_holder(c);
-        if (oldest == NULL)
+    if (c->group->partials_used >= c->group->partials) {
+        struct connection *holder = oldest_holder(c);
+        if (holder == NULL)
             return false;
-        connections_close(oldest);
+        cut_off(holder);
+    }
+    for (size_t i = 0; i < partial_count; i++) {
+        if (!partials[i].taken) {
+            partials[i].taken = true;
+            c->partial = &partials[i];
+            c->group->partials_used++;
+            return true;
+        }
     }
     return false;
 }
@@ -151,33 +226,42 @@ bool connections_take_partial(struct connection *c) {
 
 int64_t connections_deadline(void) {
     int64_t nearest = CLOCK_NEVER;
-    for (int i = 0; i < PHASES; i++) {
-        if (lists[i].head != NULL && lists[i].head->deadline_ms < nearest)
-            nearest = lists[i].head->deadline_ms;
+    for (const struct connection_group *g = groups; g != NULL; g = g->next) {
+        for (int i = 0; i < PHASES && g->open > 0; i++) {
+            if (g->lists[i].head != NULL && g->lists[i].head->deadline_ms < nearest)
+                nearest = g->lists[i].head->deadline_ms;
+        }
     }
     return nearest;
 }
 
 void connections_expire(int64_t now_ms) {
-    for (int i = 0; i < PHASES; i++) {
-        while (lists[i].head != NULL && lists[i].head->deadline_ms <= now_ms)
-            connections_close(lists[i].head);
+    for (struct connection_group *g = groups; g != NULL; g = g->next) {
+        for (int i = 0; i < PHASES; i++) {
+            while (g->lists[i].head != NULL && g->lists[i].head->deadline_ms <= now_ms)
+                cut_off(g->lists[i].head);
+        }
     }
 }
 
 void connections_close_writers(const struct answer *answer) {
-    struct connection *c = lists[PHASE_WRITING].head;
-    while (c != NULL) {
-        struct connection *next = c->after;
-        if (c->answer == answer)
-            connections_close(c);
-        c = next;
+    for (struct connection_group *g = groups; g != NULL; g = g->next) {
+        struct connection *c = g->lists[PHASE_WRITING].head;
+        while (c != NULL) {
+            struct connection *next = c->after;
+            if (c->answer == answer)
+                cut_off(c);
+            c = next;
+        }
     }
 }
 
 void connections_close_all(void) {
-    for (int i = 0; i < PHASES; i++) {
-        while (lists[i].head != NULL)
-            connections_close(lists[i].head);
+    for (struct connection_group *g = groups; g != NULL; g = g->next) {
+        for (int i = 0; i < PHASES; i++) {
+            while (g->lists[i].head != NULL)
+                connections_close(g->lists[i].head);
+        }
     }
+    groups = NULL;
 }

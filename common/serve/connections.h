@@ -1,5 +1,8 @@
-/* The places for connections: a fixed pool, each place in one phase with a time limit, and who gives way when
- * all are taken. What is said on a connection is the server's business. */
+/* The places for connections: a fixed pool, each place in one phase with a time limit. Connections of one
+ * kind (of a listener, as a rule) are a group, which has places of its own: no other group can take them.
+ * When they are all taken, one of the same group gives way: who makes no progress before who has just come,
+ * and who was served before only where such are the most. What is said on a connection is the server's
+ * business. */
 #ifndef POD_IDENTITY_CONNECTIONS_H
 #define POD_IDENTITY_CONNECTIONS_H
 
@@ -16,10 +19,32 @@
 #define CONNECTIONS_REQUEST_MS 10000 /* from the first byte of a request to its last */
 #define CONNECTIONS_WRITE_MS 10000   /* for a client to take an answer */
 #define CONNECTIONS_DRAIN_MS 1000    /* after the last answer, for the client to close first */
+#define CONNECTIONS_STALL_MS 250     /* without progress for so long, it gives way before others do */
 
-enum connection_phase { PHASE_IDLE, PHASE_READING, PHASE_WRITING, PHASE_DRAINING, PHASES };
+enum connection_phase {
+    PHASE_NEW,      /* has not said anything yet */
+    PHASE_IDLE,     /* was answered, and may ask again */
+    PHASE_READING,  /* has said a part of a request */
+    PHASE_WRITING,  /* does not take its answer as fast as it comes */
+    PHASE_DRAINING, /* has got its last answer */
+    PHASES
+};
 
 struct server_listener;
+struct connection;
+
+struct connection_group {
+    size_t places, partials; /* how many it may take at a time */
+
+    /* Private. */
+    size_t share; /* of all places, in relation to those of the other groups */
+    size_t open, partials_used;
+    struct connection_list {
+        struct connection *head, *tail;
+    } lists[PHASES];
+    size_t idle; /* in PHASE_IDLE */
+    struct connection_group *next;
+};
 
 /* What a connection needs only while a request is not whole, or while an answer waits and more requests are
  * behind it. */
@@ -38,6 +63,7 @@ struct connection {
     bool denied;   /* every request gets a refusal */
     bool read_all; /* the client asked for the end, and nothing is left unread: no need to wait for its end */
     uint32_t sent; /* bytes of the answer */
+    struct connection_group *group;
     const struct server_listener *listener;
     struct connection *before, *after; /* in the list of its phase; free ones use `after` alone */
     int64_t deadline_ms;
@@ -46,15 +72,23 @@ struct connection {
 };
 
 /* places and partials, storage of the caller, are zero, and borrowed. A partial is for a request that is
- * begun and not ended: SDKs send theirs in one piece, so there can be fewer of them. */
-void connections_open(struct connection *places, size_t place_count, struct partial *partials,
+ * begun and not ended: SDKs send theirs in one piece, so there can be fewer of them. usable: how many places
+ * there are descriptors for. */
+void connections_open(struct connection *places, size_t place_count, size_t usable, struct partial *partials,
                       size_t partial_count);
+
+/* The usable places are divided among the groups in proportion to their shares; each has one at least. The
+ * sum of all partials must not be larger than what there is. group is zero, and stays until
+ * connections_close_all(). */
+void connections_add_group(struct connection_group *group, size_t share, size_t partials);
 /* How many are open now. */
 size_t connections_count(void);
 
-/* A place for the descriptor, in PHASE_IDLE; whoever can best be spared gives way if need be. NULL if even so
- * there is none; the descriptor is the caller's then. */
-struct connection *connections_add(const struct loop_watch *watch, const struct server_listener *listener);
+/* A place for the descriptor, in PHASE_NEW; another of its group gives way if need be. NULL if even so there
+ * is none; the descriptor is the caller's then. *full: all places of the group are taken now, so the newcomer
+ * may have to give way soon. */
+struct connection *connections_add(struct connection_group *group, const struct loop_watch *watch,
+                                   const struct server_listener *listener, bool *full);
 
 /* A phase that goes on keeps its deadline, but PHASE_IDLE: a byte now and then does not stretch a request. */
 void connections_enter(struct connection *c, enum connection_phase phase);
@@ -62,12 +96,13 @@ void connections_enter(struct connection *c, enum connection_phase phase);
 /* Closes the descriptor and frees the place. */
 void connections_close(struct connection *c);
 
-/* c->partial is there afterwards, wiped; if all are taken, another connection is closed for it: the oldest
- * that reads no answers, then that is slow to ask. False if there is none. */
+/* c->partial is there afterwards, wiped; if all of its group are taken, another connection of the group is
+ * closed for it: the oldest that reads no answers, then that is slow to ask. False if there is none. */
 bool connections_take_partial(struct connection *c);
 void connections_drop_partial(struct connection *c);
 
-/* Closes the connection that can best be spared: the oldest idle one first. False if there is none. */
+/* Closes the connection that can best be spared, of the group that has the largest part of its places taken.
+ * False if there is none. */
 bool connections_make_room(void);
 
 /* When the next time limit ends, monotonic; CLOCK_NEVER without connections. */

@@ -11,7 +11,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG 4096 /* musl's SOMAXCONN is 128; the kernel caps this one at net.core.somaxconn */
+/* Connections that wait to be accepted; the kernel caps it at net.core.somaxconn (musl's SOMAXCONN is 128).
+ * Over TCP each can hold a receive buffer of unread bytes; on a Unix socket they are the client's. */
+#define TCP_BACKLOG 1024
+#define UNIX_BACKLOG 4096
 
 static void describe(struct buf *problem, const char *what) {
     int error = errno;
@@ -97,7 +100,7 @@ static int bind_and_listen(const struct sockaddr_un *address, mode_t mode, gid_t
         step = "set its group";
     else if (chmod(address->sun_path, mode) != 0)
         step = "set its mode";
-    else if (listen(fd, BACKLOG) != 0)
+    else if (listen(fd, UNIX_BACKLOG) != 0)
         step = "listen on it";
     if (step == NULL)
         return fd;
@@ -131,16 +134,17 @@ int listen_tcp(bool ipv6, const unsigned char address[16], uint16_t *port, int h
     int fd = socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return failed(-1, problem, "make a socket of that address family");
-    const int on = 1, buffer = LISTEN_SEND_BUFFER;
+    const int on = 1, send_buffer = LISTEN_SEND_BUFFER, receive_buffer = LISTEN_RECEIVE_BUFFER;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* connections inherit both of these */
-    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* connections inherit these */
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer);
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
     if (hops > 0)
         (void)setsockopt(fd, ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, ipv6 ? IPV6_UNICAST_HOPS : IP_TTL, &hops,
                          sizeof hops);
     if (bind(fd, any, len) != 0)
         return failed(fd, problem, "bind to it");
-    if (listen(fd, BACKLOG) != 0)
+    if (listen(fd, TCP_BACKLOG) != 0)
         return failed(fd, problem, "listen on it");
     if (getsockname(fd, any, &len) != 0)
         return failed(fd, problem, "read back its address");

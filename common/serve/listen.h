@@ -11,6 +11,8 @@
 /* Of a connection. Answers that a client lets lie count as our memory, and a pod may have little. The kernel
  * doubles it, for its overhead: any answer fits. */
 #define LISTEN_SEND_BUFFER 16384
+/* Of what a client has said and we have not read: also of connections that wait to be accepted. */
+#define LISTEN_RECEIVE_BUFFER 4096
 #define LISTEN_PATH_MAX 108 /* sun_path */
 
 /* A Unix socket at path with that mode, and group (or (gid_t)-1). A socket that a killed process left is

@@ -13,6 +13,8 @@
 #include "common/serve/listen.h"
 
 #define ACCEPTS_PER_ROUND 64
+#define DENIED_PER_ROUND                                                                                     \
+    1024 /* on top: they cost next to nothing, and must not fill the queue of those who may ask */
 
 static struct server_listener *listeners;
 static int64_t accept_again_ms = CLOCK_NEVER;
@@ -20,6 +22,7 @@ static struct loop_timer timer;
 static bool last_answers;
 static struct request scratch; /* one request is parsed at a time; always reset between uses */
 static struct log_repeat descriptors_short;
+static struct connection_group denied;
 
 static void set_timer(void) {
     int64_t nearest = connections_deadline();
@@ -91,6 +94,7 @@ static bool respond(struct connection *c, const struct request *r, enum request_
         a = l->handlers->refuse(l, 403);
     else
         a = l->handlers->pick(c, r);
+    close = close || (l->refusals_close && a->status >= 400 && a->status < 500);
     l->handlers->answered(l, r, a->status);
     bool head = status == REQUEST_DONE && r->method == REQUEST_HEAD;
     return answer_with(c, a, close, !head);
@@ -197,29 +201,37 @@ static void resume_accepting(void) {
         loop_change(&l->watch, EPOLLIN);
 }
 
-static void admit(const struct server_listener *l, int fd) {
+/* Whether it may ask. */
+static bool admit(struct server_listener *l, int fd) {
     const struct loop_watch watch = {.fd = fd, .ready = on_connection};
-    struct connection *c = connections_add(&watch, l);
+    const int buffer = LISTEN_SEND_BUFFER;
+    bool may_ask = l->handlers->allowed == NULL || l->handlers->allowed(l, fd), full;
+    struct connection *c = connections_add(may_ask ? &l->group : &denied, &watch, l, &full);
     if (c == NULL) {
         close(fd);
-        return;
+        return may_ask;
     }
-    const int buffer = LISTEN_SEND_BUFFER;
     if (l->unix_socket)
         (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
-    c->denied = l->handlers->allowed != NULL && !l->handlers->allowed(l, fd);
+    c->denied = !may_ask;
     if (!loop_add(&c->watch, EPOLLIN))
         connections_close(c);
+    else if (full) /* it may not have its place for long: what it has said counts now */
+        on_connection(&c->watch, EPOLLIN);
+    return may_ask;
 }
 
 static void on_listener(struct loop_watch *watch, uint32_t events) {
-    const struct server_listener *l = OWNER(watch, struct server_listener, watch);
+    struct server_listener *l = OWNER(watch, struct server_listener, watch);
     (void)events;
-    for (int i = 0; i < ACCEPTS_PER_ROUND; i++) {
+    for (int admitted = 0, turned_away = 0; admitted < ACCEPTS_PER_ROUND && turned_away < DENIED_PER_ROUND;) {
         int fd = accept4(l->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             log_mended(&descriptors_short, "accepting connections again");
-            admit(l, fd);
+            if (admit(l, fd))
+                admitted++;
+            else
+                turned_away++;
             continue;
         }
         if (errno == EINTR || errno == ECONNABORTED)
@@ -246,14 +258,17 @@ static void on_timer(struct loop_timer *t) {
 }
 
 void server_open(const struct server_storage *storage, size_t descriptors_kept) {
-    connections_open(storage->places, descriptors_for_clients(storage->place_count, descriptors_kept),
-                     storage->partials, storage->partial_count);
+    connections_open(storage->places, storage->place_count,
+                     descriptors_for_clients(storage->place_count, descriptors_kept), storage->partials,
+                     storage->partial_count);
+    connections_add_group(&denied, SERVER_DENIED_SHARE, SERVER_DENIED_PARTIALS);
     timer = (struct loop_timer){.deadline_ms = CLOCK_NEVER, .expired = on_timer};
     loop_add_timer(&timer);
 }
 
 bool server_listen(struct server_listener *listener, int fd) {
     listener->watch = (struct loop_watch){.fd = fd, .ready = on_listener};
+    connections_add_group(&listener->group, listener->share, listener->partials);
     listener->next = listeners;
     listeners = listener;
     return loop_add(&listener->watch, EPOLLIN);

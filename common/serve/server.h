@@ -36,13 +36,21 @@ struct server_listener {
     const struct server_handlers *handlers;
     const struct request_extras *extras; /* headers that pick() looks at; NULL: none */
     bool unix_socket;                    /* connections do not inherit buffer sizes there */
+    bool refusals_close; /* an answer of 4xx is the connection's last: who may not ask keeps no place */
+    size_t share;        /* of the places, in proportion to the other listeners: nobody else gets these */
+    size_t partials;     /* likewise, in numbers */
 
     /* The server's own. */
     struct loop_watch watch;
+    struct connection_group group;
     struct server_listener *next;
 };
 
-/* Where connections live, and how many there can be. */
+/* For those whom `allowed` turns away: they wait here for their refusal, not in the places of others. */
+#define SERVER_DENIED_SHARE 8
+#define SERVER_DENIED_PARTIALS 4
+
+/* Where connections live, and how many there can be: partials for all listeners, and for the denied. */
 struct server_storage {
     struct connection *places;
     size_t place_count;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 from dataclasses import dataclass
 from typing import Any
@@ -74,3 +75,21 @@ def exchange(sock: socket.socket, data: bytes, timeout_s: float = 10.0, half_clo
         except (BrokenPipeError, ConnectionResetError):
             pass  # the server may answer and close before it has read everything
         return read_all(sock)
+
+
+def read_one(sock: socket.socket) -> Answer:
+    """One answer with a Content-Length from a connection that stays open."""
+    data = b""
+    while b"\r\n\r\n" not in data or len(data) < data.index(b"\r\n\r\n") + 4 + int(parse_answer(data).header("Content-Length") or 0):
+        part = sock.recv(65536)
+        if not part:
+            raise ConnectionError(f"closed after {len(data)} bytes")
+        data += part
+    return parse_answer(data)
+
+
+def closed(sock: socket.socket) -> bool:
+    """Whether the other side has closed a connection on which nothing is expected."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
