@@ -2,6 +2,7 @@
 #ifndef POD_IDENTITY_INIT_CHECK_H
 #define POD_IDENTITY_INIT_CHECK_H
 
+#include "common/aws/identity.h"
 #include "common/pod/jwt.h"
 #include "common/source/source.h"
 #include "init/config.h"
@@ -22,6 +23,12 @@ struct run {
     injection_getenv *lookup;
     struct pod_labels labels;
     struct source source;
+    struct source_scratch scratch; /* of it */
+    struct uri alternate;          /* the agent's other address, while both are asked in turn */
+    struct uri other;              /* the agent's other address, to be looked at when the first failed */
+    struct fetch fetch;
+    struct http_transfer probe; /* without a token */
+    struct identity_exchange identity;
     struct token token;     /* until its format was looked at */
     struct failure opening; /* of the source; reason is REASON_OK if it is usable */
     struct jwt_claims claims;

@@ -45,19 +45,19 @@ static enum check_status no_client(struct failure *finding) {
 }
 
 enum check_status check_agent_reachable(struct run *run, struct failure *finding) {
-    static struct uri alternate;
     struct wait_result *r = &run->fetched;
     if (!wanted(run))
         return check_skipped(finding, NO_NETWORK);
     bool agent = run->source.kind == SOURCE_POD_IDENTITY;
     bool in_turn = agent && run->config->try_other_family && run->source.injection.self_injected &&
-                   uri_other_family(&run->source.injection.uri, &alternate);
+                   uri_other_family(&run->source.injection.uri, &run->alternate);
     if (http_open(NULL) != ERR_OK)
         return no_client(finding);
     http_trust(source_ca_file(&run->config->source, run->lookup));
     const struct wait_request request = {
         .source = &run->source,
-        .alternate = in_turn ? &alternate : NULL,
+        .fetch = &run->fetch,
+        .alternate = in_turn ? &run->alternate : NULL,
         .wait_ms = run->config->wait_ms,
         .min_ttl_ms = run->config->min_ttl_ms,
         .keep_result = run->config->verify == VERIFY_IDENTITY,

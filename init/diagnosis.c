@@ -27,27 +27,25 @@ static void on_probed(void *context, const struct http_response *response) {
 }
 
 /* Appends "GET URL answered 404" or the like. */
-static bool probe(const struct uri *uri, struct buf *message) {
-    static struct http_transfer transfer; /* large, and zeroed */
+static bool probe(struct run *run, const struct uri *uri, struct buf *message) {
     struct agent_probe storage;
     struct http_request request;
     struct probe p = {message, false};
     agent_probe_request(uri, &storage, &request);
     buf_fmt(message, "GET %s ", storage.url);
-    if (http_start(&transfer, &request, on_probed, &p) == ERR_OK)
-        http_wait(&transfer);
+    if (http_start(&run->probe, &request, on_probed, &p) == ERR_OK)
+        http_wait(&run->probe);
     return p.alive;
 }
 
 bool diagnosis_other_family(struct run *run) {
-    static struct uri other;
     struct buf m = BUF(run->other_family);
-    if (!uri_other_family(&run->source.injection.uri, &other)) {
+    if (!uri_other_family(&run->source.injection.uri, &run->other)) {
         buf_str(&m, "the address has no counterpart of the other IP version");
         return false;
     }
     buf_str(&m, "the other address: ");
-    bool alive = probe(&other, &m);
+    bool alive = probe(run, &run->other, &m);
     buf_str(&m, alive ? ", an agent is alive there" : ", no agent is alive there");
     return alive;
 }
@@ -70,27 +68,27 @@ static bool is_unclear(const struct failure *f) {
     return is_cause(f, causes);
 }
 
-static void add_probe(const struct uri *uri, struct failure *f) {
+static void add_probe(struct run *run, struct failure *f) {
     struct buf m = failure_more(f);
     buf_str(&m, "; the probe without a token: ");
-    buf_str(&m, probe(uri, &m) ? ", so an agent is alive there, and the exchange itself fails"
-                               : ", so no living agent is there");
+    buf_str(&m, probe(run, &run->source.injection.uri, &m)
+                    ? ", so an agent is alive there, and the exchange itself fails"
+                    : ", so no living agent is there");
 }
 
 static void add_other_family(struct run *run, struct failure *f) {
-    static struct uri other;
     if (!run->config->try_other_family)
         return;
     bool alive = diagnosis_other_family(run);
     struct buf m = failure_more(f);
     buf_fmt(&m, "; %s", run->other_family);
-    if (alive && uri_other_family(&run->source.injection.uri, &other))
+    if (alive && uri_other_family(&run->source.injection.uri, &run->other))
         failure_remedy(f,
                        "the agent lives at the other IP version: set " INJECTION_URI
                        "=%s in the env of the pod's containers (the webhook then leaves out the pair, so "
                        "set " INJECTION_TOKEN_FILE
                        " too), and make the agent listen on both (add-on eks-pod-identity-agent)",
-                       other.text);
+                       run->other.text);
 }
 
 static void add_owner(const struct jwt_claims *c, struct failure *f) {
@@ -145,7 +143,7 @@ void diagnosis_extend(struct run *run) {
                                                                                NULL};
     bool agent = run->source.kind == SOURCE_POD_IDENTITY;
     if (agent && is_unclear(f))
-        add_probe(&run->source.injection.uri, f);
+        add_probe(run, f);
     if (f->reason == REASON_ACCESS_DENIED && run->fetched.answered)
         add_owner(c, f);
     if (is_cause(f, absent))

@@ -3,8 +3,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/aws/identity.h"
-
 #define RETRY_MS 1000
 
 static bool passing(enum reason reason) {
@@ -12,11 +10,12 @@ static bool passing(enum reason reason) {
 }
 
 /* Again until the wait that is left is over, where waiting can help. */
-static enum reason ask(const struct run *run, const struct endpoint *sts, struct sts_identity *out,
-                       int64_t *skew_s, struct failure *f) {
+static enum reason ask(struct run *run, const struct endpoint *sts, struct sts_identity *out, int64_t *skew_s,
+                       struct failure *f) {
     int64_t end_ms = clock_now().mono_ms + run->config->wait_ms - run->fetched.waited_ms;
     for (;;) {
-        enum reason reason = identity_ask(sts, source_credentials(&run->source), out, skew_s, f);
+        enum reason reason =
+            identity_ask(sts, source_credentials(&run->source), &run->identity, out, skew_s, f);
         if (!passing(reason) || clock_now().mono_ms + RETRY_MS > end_ms)
             return reason;
         struct timespec pause = {.tv_sec = RETRY_MS / 1000};

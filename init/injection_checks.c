@@ -113,7 +113,8 @@ static enum check_status own_token(const struct run *run, struct failure *findin
 
 enum check_status check_injection_pair(struct run *run, struct failure *finding) {
     const struct injection *injection = &run->source.injection;
-    enum reason reason = source_open(&run->source, &run->config->source, run->lookup, &run->opening);
+    enum reason reason =
+        source_open(&run->source, &run->config->source, run->lookup, &run->scratch, &run->opening);
     if (reason == REASON_OK)
         run->opening.reason = REASON_OK;
     if (injection->wrong == INJECTION_PART_PAIR) {

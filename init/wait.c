@@ -7,7 +7,6 @@
 
 #include "common/base/log.h"
 #include "common/base/timefmt.h"
-#include "common/source/fetch.h"
 
 #define AGENT_REMEDY                                                                                         \
     "lower --min-ttl, or look at the agent's log (kubectl -n kube-system logs ds/eks-pod-identity-agent): "  \
@@ -57,21 +56,20 @@ static void on_done(void *context, const struct fetch_outcome *outcome) {
         failure_begin(&r->failure, REASON_OK);
 }
 
-static struct fetch fetch; /* large, and zeroed */
-
 static void try_once(const struct wait_request *request, int64_t deadline_ms, struct wait_result *out) {
+    struct fetch *fetch = request->fetch;
     struct on_wire attempt = {.request = request, .result = out};
     int64_t timeout_ms = 0; /* the source's own */
     if (request->wait_ms > 0) {
-        fetch.connect_timeout_ms = WAIT_CONNECT_MS;
+        fetch->connect_timeout_ms = WAIT_CONNECT_MS;
         timeout_ms = deadline_ms - clock_now().mono_ms;
         if (timeout_ms < WAIT_ATTEMPT_MIN_MS)
             timeout_ms = WAIT_ATTEMPT_MIN_MS;
     }
     out->attempts++;
-    fetch.keep_result = request->keep_result;
-    fetch_start(&fetch, request->source, timeout_ms, on_done, &attempt);
-    fetch_wait(&fetch);
+    fetch->keep_result = request->keep_result;
+    fetch_start(fetch, request->source, timeout_ms, on_done, &attempt);
+    fetch_wait(fetch);
 }
 
 static void sleep_until(int64_t mono_ms) {
@@ -106,7 +104,7 @@ static void tell_progress(const struct failure *f, struct told *told, int64_t le
 }
 
 static void swap_address(struct source *source, struct uri *other) {
-    static struct uri kept;
+    struct uri kept;
     uri_copy(&source->injection.uri, &kept);
     uri_copy(other, &source->injection.uri);
     uri_copy(&kept, other);
@@ -121,11 +119,8 @@ void wait_for_credentials(const struct wait_request *request, struct wait_result
     };
     if (request->not_before_s > start.wall_ms / 1000)
         policy.token_valid_ms += request->not_before_s * 1000 - start.wall_ms;
-    static struct uri other;
     struct told told = {REASON_OK, ""};
     memset(out, 0, sizeof *out);
-    if (request->alternate != NULL)
-        uri_copy(request->alternate, &other);
     for (;;) {
         int64_t began_ms = clock_now().mono_ms;
         try_once(request, policy.deadline_ms, out);
@@ -139,7 +134,7 @@ void wait_for_credentials(const struct wait_request *request, struct wait_result
             break;
         tell_progress(&out->failure, &told, policy.deadline_ms - now_ms);
         if (request->alternate != NULL && !out->answered)
-            swap_address(request->source, &other);
+            swap_address(request->source, request->alternate);
         sleep_until(now_ms + delay_ms);
     }
     if (told.reason != REASON_OK && out->failure.reason == REASON_OK)

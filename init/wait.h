@@ -7,17 +7,18 @@
 #include <stdint.h>
 
 #include "common/pod/credentials.h"
-#include "common/source/source.h"
+#include "common/source/fetch.h"
 #include "init/wait_policy.h"
 
 struct wait_request {
-    struct source *source;       /* opened */
-    const struct uri *alternate; /* asked in turn with the source's address while nobody answers; NULL: none.
-                                    The source keeps the one that was asked last */
-    int64_t wait_ms;             /* 0: one attempt */
-    int64_t min_ttl_ms;          /* credentials with less than that left are a failure */
-    bool keep_result;            /* leave the credentials in the source */
-    int64_t not_before_s;        /* of the token, wall time; 0 if it does not say */
+    struct source *source; /* opened */
+    struct fetch *fetch;   /* zero */
+    struct uri *alternate; /* asked in turn with the source's address while nobody answers; NULL: none.
+                              The source keeps the one that was asked last, and this is the other one */
+    int64_t wait_ms;       /* 0: one attempt */
+    int64_t min_ttl_ms;    /* credentials with less than that left are a failure */
+    bool keep_result;      /* leave the credentials in the source */
+    int64_t not_before_s;  /* of the token, wall time; 0 if it does not say */
 };
 
 struct wait_result {

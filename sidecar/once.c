@@ -114,6 +114,7 @@ static void on_signal(int signal) {
 
 static int write_profile(const struct config *config, size_t i, int64_t end_ms) {
     static struct source sources[CONFIG_PROFILES_MAX];
+    static struct source_scratch scratch;
     static struct attempt attempts[CONFIG_PROFILES_MAX];
     struct source *source = &sources[i];
     struct attempt *a = &attempts[i];
@@ -122,7 +123,7 @@ static int write_profile(const struct config *config, size_t i, int64_t end_ms) 
     a->profile = &config->profiles[i];
     a->wait_ms = config->wait_ms;
     a->denied_since_ms = CLOCK_NEVER;
-    if (source_open(source, &a->profile->source, environment, &a->failure) != REASON_OK)
+    if (source_open(source, &a->profile->source, environment, &scratch, &a->failure) != REASON_OK)
         return complain_failure(&a->failure);
     sinks_open(a->profile);
     refresh_init(&a->refresh, seed, clock_now());

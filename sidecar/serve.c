@@ -22,6 +22,7 @@
 
 static const struct config *config;
 static struct source sources[CONFIG_PROFILES_MAX];
+static struct source_scratch source_scratch;
 static const char *names[CONFIG_PROFILES_MAX];
 static struct watches_file token_files[CONFIG_PROFILES_MAX];
 static struct loop_watch upstream_sockets[SERVE_UPSTREAM_SOCKETS];
@@ -295,7 +296,8 @@ int serve(const struct config *given) {
     config = given;
     for (size_t i = 0; i < config->profile_count; i++) {
         names[i] = config->profiles[i].name;
-        if (source_open(&sources[i], &config->profiles[i].source, environment, &failure) != REASON_OK)
+        if (source_open(&sources[i], &config->profiles[i].source, environment, &source_scratch, &failure) !=
+            REASON_OK)
             return complain_failure(&failure);
     }
     int status = open_events();

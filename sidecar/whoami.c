@@ -38,9 +38,10 @@ static void on_fetched(void *context, const struct fetch_outcome *outcome) {
 static enum reason from_source(const struct config *config, struct credentials *out, const char **name,
                                struct failure *failure) {
     static struct source source;
+    static struct source_scratch scratch;
     static struct fetch fetch; /* large, and zeroed */
     static struct fetched fetched;
-    enum reason reason = source_open(&source, &config->profiles[0].source, environment, failure);
+    enum reason reason = source_open(&source, &config->profiles[0].source, environment, &scratch, failure);
     if (reason != REASON_OK)
         return reason;
     fetch.keep_result = true;
@@ -71,6 +72,7 @@ static bool print(const struct sts_identity *who, const char *whose, int64_t ske
 int whoami(const struct config *config) {
     static struct credentials credentials;
     static struct endpoint sts;
+    static struct identity_exchange exchange;
     static struct sts_identity who;
     static struct failure failure;
     char text[UNIX_CLIENT_PROBLEM_MAX], whose_text[LISTEN_PATH_MAX + 64];
@@ -90,7 +92,7 @@ int whoami(const struct config *config) {
     else
         buf_fmt(&whose, "fetched now, from %s", source);
     if (reason == REASON_OK)
-        reason = identity_ask(&sts, &credentials, &who, &skew_s, &failure);
+        reason = identity_ask(&sts, &credentials, &exchange, &who, &skew_s, &failure);
     credentials_wipe(&credentials);
     http_close();
     if (reason != REASON_OK)

@@ -45,7 +45,7 @@ static enum err sign(struct aws_call *call, const struct aws_target *t, const st
         .unix_s = unix_s,
     };
     struct buf authorization = BUF(call->authorization);
-    return sigv4_authorization(&scope, &request, &authorization);
+    return sigv4_authorization(&scope, &request, &call->scratch, &authorization);
 }
 
 enum err aws_call_request(struct aws_call *call, const struct aws_target *t, const struct credentials *signer,

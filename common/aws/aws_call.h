@@ -19,6 +19,7 @@
 #define AWS_CALL_SKEW_MIN_S 60  /* servers tolerate 5 to 15 minutes: less than that is no cause */
 #define AWS_CAUSE_SIGNATURE "signature" /* of a failure: wrong secret, or a clock that is off */
 
+/* Large; what is not used of it takes no memory if it is static. */
 struct aws_call {
     char url[URI_TEXT_MAX + AWS_CALL_PATH_MAX];
     char host[URI_HOST_MAX + 8];
@@ -27,6 +28,7 @@ struct aws_call {
     struct http_header headers[6];
     size_t body_len;
     char body[AWS_CALL_BODY_MAX];
+    struct sigv4_scratch scratch; /* last: without a signature it takes no memory */
 };
 
 /* What is asked of whom: also the words of every message about it. */

@@ -3,10 +3,11 @@
 #include <string.h>
 
 #include "common/base/clock.h"
-#include "common/text/secrets.h"
+#include "common/base/owner.h"
 
 struct attempt {
     const struct endpoint *sts;
+    struct identity_exchange *exchange;
     struct sts_identity *out;
     struct failure *failure;
     enum reason reason;
@@ -20,13 +21,8 @@ static void on_response(void *context, const struct http_response *response) {
 }
 
 /* Whose identity is asked for: STS names what it was sent where it refuses the signature. */
-static struct signer {
-    struct secret_holder holder; /* first */
-    const struct credentials *credentials;
-} signer;
-
 static void visit_signer(struct secret_holder *holder, secrets_take *take, void *context) {
-    const struct credentials *c = ((const struct signer *)holder)->credentials;
+    const struct credentials *c = OWNER(holder, struct identity_exchange, holder)->signer;
     if (c == NULL)
         return;
     take(context, c->secret_access_key, strlen(c->secret_access_key));
@@ -34,18 +30,18 @@ static void visit_signer(struct secret_holder *holder, secrets_take *take, void 
 }
 
 static void ask(struct attempt *a, const struct credentials *c, int64_t skew_s) {
-    static struct aws_call call;
-    static struct http_transfer transfer; /* large, and zeroed */
+    struct aws_call *call = &a->exchange->call;
+    struct http_transfer *transfer = &a->exchange->transfer;
     struct http_request request;
     int64_t unix_s = clock_now().wall_ms / 1000 + skew_s;
     a->date_s = 0;
-    if (sts_caller_identity(a->sts, c, unix_s, &call, &request) == ERR_OK &&
-        http_start(&transfer, &request, on_response, a) == ERR_OK) {
-        aws_call_wipe(&call);
-        http_wait(&transfer);
+    if (sts_caller_identity(a->sts, c, unix_s, call, &request) == ERR_OK &&
+        http_start(transfer, &request, on_response, a) == ERR_OK) {
+        aws_call_wipe(call);
+        http_wait(transfer);
         return;
     }
-    aws_call_wipe(&call);
+    aws_call_wipe(call);
     struct buf m = failure_begin(a->failure, REASON_INTERNAL);
     buf_str(&m, "cannot begin a request to STS: out of memory, or its URL is too long");
     failure_remedy(a->failure, "raise the container's memory limit; shorten AWS_ENDPOINT_URL_STS");
@@ -53,8 +49,9 @@ static void ask(struct attempt *a, const struct credentials *c, int64_t skew_s) 
 }
 
 static enum reason ask_twice(const struct endpoint *sts, const struct credentials *credentials,
-                             struct sts_identity *out, int64_t *skew_s, struct failure *failure) {
-    struct attempt a = {.sts = sts, .out = out, .failure = failure};
+                             struct identity_exchange *exchange, struct sts_identity *out, int64_t *skew_s,
+                             struct failure *failure) {
+    struct attempt a = {.sts = sts, .exchange = exchange, .out = out, .failure = failure};
     *skew_s = 0;
     ask(&a, credentials, 0);
     if (a.reason == REASON_OK || a.date_s == 0 || failure->cause == NULL ||
@@ -69,12 +66,13 @@ static enum reason ask_twice(const struct endpoint *sts, const struct credential
 }
 
 enum reason identity_ask(const struct endpoint *sts, const struct credentials *credentials,
-                         struct sts_identity *out, int64_t *skew_s, struct failure *failure) {
-    signer.holder.visit = visit_signer;
-    signer.credentials = credentials;
-    secrets_hold(&signer.holder);
-    enum reason reason = ask_twice(sts, credentials, out, skew_s, failure);
-    signer.credentials = NULL;
+                         struct identity_exchange *exchange, struct sts_identity *out, int64_t *skew_s,
+                         struct failure *failure) {
+    exchange->holder.visit = visit_signer;
+    exchange->signer = credentials;
+    secrets_hold(&exchange->holder);
+    enum reason reason = ask_twice(sts, credentials, exchange, out, skew_s, failure);
+    exchange->signer = NULL;
     return reason;
 }
 

@@ -104,9 +104,7 @@ static struct slice encode_query_part(struct buf *scratch, const char *part, siz
     return (struct slice){scratch->data + start, scratch->len - start};
 }
 
-static enum err put_query(struct buf *out, const char *query) {
-    static char storage[SIGV4_CANONICAL_MAX / 2];
-    struct buf scratch = BUF(storage);
+static enum err put_query(struct buf *out, const char *query, struct buf scratch) {
     struct parameter sorted[SIGV4_PARAMETERS_MAX];
     size_t count = 0;
     while (*query != '\0') {
@@ -197,7 +195,8 @@ static void put_signed_headers(struct buf *out, const struct sigv4_header *const
     }
 }
 
-enum err sigv4_canonical_request(const struct sigv4_request *request, struct buf *out) {
+enum err sigv4_canonical_request(const struct sigv4_request *request, struct sigv4_scratch *scratch,
+                                 struct buf *out) {
     const struct sigv4_header *sorted[SIGV4_HEADERS_MAX];
     enum err e = sort_headers(request, sorted);
     if (e != ERR_OK)
@@ -209,7 +208,7 @@ enum err sigv4_canonical_request(const struct sigv4_request *request, struct buf
     else
         put_normalised_path(out, request->path);
     buf_char(out, '\n');
-    e = put_query(out, request->query);
+    e = put_query(out, request->query, BUF(scratch->query));
     if (e != ERR_OK)
         return e;
     for (size_t i = 0; i < request->header_count; i++) {
@@ -281,10 +280,9 @@ void sigv4_signature(const struct sigv4_scope *scope, const char *to_sign, size_
 }
 
 enum err sigv4_authorization(const struct sigv4_scope *scope, const struct sigv4_request *request,
-                             struct buf *out) {
-    static char storage[SIGV4_CANONICAL_MAX];
-    struct buf canonical = BUF(storage);
-    enum err e = sigv4_canonical_request(request, &canonical);
+                             struct sigv4_scratch *scratch, struct buf *out) {
+    struct buf canonical = BUF(scratch->canonical);
+    enum err e = sigv4_canonical_request(request, scratch, &canonical);
     char to_sign_text[STRING_TO_SIGN_MAX];
     struct buf to_sign = BUF(to_sign_text);
     const struct sigv4_header *sorted[SIGV4_HEADERS_MAX];

@@ -44,16 +44,23 @@ struct sigv4_scope {
     int64_t unix_s; /* must be the time in the x-amz-date header */
 };
 
+/* What is written down on the way to a signature: the caller's, and wiped after each use. */
+struct sigv4_scratch {
+    char query[SIGV4_CANONICAL_MAX / 2];
+    char canonical[SIGV4_CANONICAL_MAX];
+};
+
 /* The three stages, each usable alone. out is a builder of at least the sizes above.
  * ERR_TOO_LONG: too many headers or parameters, or out is full. */
-enum err sigv4_canonical_request(const struct sigv4_request *request, struct buf *out);
+enum err sigv4_canonical_request(const struct sigv4_request *request, struct sigv4_scratch *scratch,
+                                 struct buf *out);
 void sigv4_string_to_sign(const struct sigv4_scope *scope, const char *canonical, size_t len,
                           struct buf *out);
 void sigv4_signature(const struct sigv4_scope *scope, const char *to_sign, size_t len,
                      char out[HASH_HEX_SIZE]);
 
-/* All at once: the value of the Authorization header. Scratch memory with what was signed is wiped. */
+/* All at once: the value of the Authorization header. */
 enum err sigv4_authorization(const struct sigv4_scope *scope, const struct sigv4_request *request,
-                             struct buf *out);
+                             struct sigv4_scratch *scratch, struct buf *out);
 
 #endif

@@ -15,6 +15,7 @@
     86400 /* what is longer is a mistake of the server; the refresh engine caps it further */
 #define RECEIVE_BUFFER 4096 /* answers are small; libcurl's default of 16 kB would stay resident */
 
+/* One client for the process, as there is one loop that drives it. */
 static CURLM *multi;
 static const char *ca_file;
 static struct http_hooks hooks;
@@ -298,7 +299,7 @@ void http_close(void) {
 }
 
 static bool add_headers(struct http_transfer *t, const struct http_request *request) {
-    static char storage[HTTP_HEADER_LINE_MAX];
+    static char storage[HTTP_HEADER_LINE_MAX]; /* of this call only: libcurl copies what it is given */
     struct curl_slist *list = NULL;
     bool ok = request->header_count <= HTTP_REQUEST_HEADERS_MAX;
     for (size_t i = 0; ok && i < request->header_count; i++) {

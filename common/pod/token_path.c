@@ -211,7 +211,7 @@ static void forbidden(const char *path, struct walk *w, struct buf *m, struct fa
 }
 
 enum reason token_path_explain(const char *path, int error, struct failure *f) {
-    static struct walk w; /* large */
+    static struct walk w; /* of this call only, and too large for the stack; there is one thread */
     struct buf m = failure_begin(f, REASON_TOKEN_UNREADABLE);
     buf_str(&m, "cannot open token file ");
     token_path_put(&m, path);

@@ -4,16 +4,10 @@
 
 #include "common/aws/eksauth.h"
 #include "common/base/log.h"
+#include "common/base/owner.h"
 #include "common/base/wipe.h"
 
 #define USABLE_MS 60000 /* a hop that cannot be renewed is used until so long before its end */
-
-/* What the one request under construction is made of: it is copied when the request starts. */
-static struct {
-    struct token token;
-    struct aws_call call;
-    struct http_header headers[2];
-} scratch;
 
 const char *source_name(enum source_kind kind) {
     return source_names[kind];
@@ -24,7 +18,7 @@ const char *source_name(enum source_kind kind) {
 /* The token is read again, as it is kept nowhere: one that the kubelet has replaced since still looks like
  * one. The room for it is free, as each request is forgotten once it has started. */
 static void visit_secrets(struct secret_holder *holder, secrets_take *take, void *context) {
-    const struct source *s = (const struct source *)holder;
+    const struct source *s = OWNER(holder, struct source, secrets);
     struct failure unreadable;
     for (size_t i = 0; i < s->hop_count; i++) {
         const struct credentials *c = &s->hops[i].credentials;
@@ -34,9 +28,9 @@ static void visit_secrets(struct secret_holder *holder, secrets_take *take, void
     take(context, s->node.session, strlen(s->node.session));
     if (s->injection.token_path[0] == '\0')
         return;
-    if (token_file_read(s->injection.token_path, &scratch.token, &unreadable) == REASON_OK)
-        take(context, scratch.token.text, scratch.token.len);
-    token_wipe(&scratch.token);
+    if (token_file_read(s->injection.token_path, &s->scratch->token, &unreadable) == REASON_OK)
+        take(context, s->scratch->token.text, s->scratch->token.len);
+    token_wipe(&s->scratch->token);
 }
 
 /* ---- opening ---- */
@@ -126,8 +120,9 @@ static enum reason open_base(struct source *s, struct failure *f) {
 }
 
 enum reason source_open(struct source *s, const struct source_options *options, injection_getenv *lookup,
-                        struct failure *failure) {
+                        struct source_scratch *scratch, struct failure *failure) {
     s->options = options;
+    s->scratch = scratch;
     s->lookup = lookup;
     s->hop_count = 0;
     s->secrets.visit = visit_secrets;
@@ -189,26 +184,26 @@ static enum reason ask(struct source *s, struct moment now, struct http_request 
     enum err e = ERR_OK;
     enum reason reason = REASON_OK;
     if (hop->kind == HOP_AGENT || hop->kind == HOP_WEB_IDENTITY || hop->kind == HOP_EKS_AUTH)
-        reason = token_file_read(s->injection.token_path, &scratch.token, f);
+        reason = token_file_read(s->injection.token_path, &s->scratch->token, f);
     if (reason != REASON_OK)
         return reason;
     switch (hop->kind) {
     case HOP_AGENT:
-        agent_request(&s->injection.uri, &scratch.token, scratch.headers, out);
+        agent_request(&s->injection.uri, &s->scratch->token, s->scratch->headers, out);
         break;
     case HOP_NODE:
         node_fetch_request(&s->node, out);
         break;
     case HOP_WEB_IDENTITY:
-        e = sts_web_identity(&s->sts, hop->role, &scratch.token, &scratch.call, out);
+        e = sts_web_identity(&s->sts, hop->role, &s->scratch->token, &s->scratch->call, out);
         break;
     case HOP_EKS_AUTH:
-        e = eksauth_request(&s->eks_auth, s->options->cluster_name, &scratch.token, signer, unix_s,
-                            &scratch.call, out);
+        e = eksauth_request(&s->eks_auth, s->options->cluster_name, &s->scratch->token, signer, unix_s,
+                            &s->scratch->call, out);
         break;
     case HOP_ASSUME_ROLE: {
         const struct sts_role role = named(s, hop->role);
-        e = sts_assume_role(&s->sts, &role, signer, unix_s, &scratch.call, out);
+        e = sts_assume_role(&s->sts, &role, signer, unix_s, &s->scratch->call, out);
         break;
     }
     }
@@ -216,9 +211,8 @@ static enum reason ask(struct source *s, struct moment now, struct http_request 
 }
 
 void source_forget(struct source *s) {
-    (void)s;
-    token_wipe(&scratch.token);
-    aws_call_wipe(&scratch.call);
+    token_wipe(&s->scratch->token);
+    aws_call_wipe(&s->scratch->call);
 }
 
 /* ---- hops ---- */
@@ -270,7 +264,7 @@ static void compare_clocks(struct source *s, const struct http_response *r, stru
 
 static enum reason judge(struct source *s, const struct http_response *r, struct moment now, bool *more,
                          struct failure *f) {
-    static struct credentials fresh; /* so that a failure leaves the old ones */
+    struct credentials *fresh = &s->scratch->fresh;
     struct hop *hop = &s->hops[s->at];
     enum reason reason;
     *more = false;
@@ -278,21 +272,21 @@ static enum reason judge(struct source *s, const struct http_response *r, struct
     now.wall_ms = s->options->pass_expired ? 0 : now.wall_ms + s->ahead_ms; /* 0: before everything ends */
     switch (hop->kind) {
     case HOP_AGENT:
-        reason = agent_result(&s->injection.uri, r, now, &fresh, f);
+        reason = agent_result(&s->injection.uri, r, now, fresh, f);
         break;
     case HOP_NODE:
-        reason = node_fetch_result(&s->node, r, now, &fresh, more, f);
+        reason = node_fetch_result(&s->node, r, now, fresh, more, f);
         break;
     case HOP_EKS_AUTH:
-        reason = eksauth_result(&s->eks_auth, s->options->cluster_name, r, now, &fresh, f);
+        reason = eksauth_result(&s->eks_auth, s->options->cluster_name, r, now, fresh, f);
         break;
     default:
-        reason = sts_credentials(&s->sts, hop->role, hop->kind == HOP_WEB_IDENTITY, r, now, &fresh, f);
+        reason = sts_credentials(&s->sts, hop->role, hop->kind == HOP_WEB_IDENTITY, r, now, fresh, f);
         break;
     }
     if (reason == REASON_OK && !*more)
-        credentials_copy(&fresh, &hop->credentials);
-    credentials_wipe(&fresh);
+        credentials_copy(fresh, &hop->credentials);
+    credentials_wipe(fresh);
     return reason;
 }
 

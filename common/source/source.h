@@ -25,12 +25,23 @@ struct hop {
     struct credentials credentials;
 };
 
+/* What a request under construction is made of, and the credentials of an answer while it is judged: nothing
+ * of it lasts from one source_begin() or source_answer() to the next, but for a request that was not started
+ * yet. So one does for all sources of a thread. Zero it; large, so static. */
+struct source_scratch {
+    struct credentials fresh; /* so that a failure leaves the old ones */
+    struct http_header headers[2];
+    struct token token;
+    struct aws_call call;
+};
+
 /* Zero it; large, so static. */
 struct source {
-    struct secret_holder secrets; /* first: what all hops keep, and the token */
+    struct secret_holder secrets; /* what all hops keep, and the token */
     enum source_kind kind;        /* never SOURCE_AUTO after source_open() */
     const struct source_options *options;
     injection_getenv *lookup;
+    struct source_scratch *scratch;
     struct injection injection; /* token_path is set for every source that has a token */
     struct endpoint sts, eks_auth;
     struct sts_role web_role; /* of the web identity */
@@ -45,11 +56,11 @@ struct source {
 };
 
 /* Finds out from the environment where to ask, and, where nothing was injected, from a token that the pod
- * mounts itself. options are borrowed. REASON_NOT_INJECTED, REASON_INJECTION_INVALID or
+ * mounts itself. options and scratch are borrowed. REASON_NOT_INJECTED, REASON_INJECTION_INVALID or
  * REASON_SETTING_INVALID with *failure if there is nothing usable; these are permanent. Nothing is opened or
  * sent. */
 enum reason source_open(struct source *source, const struct source_options *options, injection_getenv *lookup,
-                        struct failure *failure);
+                        struct source_scratch *scratch, struct failure *failure);
 
 /* The server that is asked first, for messages, and the file whose token is sent. */
 const struct uri *source_upstream(const struct source *source);
