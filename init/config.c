@@ -6,24 +6,7 @@
 #define DEFAULT_MIN_TTL_MS 60000 /* less would end before the app has started */
 #define DEFAULT_TERMINATION_LOG "/dev/termination-log"
 
-static bool take_wait(void *config, const char *value, struct buf *problem) {
-    return option_duration(value, &((struct config *)config)->wait_ms, problem);
-}
-
-static bool take_pod_labels(void *config, const char *value, struct buf *problem) {
-    struct config *c = config;
-    return option_text(value, c->pod_labels, sizeof c->pod_labels, problem);
-}
-
-static bool take_try_other_family(void *config, const char *value, struct buf *problem) {
-    return option_flag(value, &((struct config *)config)->try_other_family, problem);
-}
-
-static bool take_list_checks(void *config, const char *value, struct buf *problem) {
-    return option_flag(value, &((struct config *)config)->list_checks, problem);
-}
-
-static bool take_verify(void *config, const char *value, struct buf *problem) {
+static bool take_verify(void *place, const char *value, struct buf *problem) {
     static const char *const names[] = {[VERIFY_INJECTION] = "injection",
                                         [VERIFY_CREDENTIALS] = "credentials",
                                         [VERIFY_IDENTITY] = "identity",
@@ -31,94 +14,78 @@ static bool take_verify(void *config, const char *value, struct buf *problem) {
     size_t index;
     if (!option_choice(value, names, &index, problem))
         return false;
-    ((struct config *)config)->verify = (enum verify)index;
+    *(enum verify *)place = (enum verify)index;
     return true;
 }
 
-static bool take_format(void *config, const char *value, struct buf *problem) {
+static bool take_format(void *place, const char *value, struct buf *problem) {
     static const char *const names[] = {[FORMAT_TEXT] = "text", [FORMAT_JSON] = "json", NULL};
     size_t index;
     if (!option_choice(value, names, &index, problem))
         return false;
-    ((struct config *)config)->format = (enum format)index;
+    *(enum format *)place = (enum format)index;
     return true;
 }
 
-static bool take_namespace(void *config, const char *value, struct buf *problem) {
-    return option_text(value, ((struct config *)config)->expect_namespace, JWT_TEXT_MAX, problem);
+typedef char claim_text[JWT_TEXT_MAX];
+
+static bool take_claim(void *place, const char *value, struct buf *problem) {
+    return option_text(value, place, sizeof(claim_text), problem);
 }
 
-static bool take_service_account(void *config, const char *value, struct buf *problem) {
-    return option_text(value, ((struct config *)config)->expect_service_account, JWT_TEXT_MAX, problem);
-}
-
-static bool take_min_ttl(void *config, const char *value, struct buf *problem) {
-    return option_duration(value, &((struct config *)config)->min_ttl_ms, problem);
-}
-
+/* Its place is the whole configuration. */
 static bool take_termination_log(void *config, const char *value, struct buf *problem) {
     struct config *c = config;
     c->termination_log_named = true;
     return option_text(value, c->termination_log, sizeof c->termination_log, problem);
 }
 
-static bool take_strict(void *config, const char *value, struct buf *problem) {
-    return option_flag(value, &((struct config *)config)->strict, problem);
-}
-
-static bool take_install(void *config, const char *value, struct buf *problem) {
-    struct config *c = config;
-    return option_text(value, c->install, sizeof c->install, problem);
-}
-
-static bool take_install_sh(void *config, const char *value, struct buf *problem) {
-    return option_flag(value, &((struct config *)config)->install_sh, problem);
-}
-
 static const struct option_spec specs[] = {
-    OPTION("wait", "DURATION", "60s", "how long to wait for credentials; 0: one attempt", take_wait, false),
-    SOURCE_OPTION_SPECS,
-    OPTION("pod-labels", "FILE", "",
-           "the pod's labels, as a downward API volume shows metadata.labels: tells a skipped container from "
-           "a pod "
-           "that the "
-           "webhook missed",
-           take_pod_labels, false),
-    OPTION("try-other-family", "", "",
-           "if the agent's IPv4 address does not answer, ask its IPv6 address whether an agent is alive "
-           "there, or "
-           "the other "
-           "way round; without an injected address, use the one that answers",
-           take_try_other_family, false),
-    OPTION("verify", "DEPTH", "credentials",
-           "how far to go: injection (environment and token, no network), credentials (also fetch them), "
-           "identity "
-           "(also ask STS whose they are)",
-           take_verify, false),
-    OPTION("expect-namespace", "NAME", "", "fail if the token is for another namespace", take_namespace,
-           false),
-    OPTION("expect-service-account", "NAME", "", "fail if the token is for another service account",
-           take_service_account, false),
-    OPTION("expect-account", "ID", "", "fail if the credentials are for another AWS account",
-           source_take_expect_account, false),
-    OPTION("expect-role", "ROLE", "",
-           "fail if the credentials are for another role: its ARN or its name; means --verify=identity",
-           source_take_expect_role, false),
-    OPTION("min-ttl", "DURATION", "60s", "the least lifetime that fetched credentials must have left",
-           take_min_ttl, false),
-    OPTION("format", "FORMAT", "text", "the report on standard output: text or json", take_format, false),
+    OPTION_DURATION(struct config, wait_ms, "wait", "60s",
+                    "how long to wait for credentials; 0: one attempt"),
+    SOURCE_OPTION_SPECS(struct config, source),
+    OPTION_PATH(
+        struct config, pod_labels, "pod-labels", "FILE", "",
+        "the pod's labels, as a downward API volume shows metadata.labels: tells a skipped container from "
+        "a pod "
+        "that the "
+        "webhook missed"),
+    OPTION_FLAG(struct config, try_other_family, "try-other-family",
+                "if the agent's IPv4 address does not answer, ask its IPv6 address whether an agent is alive "
+                "there, or "
+                "the other "
+                "way round; without an injected address, use the one that answers"),
+    OPTION_OF(struct config, verify, enum verify, "verify", "DEPTH", "credentials",
+              "how far to go: injection (environment and token, no network), credentials (also fetch them), "
+              "identity "
+              "(also ask STS whose they are)",
+              take_verify, false),
+    OPTION_OF(struct config, expect_namespace, claim_text, "expect-namespace", "NAME", "",
+              "fail if the token is for another namespace", take_claim, false),
+    OPTION_OF(struct config, expect_service_account, claim_text, "expect-service-account", "NAME", "",
+              "fail if the token is for another service account", take_claim, false),
+    SOURCE_OPTION(struct config, source, "expect-account", "ID", "",
+                  "fail if the credentials are for another AWS account", source_take_expect_account, false),
+    SOURCE_OPTION(
+        struct config, source, "expect-role", "ROLE", "",
+        "fail if the credentials are for another role: its ARN or its name; means --verify=identity",
+        source_take_expect_role, false),
+    OPTION_DURATION(struct config, min_ttl_ms, "min-ttl", "60s",
+                    "the least lifetime that fetched credentials must have left"),
+    OPTION_OF(struct config, format, enum format, "format", "FORMAT", "text",
+              "the report on standard output: text or json", take_format, false),
     OPTION("termination-log", "PATH", DEFAULT_TERMINATION_LOG,
            "where the reason of a failure goes, on one line", take_termination_log, false),
-    OPTION("strict", "", "", "warnings fail", take_strict, false),
-    OPTION("install", "DIRECTORY", "", "copy pod-identity-get into this directory first, atomically",
-           take_install, false),
-    OPTION("install-sh", "", "",
-           "with --install: there as sh, too, for SDKs that start a credential_process through sh, in images "
-           "that "
-           "have none; it runs pod-identity-get and nothing else",
-           take_install_sh, false),
-    OPTION("list-checks", "", "", "print the names of all checks, with what they look at, and exit",
-           take_list_checks, false),
+    OPTION_FLAG(struct config, strict, "strict", "warnings fail"),
+    OPTION_PATH(struct config, install, "install", "DIRECTORY", "",
+                "copy pod-identity-get into this directory first, atomically"),
+    OPTION_FLAG(
+        struct config, install_sh, "install-sh",
+        "with --install: there as sh, too, for SDKs that start a credential_process through sh, in images "
+        "that "
+        "have none; it runs pod-identity-get and nothing else"),
+    OPTION_FLAG(struct config, list_checks, "list-checks",
+                "print the names of all checks, with what they look at, and exit"),
     {.name = NULL},
 };
 

@@ -13,8 +13,8 @@ enum verify { VERIFY_INJECTION, VERIFY_CREDENTIALS, VERIFY_IDENTITY };
 enum format { FORMAT_TEXT, FORMAT_JSON };
 
 struct config {
-    struct source_options source; /* first: see source_options.h */
-    int64_t wait_ms;              /* 0: one attempt */
+    struct source_options source;
+    int64_t wait_ms; /* 0: one attempt */
     int64_t min_ttl_ms;
     enum verify verify;
     enum format format;

@@ -7,12 +7,17 @@
 #define DEFAULT_SOCKET "/run/pod-identity/credentials.sock"
 #define DEFAULT_PROFILE "default"
 
+/* What handlers take that is an array. */
+typedef char config_path[CONFIG_PATH_MAX];
+typedef char listen_path[LISTEN_PATH_MAX];
+typedef char profile_name[INI_PROFILE_MAX];
+
 static bool is_off(const char *value) {
     return strcmp(value, "off") == 0;
 }
 
-/* An absolute path, or "off", which leaves out empty. */
-static bool take_path(const char *value, char *out, size_t cap, struct buf *problem) {
+/* An absolute path, or "off", which leaves it empty. */
+static bool take_file(const char *value, char *out, size_t cap, struct buf *problem) {
     if (is_off(value)) {
         out[0] = '\0';
         return true;
@@ -24,11 +29,15 @@ static bool take_path(const char *value, char *out, size_t cap, struct buf *prob
     return option_text(value, out, cap, problem);
 }
 
-static bool take_unix_socket(void *config, const char *value, struct buf *problem) {
-    return take_path(value, ((struct config *)config)->unix_socket, LISTEN_PATH_MAX, problem);
+static bool take_path(void *place, const char *value, struct buf *problem) {
+    return take_file(value, place, sizeof(config_path), problem);
 }
 
-static bool take_mode(const char *value, mode_t *out, struct buf *problem) {
+static bool take_unix_socket(void *place, const char *value, struct buf *problem) {
+    return take_file(value, place, sizeof(listen_path), problem);
+}
+
+static bool take_mode(void *place, const char *value, struct buf *problem) {
     char *end;
     unsigned long mode = strtoul(value, &end, 8);
     if (*value < '0' || *value > '7' || *end != '\0' || mode > 0777) {
@@ -41,16 +50,8 @@ static bool take_mode(const char *value, mode_t *out, struct buf *problem) {
             buf_fmt(problem, " (%.3s in decimal is 0%03lo)", value, strtoul(value, &end, 10));
         return false;
     }
-    *out = (mode_t)mode;
+    *(mode_t *)place = (mode_t)mode;
     return true;
-}
-
-static bool take_socket_mode(void *config, const char *value, struct buf *problem) {
-    return take_mode(value, &((struct config *)config)->socket_mode, problem);
-}
-
-static bool take_file_mode(void *config, const char *value, struct buf *problem) {
-    return take_mode(value, &((struct config_profile *)config)->file_mode, problem);
 }
 
 /* Numeric, as there is no /etc/passwd to look a name up in. */
@@ -65,10 +66,11 @@ static bool take_id(const char *value, const char *kind, uint32_t *out, struct b
     return true;
 }
 
-static bool take_socket_group(void *config, const char *value, struct buf *problem) {
-    return take_id(value, "group", &((struct config *)config)->socket_group, problem);
+static bool take_group(void *place, const char *value, struct buf *problem) {
+    return take_id(value, "group", place, problem);
 }
 
+/* Its place is the whole configuration. */
 static bool take_allow_uid(void *config, const char *value, struct buf *problem) {
     struct config *c = config;
     if (c->allow_uid_count == OPTIONS_REPEAT_MAX) {
@@ -78,7 +80,8 @@ static bool take_allow_uid(void *config, const char *value, struct buf *problem)
     return take_id(value, "user", &c->allow_uid[c->allow_uid_count++], problem);
 }
 
-static bool take_loopback(const char *value, struct config_address *out, struct buf *problem) {
+static bool take_loopback(void *place, const char *value, struct buf *problem) {
+    struct config_address *out = place;
     if (is_off(value)) {
         out->text[0] = '\0';
         return true;
@@ -93,16 +96,8 @@ static bool take_loopback(const char *value, struct config_address *out, struct 
     return option_text(value, out->text, sizeof out->text, problem);
 }
 
-static bool take_http(void *config, const char *value, struct buf *problem) {
-    return take_loopback(value, &((struct config *)config)->http, problem);
-}
-
-static bool take_imds(void *config, const char *value, struct buf *problem) {
-    return take_loopback(value, &((struct config *)config)->imds, problem);
-}
-
-static bool take_metrics(void *config, const char *value, struct buf *problem) {
-    struct config_address *a = &((struct config *)config)->metrics;
+static bool take_address(void *place, const char *value, struct buf *problem) {
+    struct config_address *a = place;
     if (is_off(value)) {
         a->text[0] = '\0';
         return true;
@@ -114,94 +109,69 @@ static bool take_metrics(void *config, const char *value, struct buf *problem) {
     return option_text(value, a->text, sizeof a->text, problem);
 }
 
-static bool take_notify_pid_file(void *config, const char *value, struct buf *problem) {
-    return take_path(value, ((struct config *)config)->notify_pid_file, CONFIG_PATH_MAX, problem);
-}
-
-static bool take_notify_signal(void *config, const char *value, struct buf *problem) {
+static bool take_signal(void *place, const char *value, struct buf *problem) {
     static const char *const names[] = {"HUP", "USR1", "USR2", "TERM", "INT", "WINCH", NULL};
     static const int signals[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGWINCH};
     size_t index;
     if (!option_choice(strncmp(value, "SIG", 3) == 0 ? value + 3 : value, names, &index, problem))
         return false;
-    ((struct config *)config)->notify_signal = signals[index];
+    *(int *)place = signals[index];
     return true;
 }
 
-static bool take_http_token_file(void *config, const char *value, struct buf *problem) {
-    return take_path(value, ((struct config *)config)->http_token_file, CONFIG_PATH_MAX, problem);
-}
-
-static bool take_credentials_file(void *config, const char *value, struct buf *problem) {
-    return take_path(value, ((struct config_profile *)config)->credentials_file, CONFIG_PATH_MAX, problem);
-}
-
-static bool take_process_file(void *config, const char *value, struct buf *problem) {
-    return take_path(value, ((struct config_profile *)config)->process_file, CONFIG_PATH_MAX, problem);
-}
-
-static bool take_profile(void *config, const char *value, struct buf *problem) {
-    struct config_profile *c = config;
+static bool take_profile(void *place, const char *value, struct buf *problem) {
     if (!ini_profile_valid(value)) {
         buf_str(problem, "no profile name: 1 to 128 letters, digits and any of -_.@+=,:/");
         return false;
     }
-    return option_text(value, c->profile, sizeof c->profile, problem);
+    return option_text(value, place, sizeof(profile_name), problem);
 }
 
-static bool take_linger(void *config, const char *value, struct buf *problem) {
-    return option_duration(value, &((struct config *)config)->linger_ms, problem);
-}
-
-static bool take_wait(void *config, const char *value, struct buf *problem) {
-    return option_duration(value, &((struct config *)config)->wait_ms, problem);
-}
-
-static bool take_sandbox(void *config, const char *value, struct buf *problem) {
+static bool take_sandbox(void *place, const char *value, struct buf *problem) {
     static const char *const names[] = {"auto", "require", "off", NULL};
     size_t index;
     if (!option_choice(value, names, &index, problem))
         return false;
-    ((struct config *)config)->sandbox = (enum sandbox_mode)index;
+    *(enum sandbox_mode *)place = (enum sandbox_mode)index;
     return true;
 }
 
-static bool take_log_level(void *config, const char *value, struct buf *problem) {
+static bool take_log_level(void *place, const char *value, struct buf *problem) {
     static const char *const names[] = {"error", "warn", "info", "debug", NULL};
     size_t index;
     if (!option_choice(value, names, &index, problem))
         return false;
-    ((struct config *)config)->log_level = (enum log_level)index;
+    *(enum log_level *)place = (enum log_level)index;
     return true;
 }
 
-static bool take_log_format(void *config, const char *value, struct buf *problem) {
+static bool take_log_format(void *place, const char *value, struct buf *problem) {
     static const char *const names[] = {"text", "json", NULL};
     size_t index;
     if (!option_choice(value, names, &index, problem))
         return false;
-    ((struct config *)config)->log_format = (enum log_format)index;
+    *(enum log_format *)place = (enum log_format)index;
     return true;
 }
 
 /* It was read before the others. */
-static bool take_config(void *config, const char *value, struct buf *problem) {
-    (void)config;
+static bool take_config(void *place, const char *value, struct buf *problem) {
+    (void)place;
     (void)value;
     (void)problem;
     return true;
 }
 
 static const struct option_spec specs[] = {
-    SOURCE_OPTION_SPECS,
-    OPTION("credentials-file", "PATH", "off",
-           "keep a profile of this shared credentials file fresh; other profiles stay", take_credentials_file,
-           false),
-    OPTION("profile", "NAME", DEFAULT_PROFILE, "which profile of --credentials-file", take_profile, false),
-    OPTION("file-mode", "MODE", "0600", "mode of --credentials-file and --process-file", take_file_mode,
-           false),
-    OPTION("process-file", "PATH", "off", "keep a file with credential_process JSON fresh", take_process_file,
-           false),
+    SOURCE_OPTION_SPECS(struct config, profiles[0].source),
+    OPTION_OF(struct config, profiles[0].credentials_file, config_path, "credentials-file", "PATH", "off",
+              "keep a profile of this shared credentials file fresh; other profiles stay", take_path, false),
+    OPTION_OF(struct config, profiles[0].profile, profile_name, "profile", "NAME", DEFAULT_PROFILE,
+              "which profile of --credentials-file", take_profile, false),
+    OPTION_OF(struct config, profiles[0].file_mode, mode_t, "file-mode", "MODE", "0600",
+              "mode of --credentials-file and --process-file", take_mode, false),
+    OPTION_OF(struct config, profiles[0].process_file, config_path, "process-file", "PATH", "off",
+              "keep a file with credential_process JSON fresh", take_path, false),
     /* From here on: of the whole sidecar. */
     OPTION(
         CONFIG_FILE_OPTION, "PATH", "off",
@@ -209,47 +179,53 @@ static const struct option_spec specs[] = {
         "options above "
         "stand in the file only",
         take_config, false),
-    OPTION("unix-socket", "PATH", DEFAULT_SOCKET, "serve on this Unix socket; off: none", take_unix_socket,
-           false),
-    OPTION("socket-mode", "MODE", "0660", "mode of the socket: who may write to it may read credentials",
-           take_socket_mode, false),
-    OPTION("socket-group", "GID", "",
-           "numeric group of the socket; only its members are answered, whatever the mode", take_socket_group,
-           false),
+    OPTION_OF(struct config, unix_socket, listen_path, "unix-socket", "PATH", DEFAULT_SOCKET,
+              "serve on this Unix socket; off: none", take_unix_socket, false),
+    OPTION_OF(struct config, socket_mode, mode_t, "socket-mode", "MODE", "0660",
+              "mode of the socket: who may write to it may read credentials", take_mode, false),
+    OPTION_OF(struct config, socket_group, gid_t, "socket-group", "GID", "",
+              "numeric group of the socket; only its members are answered, whatever the mode", take_group,
+              false),
     OPTION("allow-uid", "UID", "",
            "answer this numeric user on the socket, and nobody that is not listed or of the group",
            take_allow_uid, true),
-    OPTION("http", "ADDRESS", "off",
-           "serve /v1/credentials on this loopback address too, for AWS SDKs: 127.0.0.1:PORT or [::1]:PORT",
-           take_http, false),
-    OPTION("http-token-file", "PATH", "http-token beside the socket",
-           "where the bearer of --http is put, mode 0640; a fixed one can come in POD_IDENTITY_HTTP_TOKEN",
-           take_http_token_file, false),
-    OPTION("imds", "ADDRESS", "off",
-           "answer as the EC2 instance metadata service, version 2, on this loopback address: no bearer, any "
-           "process of the "
-           "pod may ask",
-           take_imds, false),
-    OPTION("metrics", "ADDRESS", "off",
-           "serve /metrics, /healthz and /readyz on this address, any: nothing there is secret", take_metrics,
-           false),
-    OPTION("notify-pid-file", "PATH", "off",
-           "after each refresh, signal the process whose id this file holds", take_notify_pid_file, false),
-    OPTION("notify-signal", "NAME", "HUP", "which signal: HUP, USR1, USR2, TERM, INT or WINCH",
-           take_notify_signal, false),
-    OPTION("linger", "DURATION", "0", "after SIGTERM, go on answering for so long", take_linger, false),
-    OPTION("wait", "DURATION", "60s", "once: how long to wait for the agent; 0: one attempt", take_wait,
-           false),
-    OPTION("expect-account", "ID", "", "whoami: fail if the credentials are for another AWS account",
-           source_take_expect_account, false),
-    OPTION("expect-role", "ROLE", "", "whoami: fail if they are for another role: its ARN or its name",
-           source_take_expect_role, false),
-    OPTION("sandbox", "MODE", "auto",
-           "serve: what cannot be had of its sandbox is logged (auto) or an error (require); off: none",
-           take_sandbox, false),
-    OPTION("log-level", "LEVEL", "info", "error, warn, info or debug", take_log_level, false),
-    OPTION("log-format", "FORMAT", "text", "text (logfmt) or json, on standard error", take_log_format,
-           false),
+    OPTION_OF(
+        struct config, http, struct config_address, "http", "ADDRESS", "off",
+        "serve /v1/credentials on this loopback address too, for AWS SDKs: 127.0.0.1:PORT or [::1]:PORT",
+        take_loopback, false),
+    OPTION_OF(struct config, http_token_file, config_path, "http-token-file", "PATH",
+              "http-token beside the socket",
+              "where the bearer of --http is put, mode 0640; a fixed one can come in POD_IDENTITY_HTTP_TOKEN",
+              take_path, false),
+    OPTION_OF(
+        struct config, imds, struct config_address, "imds", "ADDRESS", "off",
+        "answer as the EC2 instance metadata service, version 2, on this loopback address: no bearer, any "
+        "process of the "
+        "pod may ask",
+        take_loopback, false),
+    OPTION_OF(struct config, metrics, struct config_address, "metrics", "ADDRESS", "off",
+              "serve /metrics, /healthz and /readyz on this address, any: nothing there is secret",
+              take_address, false),
+    OPTION_OF(struct config, notify_pid_file, config_path, "notify-pid-file", "PATH", "off",
+              "after each refresh, signal the process whose id this file holds", take_path, false),
+    OPTION_OF(struct config, notify_signal, int, "notify-signal", "NAME", "HUP",
+              "which signal: HUP, USR1, USR2, TERM, INT or WINCH", take_signal, false),
+    OPTION_DURATION(struct config, linger_ms, "linger", "0", "after SIGTERM, go on answering for so long"),
+    OPTION_DURATION(struct config, wait_ms, "wait", "60s",
+                    "once: how long to wait for the agent; 0: one attempt"),
+    SOURCE_OPTION(struct config, profiles[0].source, "expect-account", "ID", "",
+                  "whoami: fail if the credentials are for another AWS account", source_take_expect_account,
+                  false),
+    SOURCE_OPTION(struct config, profiles[0].source, "expect-role", "ROLE", "",
+                  "whoami: fail if they are for another role: its ARN or its name", source_take_expect_role,
+                  false),
+    OPTION_OF(struct config, sandbox, enum sandbox_mode, "sandbox", "MODE", "auto",
+              "serve: what cannot be had of its sandbox is logged (auto) or an error (require); off: none",
+              take_sandbox, false),
+    OPTION_OF(struct config, log_level, enum log_level, "log-level", "LEVEL", "info",
+              "error, warn, info or debug", take_log_level, false),
+    OPTION_OF(struct config, log_format, enum log_format, "log-format", "FORMAT", "text",
+              "text (logfmt) or json, on standard error", take_log_format, false),
     {.name = NULL},
 };
 
@@ -280,6 +256,10 @@ size_t config_profile_rows(void) {
     while (strcmp(specs[i].name, CONFIG_FILE_OPTION) != 0)
         i++;
     return i;
+}
+
+void *config_profile_place(struct config_profile *profile, const struct option_spec *spec) {
+    return (char *)profile + (spec->at - offsetof(struct config, profiles));
 }
 
 void config_profile_defaults(struct config_profile *profile, const char *name) {

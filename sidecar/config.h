@@ -31,7 +31,7 @@ struct config_address {
 /* One result: where it comes from, and the files that it goes to. The long texts last, so that what is not
  * set takes no memory. */
 struct config_profile {
-    struct source_options source; /* first: see source_options.h */
+    struct source_options source;
     mode_t file_mode;
     char name[INI_PROFILE_MAX];             /* in /v1/credentials/NAME */
     char profile[INI_PROFILE_MAX];          /* in the credentials file */
@@ -63,10 +63,12 @@ struct config {
 /* The first option that is not of a profile: its value is a file, which is read before all others. */
 #define CONFIG_FILE_OPTION "config"
 
-/* For those who read it: the table, the defaults of a profile, and how many rows at its start are of a
- * profile (they take a struct config_profile; the others a struct config, which begins with one). */
+/* For those who read it: the table, with the first profile as the place of what is of a profile; the defaults
+ * of a profile; and how many rows at its start are of one. */
 extern const struct options config_options;
 size_t config_profile_rows(void);
+/* Where such a row puts its value in any profile. */
+void *config_profile_place(struct config_profile *profile, const struct option_spec *spec);
 void config_profile_defaults(struct config_profile *profile, const char *name);
 /* The whole of it as it is with no option. out is zero. */
 void config_defaults(struct config *out);

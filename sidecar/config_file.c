@@ -65,7 +65,7 @@ static bool refuse_mode(const struct file *f, const struct json *value, const ch
     return refuse(f, value, key, why);
 }
 
-static bool take_one(const struct file *f, const struct option_spec *spec, void *config, const char *key,
+static bool take_one(const struct file *f, const struct option_spec *spec, void *place, const char *key,
                      const struct json *value) {
     static char text[OPTIONS_VALUE_MAX];
     char why[OPTIONS_PROBLEM_MAX / 2];
@@ -76,18 +76,18 @@ static bool take_one(const struct file *f, const struct option_spec *spec, void 
         return refuse_mode(f, value, key, number);
     if (!as_text(value, text))
         return refuse(f, value, key, "a text, a number, true or false is wanted");
-    return spec->take(config, text, &problem) || refuse(f, value, key, why);
+    return spec->take(place, text, &problem) || refuse(f, value, key, why);
 }
 
 /* A repeatable option takes a list. "session-tag" is written as an object, too. */
-static bool take_option(const struct file *f, const struct option_spec *spec, void *config, const char *key,
+static bool take_option(const struct file *f, const struct option_spec *spec, void *place, const char *key,
                         const struct json *value) {
     if (!json_is_array(value))
-        return take_one(f, spec, config, key, value);
+        return take_one(f, spec, place, key, value);
     if (!spec->repeatable)
         return refuse(f, value, key, "only one value is wanted");
     for (size_t i = 0; json_item(value, i) != NULL; i++) {
-        if (!take_one(f, spec, config, key, json_item(value, i)))
+        if (!take_one(f, spec, place, key, json_item(value, i)))
             return false;
     }
     return true;
@@ -262,7 +262,7 @@ static bool take_profile(const struct file *f, const struct config *c, struct co
                 return false;
         } else if (strcmp(key, "ca-bundle") == 0) {
             return refuse(f, member, key, "it is for all profiles: put it beside them");
-        } else if (!take_option(f, spec, p, key, member)) {
+        } else if (!take_option(f, spec, config_profile_place(p, spec), key, member)) {
             return false;
         }
     }
@@ -311,7 +311,7 @@ static bool take_all(const struct file *f, struct config *c, const struct json *
                           find(key, 0, config_profile_rows()) != NULL
                               ? "it is of a profile: put it into one of \"profiles\""
                               : "no key of this file");
-        if (!take_option(f, spec, c, key, member))
+        if (!take_option(f, spec, (char *)c + spec->at, key, member))
             return false;
     }
     return true;

@@ -32,7 +32,7 @@ static bool apply(const struct option_spec *spec, const char *shown_name, void *
     struct buf reason = BUF(reason_text);
     if (strnlen(value, OPTIONS_VALUE_MAX) >= OPTIONS_VALUE_MAX)
         buf_str(&reason, "longer than 4095 bytes");
-    else if (spec->take(config, value, &reason))
+    else if (spec->take((char *)config + spec->at, value, &reason))
         return true;
     buf_fmt(problem, "%s=", shown_name);
     buf_printable(problem, value, strnlen(value, VALUE_SHOWN + 1), VALUE_SHOWN);
@@ -277,4 +277,16 @@ bool option_choice(const char *value, const char *const *names, size_t *index, s
     for (size_t i = 0; names[i] != NULL; i++)
         buf_fmt(problem, "%s %s", i > 0 ? "," : "", names[i]);
     return false;
+}
+
+bool option_take_duration(void *place, const char *value, struct buf *problem) {
+    return option_duration(value, place, problem);
+}
+
+bool option_take_flag(void *place, const char *value, struct buf *problem) {
+    return option_flag(value, place, problem);
+}
+
+bool option_take_path(void *place, const char *value, struct buf *problem) {
+    return option_text(value, place, OPTIONS_VALUE_MAX, problem);
 }

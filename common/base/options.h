@@ -16,20 +16,38 @@
 #define OPTIONS_REPEAT_MAX 16  /* values of an option that may be repeated */
 #define OPTIONS_PROBLEM_MAX 1024
 
-/* Takes the value; false if it is none, with the reason in words that fit behind "--name=value: ". */
-typedef bool option_take(void *config, const char *value, struct buf *problem);
+/* Takes the value into *place; false if it is none, with the reason in words that fit behind
+ * "--name=value: ". */
+typedef bool option_take(void *place, const char *value, struct buf *problem);
 
 struct option_spec {
     const char *name; /* made by OPTION() */
     option_take *take;
     bool repeatable; /* may come more than once; in the environment the values are separated by blanks */
+    uint32_t at;     /* where in the program's configuration its place is */
 };
 
 /* A row of literals: OPTION("min-ttl", "DURATION", "60s", "help", take_min_ttl, false). Without a value name
  * it is a flag, and `take` gets "true" or "false"; the default is for --help only, and may be "". All texts
  * lie one behind the other, each with its NUL, since in a static PIE each pointer costs 32 bytes. */
 #define OPTION(name, value_name, default_text, help, take, repeatable)                                       \
-    { name "\0" value_name "\0" default_text "\0" help, take, repeatable }
+    { name "\0" value_name "\0" default_text "\0" help, take, repeatable, 0 }
+
+/* The same for one member of a configuration: `take` gets its address. kind is the type that it takes: it
+ * does not compile if the member has another. */
+#define OPTION_OF(type, member, kind, name, value_name, default_text, help, take, repeatable)                \
+    {                                                                                                        \
+        name "\0" value_name "\0" default_text "\0" help, take, repeatable,                                  \
+            offsetof(type, member) + 0 * sizeof(&((type *)0)->member == (kind *)0)                           \
+    }
+#define OPTION_DURATION(type, member, name, default_text, help)                                              \
+    OPTION_OF(type, member, int64_t, name, "DURATION", default_text, help, option_take_duration, false)
+#define OPTION_FLAG(type, member, name, help)                                                                \
+    OPTION_OF(type, member, bool, name, "", "", help, option_take_flag, false)
+#define OPTION_PATH(type, member, name, value_name, default_text, help)                                      \
+    OPTION_OF(type, member, option_path, name, value_name, default_text, help, option_take_path, false)
+
+typedef char option_path[OPTIONS_VALUE_MAX];
 
 struct options {
     const char *program;             /* "pod-identity-init" */
@@ -42,9 +60,9 @@ struct options {
 enum options_result { OPTIONS_OK, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_USAGE };
 
 /* Reads the environment first, then argv (argc and argv as main() got them, argv[0] skipped), and calls
- * `take` on config. Words that are no options are put into operands (at most operand_max; more is a usage
- * error). On OPTIONS_USAGE problem holds one line that names option, value and reason. --help and --version
- * end the reading at once. */
+ * `take` on its place in config. Words that are no options are put into operands (at most operand_max; more
+ * is a usage error). On OPTIONS_USAGE problem holds one line that names option, value and reason. --help and
+ * --version end the reading at once. */
 enum options_result options_read(const struct options *options, int argc, char **argv, void *config,
                                  const char **operands, size_t operand_max, size_t *operand_count,
                                  struct buf *problem);
@@ -58,6 +76,8 @@ bool option_duration(const char *value, int64_t *ms, struct buf *problem);
 bool option_flag(const char *value, bool *out, struct buf *problem);
 /* Copies, refusing an empty or over-long text and control characters. cap counts the NUL. */
 bool option_text(const char *value, char *out, size_t cap, struct buf *problem);
+/* Of these types: int64_t (milliseconds), bool, option_path. */
+option_take option_take_duration, option_take_flag, option_take_path;
 /* Index into names (which ends with NULL); the problem lists them all. */
 bool option_choice(const char *value, const char *const *names, size_t *index, struct buf *problem);
 

@@ -38,8 +38,7 @@ struct source_options {
     char text[SOURCE_TEXT_MAX];
 };
 
-/* Each takes a value of the option of its name, as option_take does; the first argument is a struct
- * source_options. A struct for all options of a program must begin with it. */
+/* Each takes a value of the option of its name; its place is a struct source_options. */
 option_take source_take_kind, source_take_self_injected, source_take_node, source_take_region,
     source_take_cluster_name, source_take_ca_bundle;
 option_take source_take_role, source_take_external_id, source_take_session_name, source_take_duration;
@@ -75,46 +74,58 @@ const char *source_text(const char *value);
 /* The PEM file to trust: --ca-bundle, AWS_CA_BUNDLE, SSL_CERT_FILE, or the usual place. */
 const char *source_ca_file(const struct source_options *o, injection_getenv *lookup);
 
+/* A row of that kind, and all that init and the sidecar have alike: `member` of a program's configuration is
+ * its struct source_options. */
 /* clang-format off: a list of rows */
-#define SOURCE_OPTION_SPECS                                                                                  \
-    OPTION("source", "SOURCE", "auto",                                                                       \
-           "where credentials come from: auto (what was injected, never the node's role), pod-identity, "    \
-           "web-identity (IRSA), eks-auth (EKS Auth without an agent, for experts)",                         \
-           source_take_kind, false),                                                                         \
-        OPTION("self-injected", "WHEN", "auto", INJECTION_SELF_HELP, source_take_self_injected, false),      \
-        OPTION("assume-role", "ARN", "",                                                                     \
-               "assume this role with those credentials; repeated: a chain, each with the one before",       \
-               source_take_role, true),                                                                      \
-        OPTION("external-id", "ID", "", "for the last role of --assume-role", source_take_external_id,       \
-               false),                                                                                       \
-        OPTION("role-session-name", "NAME", "AWS_ROLE_SESSION_NAME, or the pod's name",                      \
-               "name of the sessions of assumed roles", source_take_session_name, false),                    \
-        OPTION("session-duration", "DURATION", "1h",                                                         \
-               "of assumed roles: 15m to 12h; a role that is assumed by --assume-role lasts 1h at most",     \
-               source_take_duration, false),                                                                 \
-        OPTION("session-tag", "KEY=VALUE", "", "for the last role of --assume-role", source_take_tag, true), \
-        OPTION("transitive-tag-key", "KEY", "",                                                              \
-               "a key of --session-tag that roles assumed further on inherit", source_take_transitive,       \
-               true),                                                                                        \
-        OPTION("source-identity", "NAME", "", "for the roles of --assume-role", source_take_source_identity, \
-               false),                                                                                       \
-        OPTION("session-policy-file", "PATH", "",                                                            \
-               "JSON policy that narrows the last assumed role, at most 2048 characters",                    \
-               source_take_policy_file, false),                                                              \
-        OPTION("region", "NAME", "AWS_REGION, AWS_DEFAULT_REGION", "whose STS and EKS Auth are asked",       \
-               source_take_region, false),                                                                   \
-        OPTION("cluster-name", "NAME", "", "for --source=eks-auth", source_take_cluster_name, false),        \
-        OPTION("node-credentials", "WHERE", "imds",                                                          \
-               "who asks EKS Auth, for --source=eks-auth: imds (the node's role) or environment "            \
-               "(AWS_ACCESS_KEY_ID "                                                                         \
-               "and so on)",                                                                                 \
-               source_take_node, false),                                                                     \
-        OPTION("expired", "WHAT", "refuse",                                                                  \
-               "credentials that have ended when they come, as agents hand them out on purpose while AWS's " \
-               "own service is out: refuse, or pass (they are handed on as they are)",                       \
-               source_take_expired, false),                                                                  \
-        OPTION("ca-bundle", "PATH", "AWS_CA_BUNDLE, SSL_CERT_FILE, /etc/ssl/certs/ca-certificates.crt",      \
-               "PEM file of the authorities that TLS trusts", source_take_ca_bundle, false)
+#define SOURCE_OPTION(type, member, name, value_name, default_text, help, take, repeatable)                  \
+    OPTION_OF(type, member, struct source_options, name, value_name, default_text, help, take, repeatable)
+#define SOURCE_OPTION_SPECS(type, member)                                                                    \
+    SOURCE_OPTION(                                                                                           \
+        type, member, "source", "SOURCE", "auto",                                                            \
+        "where credentials come from: auto (what was injected, never the node's role), pod-identity, "       \
+        "web-identity (IRSA), eks-auth (EKS Auth without an agent, for experts)",                            \
+        source_take_kind, false),                                                                            \
+        SOURCE_OPTION(type, member, "self-injected", "WHEN", "auto", INJECTION_SELF_HELP,                    \
+                      source_take_self_injected, false),                                                     \
+        SOURCE_OPTION(                                                                                       \
+            type, member, "assume-role", "ARN", "",                                                          \
+            "assume this role with those credentials; repeated: a chain, each with the one before",          \
+            source_take_role, true),                                                                         \
+        SOURCE_OPTION(type, member, "external-id", "ID", "", "for the last role of --assume-role",           \
+                      source_take_external_id, false),                                                       \
+        SOURCE_OPTION(type, member, "role-session-name", "NAME", "AWS_ROLE_SESSION_NAME, or the pod's name", \
+                      "name of the sessions of assumed roles", source_take_session_name, false),             \
+        SOURCE_OPTION(                                                                                       \
+            type, member, "session-duration", "DURATION", "1h",                                              \
+            "of assumed roles: 15m to 12h; a role that is assumed by --assume-role lasts 1h at most",        \
+            source_take_duration, false),                                                                    \
+        SOURCE_OPTION(type, member, "session-tag", "KEY=VALUE", "", "for the last role of --assume-role",    \
+                      source_take_tag, true),                                                                \
+        SOURCE_OPTION(type, member, "transitive-tag-key", "KEY", "",                                         \
+                      "a key of --session-tag that roles assumed further on inherit",                        \
+                      source_take_transitive, true),                                                         \
+        SOURCE_OPTION(type, member, "source-identity", "NAME", "", "for the roles of --assume-role",         \
+                      source_take_source_identity, false),                                                   \
+        SOURCE_OPTION(type, member, "session-policy-file", "PATH", "",                                       \
+                      "JSON policy that narrows the last assumed role, at most 2048 characters",             \
+                      source_take_policy_file, false),                                                       \
+        SOURCE_OPTION(type, member, "region", "NAME", "AWS_REGION, AWS_DEFAULT_REGION",                      \
+                      "whose STS and EKS Auth are asked", source_take_region, false),                        \
+        SOURCE_OPTION(type, member, "cluster-name", "NAME", "", "for --source=eks-auth",                     \
+                      source_take_cluster_name, false),                                                      \
+        SOURCE_OPTION(type, member, "node-credentials", "WHERE", "imds",                                     \
+                      "who asks EKS Auth, for --source=eks-auth: imds (the node's role) or environment "     \
+                      "(AWS_ACCESS_KEY_ID "                                                                  \
+                      "and so on)",                                                                          \
+                      source_take_node, false),                                                              \
+        SOURCE_OPTION(                                                                                       \
+            type, member, "expired", "WHAT", "refuse",                                                       \
+            "credentials that have ended when they come, as agents hand them out on purpose while "          \
+            "AWS's own service is out: refuse, or pass (they are handed on as they are)",                    \
+            source_take_expired, false),                                                                     \
+        SOURCE_OPTION(type, member, "ca-bundle", "PATH",                                                     \
+                      "AWS_CA_BUNDLE, SSL_CERT_FILE, /etc/ssl/certs/ca-certificates.crt",                    \
+                      "PEM file of the authorities that TLS trusts", source_take_ca_bundle, false)
 /* clang-format on */
 
 #endif
