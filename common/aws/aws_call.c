@@ -105,6 +105,61 @@ struct buf aws_call_begin(const struct aws_target *t, enum reason reason, struct
 
 /* ---- no answer ---- */
 
+#define DNS_SILENT_REMEDY                                                                                    \
+    "let this pod reach its DNS server, the nameserver in /etc/resolv.conf, on port 53, UDP and TCP: look "  \
+    "for a NetworkPolicy without egress to it, at CoreDNS (kubectl -n kube-system get pods -l "              \
+    "k8s-app=kube-dns), and at a node-local DNS cache if there is one"
+#define DNS_ERROR_REMEDY                                                                                     \
+    "look at the log of CoreDNS (kubectl -n kube-system logs -l k8s-app=kube-dns) and at the servers that "  \
+    "it forwards to; in a VPC without internet, at the interface endpoint com.amazonaws.%s.%s and its "      \
+    "private DNS"
+
+/* The proxy is what failed, or could not be reached. */
+static void put_proxy_remedy(const struct aws_target *t, const struct http_response *r, struct failure *f) {
+    const char *host = t->endpoint->uri.host, *variable = r->proxy_variable;
+    unsigned port = t->endpoint->uri.port;
+    switch (r->proxy_status) {
+    case 0:
+        failure_remedy(
+            f,
+            "check %s, and that this pod reaches that proxy: look at its name, its port, NetworkPolicies and "
+            "security groups; or add %s to NO_PROXY",
+            variable, host);
+        return;
+    case 407:
+        failure_remedy(f,
+                       "the proxy wants a user and password that it knows, or does not take Basic "
+                       "authentication: let %s be "
+                       "http://USER:PASSWORD@HOST:PORT, percent-encoded; or add %s to NO_PROXY",
+                       variable, host);
+        return;
+    case 502:
+    case 503:
+    case 504:
+        failure_remedy(f,
+                       "the proxy does not reach %s port %u: look at its log, its DNS and its way out; or "
+                       "add the host to "
+                       "NO_PROXY, if this pod reaches it directly",
+                       host, port);
+        return;
+    default:
+        failure_remedy(f,
+                       "the proxy in %s must let CONNECT %s:%u through: look at its rules and its log; or "
+                       "add the host to "
+                       "NO_PROXY",
+                       variable, host, port);
+        return;
+    }
+}
+
+static bool of_proxy(const struct http_response *r) {
+    if (r->result == HTTP_PROXY)
+        return true;
+    return r->proxy_variable != NULL && r->proxy_status == 0 &&
+           (r->result == HTTP_REFUSED || r->result == HTTP_CONNECT_TIMEOUT || r->result == HTTP_NO_ROUTE ||
+            r->result == HTTP_PROHIBITED || r->result == HTTP_NO_FAMILY || r->result == HTTP_NO_ANSWER);
+}
+
 static void put_remedy(const struct aws_target *t, enum http_result result, struct failure *f) {
     const char *region = t->endpoint->region, *host = t->endpoint->uri.host;
     unsigned port = t->endpoint->uri.port;
@@ -116,6 +171,12 @@ static void put_remedy(const struct aws_target *t, enum http_result result, stru
             "NetworkPolicy without egress to port 53), and in a VPC without internet the interface "
             "endpoint com.amazonaws.%s.%s with private DNS",
             region, t->endpoint->origin, region, t->service);
+        return;
+    case HTTP_DNS_SILENT:
+        failure_remedy(f, "%s", DNS_SILENT_REMEDY);
+        return;
+    case HTTP_DNS_ERROR:
+        failure_remedy(f, DNS_ERROR_REMEDY, region, t->service);
         return;
     case HTTP_TLS_UNTRUSTED:
         failure_remedy(f,
@@ -137,14 +198,6 @@ static void put_remedy(const struct aws_target *t, enum http_result result, stru
         failure_remedy(
             f, "mount a PEM file of certificate authorities, and name it in --ca-bundle, AWS_CA_BUNDLE "
                "or SSL_CERT_FILE, or put it at /etc/ssl/certs/ca-certificates.crt");
-        return;
-    case HTTP_PROXY:
-        failure_remedy(f,
-                       "check HTTPS_PROXY (an http:// proxy without a password; SOCKS is not spoken), and "
-                       "that it lets CONNECT %s:%u "
-                       "through, or add that host to "
-                       "NO_PROXY",
-                       host, port);
         return;
     default:
         failure_remedy(
@@ -182,7 +235,10 @@ enum reason aws_call_unanswered(const struct aws_target *t, const struct http_re
         buf_fmt(&m, " after %lld ms", (long long)r->elapsed_ms);
     if (r->detail[0] != '\0')
         buf_fmt(&m, " (%s)", r->detail);
-    put_remedy(t, r->result, f);
+    if (of_proxy(r))
+        put_proxy_remedy(t, r, f);
+    else
+        put_remedy(t, r->result, f);
     return f->reason;
 }
 

@@ -141,7 +141,7 @@ curl() {
 			--with-bearssl="$top/$prefix" --without-ca-bundle --without-ca-path --without-zlib --without-brotli --without-zstd \
 			--without-nghttp2 --without-libpsl --without-libidn2 --without-libssh2 --without-libgsasl --without-librtmp \
 			--disable-shared --enable-static --with-pic=no --disable-dependency-tracking --disable-debug --disable-warnings \
-			--enable-symbol-hiding --enable-http --enable-proxy --enable-ipv6 --enable-threaded-resolver \
+			--enable-symbol-hiding --enable-http --enable-proxy --enable-ipv6 --disable-threaded-resolver \
 			--disable-ftp --disable-file --disable-ipfs --disable-ldap --disable-ldaps --disable-rtsp --disable-dict \
 			--disable-telnet --disable-tftp --disable-pop3 --disable-imap --disable-smb --disable-smtp --disable-gopher \
 			--disable-mqtt --disable-manual --disable-docs --disable-libcurl-option --disable-versioned-symbols \

@@ -10,15 +10,15 @@
 #include "common/base/clock.h"
 #include "common/base/timefmt.h"
 #include "common/base/wipe.h"
+#include "common/http/http_header.h"
 
-#define RETRY_AFTER_MAX_S                                                                                    \
-    86400 /* what is longer is a mistake of the server; the refresh engine caps it further */
 #define RECEIVE_BUFFER 4096 /* answers are small; libcurl's default of 16 kB would stay resident */
 
 /* One client for the process, as there is one loop that drives it. */
 static CURLM *multi;
 static const char *ca_file;
 static struct http_hooks hooks;
+static int64_t curl_due_ms; /* monotonic: when libcurl wants to be called without an event */
 
 /* ---- memory: what libcurl gives back held tokens and keys ---- */
 
@@ -52,38 +52,6 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *transfer) 
     return len;
 }
 
-/* The value of a header line if it has that name. */
-static const char *value_of(const char *line, size_t len, const char *name, size_t *value_len) {
-    size_t name_len = strlen(name);
-    if (len <= name_len || strncasecmp(line, name, name_len) != 0 || line[name_len] != ':')
-        return NULL;
-    const char *at = line + name_len + 1, *end = line + len;
-    while (at < end && (*at == ' ' || *at == '\t'))
-        at++;
-    while (end > at && (end[-1] == '\n' || end[-1] == '\r' || end[-1] == ' ' || end[-1] == '\t'))
-        end--;
-    *value_len = (size_t)(end - at);
-    return at;
-}
-
-/* Seconds, or an HTTP date (RFC 9110 10.2.3). What is neither is as good as absent. */
-static int64_t parse_retry_after(const char *value, size_t len) {
-    int64_t seconds = 0, date;
-    if (time_parse_http(value, len, &date) == ERR_OK)
-        seconds = date - clock_now().wall_ms / 1000;
-    else
-        for (size_t i = 0; i < len; i++) {
-            if (value[i] < '0' || value[i] > '9')
-                return 0;
-            seconds = seconds * 10 + (value[i] - '0');
-            if (seconds > RETRY_AFTER_MAX_S)
-                break;
-        }
-    if (seconds > RETRY_AFTER_MAX_S)
-        seconds = RETRY_AFTER_MAX_S;
-    return seconds > 0 ? seconds * 1000 : 0;
-}
-
 static size_t take_header(char *line, size_t size, size_t count, void *transfer) {
     struct http_transfer *t = transfer;
     size_t len = size * count, value_len;
@@ -92,39 +60,18 @@ static size_t take_header(char *line, size_t size, size_t count, void *transfer)
         t->too_large = true;
         return 0;
     }
-    const char *value = value_of(line, len, "Retry-After", &value_len);
+    const char *value = http_header_value(line, len, "Retry-After", &value_len);
     if (value != NULL)
-        t->response.retry_after_ms = parse_retry_after(value, value_len);
-    value = value_of(line, len, "Date", &value_len);
+        t->response.retry_after_ms = http_retry_after_ms(value, value_len);
+    value = http_header_value(line, len, "Date", &value_len);
     if (value != NULL && time_parse_http(value, value_len, &t->response.date_s) != ERR_OK)
         t->response.date_s = 0;
-    value = value_of(line, len, "x-amzn-ErrorType", &value_len);
+    value = http_header_value(line, len, "x-amzn-ErrorType", &value_len);
     if (value != NULL && value_len < sizeof t->response.error_type) {
         memcpy(t->response.error_type, value, value_len);
         t->response.error_type[value_len] = '\0';
     }
     return len;
-}
-
-static enum http_result classify_connect(long os_error) {
-    switch (os_error) {
-    case ECONNREFUSED:
-        return HTTP_REFUSED;
-    case ENETUNREACH:
-    case EHOSTUNREACH:
-        return HTTP_NO_ROUTE;
-    case EACCES: /* a route of kind "prohibit", or a local firewall rule */
-    case EPERM:
-    case EINVAL: /* a route of kind "blackhole" */
-        return HTTP_PROHIBITED;
-    case EAFNOSUPPORT:
-    case EADDRNOTAVAIL:
-        return HTTP_NO_FAMILY;
-    case ETIMEDOUT:
-        return HTTP_CONNECT_TIMEOUT;
-    default:
-        return HTTP_FAILED;
-    }
 }
 
 static bool says(const struct http_transfer *t, const char *text) {
@@ -143,7 +90,8 @@ static enum http_result classify_certificate(const struct http_transfer *t) {
 
 /* The connection ended: before, within, or instead of an answer. */
 static enum http_result classify_end(const struct http_transfer *t) {
-    if (says(t, "CONNECT"))
+    bool refused = t->response.proxy_status != 0 && t->response.proxy_status / 100 != 2;
+    if (refused || says(t, "CONNECT"))
         return HTTP_PROXY;
     return t->headers_len > 0 ? HTTP_CUT_SHORT : HTTP_NO_ANSWER;
 }
@@ -161,10 +109,9 @@ static enum http_result classify(const struct http_transfer *t, CURLcode code, l
     case CURLE_OPERATION_TIMEDOUT:
         return classify_timeout(t);
     case CURLE_COULDNT_CONNECT:
-        return classify_connect(os_error);
+        return http_result_of_connect(os_error);
     case CURLE_COULDNT_RESOLVE_HOST:
         return HTTP_NO_NAME;
-    case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_PROXY:
         return HTTP_PROXY;
     case CURLE_GOT_NOTHING:
@@ -195,16 +142,23 @@ static enum http_result classify(const struct http_transfer *t, CURLcode code, l
 
 /* The words of the system are the better ones, where there are any: libcurl's are about its own part. */
 static void describe(const struct http_transfer *t, long os_error, struct buf *out) {
-    long proxied = 0;
+    enum { HOST_MAX = 64 };
+    const struct proxy *proxy = &t->lookup.proxy;
+    int status = t->response.proxy_status;
     bool of_another =
         os_error == ECONNREFUSED && t->response.result != HTTP_REFUSED; /* address of the host */
-    if (os_error != 0 && !t->tls && !of_another)
+    if (t->response.result == HTTP_PROXY && status != 0)
+        buf_fmt(out, "it answered %d to CONNECT", status);
+    else if (os_error != 0 && !of_another &&
+             (!t->tls || t->response.result == http_result_of_connect(os_error)))
         buf_str(out, strerror((int)os_error));
     else if (t->tls || t->response.result == HTTP_PROXY || t->response.result == HTTP_FAILED)
         buf_printable(out, t->error, strlen(t->error), HTTP_DETAIL_MAX - 32);
-    curl_easy_getinfo(t->easy, CURLINFO_USED_PROXY, &proxied);
-    if (proxied != 0)
-        buf_str(out, out->len > 0 ? ", through a proxy" : "through a proxy");
+    if (proxy->variable == NULL)
+        return;
+    buf_fmt(out, "%sthrough %s, ", out->len > 0 ? ", " : "", proxy->variable);
+    buf_printable(out, proxy->host, strlen(proxy->host), HOST_MAX);
+    buf_fmt(out, " port %u", (unsigned)proxy->port);
 }
 
 /* Not beyond what was received: touching the rest would make it resident. */
@@ -217,33 +171,44 @@ static void wipe_response(struct http_transfer *t) {
 }
 
 static void release(struct http_transfer *t) {
+    lookup_cancel(&t->lookup);
     if (t->easy != NULL) {
         curl_multi_remove_handle(multi, t->easy);
         curl_easy_cleanup(t->easy);
     }
     curl_slist_free_all(t->header_list);
-    t->easy = t->header_list = NULL;
+    curl_slist_free_all(t->proxy_header_list);
+    curl_slist_free_all(t->address_list);
+    t->easy = t->header_list = t->proxy_header_list = t->address_list = NULL;
 }
 
 /* libcurl's side ends before the callback, which may start the transfer anew. */
-static void finish(struct http_transfer *t, CURLcode code) {
-    long status = 0, os_error = 0;
-    curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_error);
+static void conclude(struct http_transfer *t) {
     struct http_response *r = &t->response;
-    r->result = t->too_large ? HTTP_TOO_LARGE : classify(t, code, os_error);
-    r->status = r->result == HTTP_ANSWERED ? (int)status : 0;
     r->elapsed_ms = clock_now().mono_ms - t->started_ms;
     t->body[r->body_len] = '\0';
     r->body = t->body;
-    if (r->result != HTTP_ANSWERED) {
-        struct buf detail = BUF(r->detail);
-        describe(t, os_error, &detail);
-    }
     release(t);
     t->done(t->context, r);
     if (t->easy == NULL)
         wipe_response(t);
+}
+
+static void finish(struct http_transfer *t, CURLcode code) {
+    long status = 0, os_error = 0, proxy_status = 0;
+    curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_error);
+    curl_easy_getinfo(t->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
+    struct http_response *r = &t->response;
+    r->proxy_variable = t->lookup.proxy.variable;
+    r->proxy_status = (int)proxy_status;
+    r->result = t->too_large ? HTTP_TOO_LARGE : classify(t, code, os_error);
+    r->status = r->result == HTTP_ANSWERED ? (int)status : 0;
+    if (r->result != HTTP_ANSWERED) {
+        struct buf detail = BUF(r->detail);
+        describe(t, os_error, &detail);
+    }
+    conclude(t);
 }
 
 /* The transfer goes before its callback may start the next one, so only one message is taken at a time. */
@@ -255,6 +220,61 @@ static void collect(void) {
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
         finish(t, message->data.result);
+    }
+}
+
+/* ---- names, before libcurl's part ---- */
+
+static bool append(void *list, const char *text) {
+    struct curl_slist **head = list, *longer = curl_slist_append(*head, text);
+    if (longer != NULL)
+        *head = longer;
+    return longer != NULL;
+}
+
+static bool set_route(struct http_transfer *t) {
+    static char storage[HTTP_HEADER_LINE_MAX];
+    const struct lookup *l = &t->lookup;
+    struct buf text = BUF(storage);
+    int64_t left_ms = t->started_ms + t->total_timeout_ms - clock_now().mono_ms;
+    bool ok = curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)(left_ms > 1 ? left_ms : 1)) == CURLE_OK;
+    lookup_put_addresses(l, &text);
+    if (text.len > 0)
+        ok = ok && append(&t->address_list, text.data) &&
+             curl_easy_setopt(t->easy, CURLOPT_RESOLVE, t->address_list) == CURLE_OK;
+    buf_reset(&text);
+    lookup_put_proxy(l, &text);
+    ok = ok && curl_easy_setopt(t->easy, CURLOPT_PROXY, text.data) == CURLE_OK;
+    buf_reset(&text);
+    if (l->proxy.variable != NULL && l->proxy.authorization[0] != '\0') {
+        buf_fmt(&text, "Proxy-Authorization: %s", l->proxy.authorization);
+        ok = ok && append(&t->proxy_header_list, text.data) &&
+             curl_easy_setopt(t->easy, CURLOPT_PROXYHEADER, t->proxy_header_list) == CURLE_OK;
+    }
+    buf_wipe(&text);
+    return ok && curl_multi_add_handle(multi, t->easy) == CURLM_OK;
+}
+
+static void fail_lookup(struct http_transfer *t) {
+    const struct lookup *l = &t->lookup;
+    struct buf detail = BUF(t->response.detail);
+    bool proxied = l->proxy.variable != NULL;
+    t->response.proxy_variable = l->proxy.variable;
+    t->response.result = proxied ? HTTP_PROXY : http_result_of_lookup(l->state);
+    if (proxied)
+        buf_fmt(&detail, "%s %s", l->proxy.variable, l->problem != NULL ? l->problem : "names its host: ");
+    if (l->problem == NULL)
+        resolver_describe(&l->resolver, &detail);
+    conclude(t);
+}
+
+static void collect_lookups(void) {
+    for (struct lookup *l; (l = lookup_step(clock_now().mono_ms)) != NULL;) {
+        struct http_transfer *t = l->owner;
+        if (l->problem != NULL || l->state != RESOLVER_FOUND)
+            fail_lookup(t);
+        else if (!set_route(t))
+            finish(t, CURLE_OUT_OF_MEMORY);
     }
 }
 
@@ -271,10 +291,24 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void
     return 0;
 }
 
+/* One timer for both. */
+static void arm(void) {
+    int64_t next = lookup_deadline(), now_ms = clock_now().mono_ms;
+    next = next < curl_due_ms ? next : curl_due_ms;
+    if (hooks.timer != NULL)
+        hooks.timer(hooks.context, next == CLOCK_NEVER ? -1 : next > now_ms ? next - now_ms : 0);
+}
+
 static int on_timer(CURLM *m, long delay_ms, void *context) {
     (void)m, (void)context;
-    hooks.timer(hooks.context, delay_ms);
+    curl_due_ms = delay_ms < 0 ? CLOCK_NEVER : clock_now().mono_ms + delay_ms;
+    arm();
     return 0;
+}
+
+static void watch_lookup(int fd, int events) {
+    if (hooks.watch != NULL)
+        hooks.watch(hooks.context, fd, events);
 }
 
 enum err http_open(const struct http_hooks *given) {
@@ -284,6 +318,8 @@ enum err http_open(const struct http_hooks *given) {
     multi = curl_multi_init();
     if (multi == NULL)
         return ERR_SYSTEM;
+    curl_due_ms = CLOCK_NEVER;
+    lookup_open(watch_lookup);
     if (given == NULL)
         return ERR_OK;
     hooks = *given;
@@ -307,10 +343,7 @@ static bool add_headers(struct http_transfer *t, const struct http_request *requ
         buf_str(&line, request->headers[i].name);
         buf_str(&line, ": ");
         buf_str(&line, request->headers[i].value);
-        struct curl_slist *longer = line.overflow ? NULL : curl_slist_append(list, line.data);
-        ok = longer != NULL;
-        if (ok)
-            list = longer;
+        ok = !line.overflow && append(&list, line.data);
         buf_wipe(&line);
     }
     t->header_list = list;
@@ -335,11 +368,6 @@ static void set_options(struct http_transfer *t, const struct http_request *requ
     /* Hours lie between two requests: no connection is worth keeping. */
     curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->total_timeout_ms);
-    if (request->local) {
-        curl_easy_setopt(easy, CURLOPT_PROXY, "");
-        curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
-    }
     if (t->tls)
         curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file != NULL ? ca_file : "");
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->error);
@@ -361,11 +389,17 @@ enum err http_start(struct http_transfer *t, const struct http_request *request,
     t->done = done;
     t->context = context;
     t->started_ms = clock_now().mono_ms;
+    t->total_timeout_ms = request->total_timeout_ms;
+    int64_t name_ms =
+        t->total_timeout_ms < request->connect_timeout_ms ? t->total_timeout_ms : request->connect_timeout_ms;
     t->easy = curl_easy_init();
     if (t->easy != NULL && add_headers(t, request)) {
         set_options(t, request);
-        if (curl_multi_add_handle(multi, t->easy) == CURLM_OK)
+        if (lookup_start(&t->lookup, request->url, request->local, (unsigned char *)t->body,
+                         t->started_ms + name_ms, t) == ERR_OK) {
+            arm();
             return ERR_OK;
+        }
     }
     release(t);
     return ERR_SYSTEM;
@@ -379,26 +413,39 @@ void http_cancel(struct http_transfer *t) {
 }
 
 void http_socket(int fd, int events) {
-    int running;
+    int unused;
     int mask = ((events & HTTP_READ) != 0 ? CURL_CSELECT_IN : 0) |
                ((events & HTTP_WRITE) != 0 ? CURL_CSELECT_OUT : 0);
-    curl_multi_socket_action(multi, fd, mask, &running);
+    if (!lookup_owns(fd))
+        curl_multi_socket_action(multi, fd, mask, &unused);
     collect();
+    collect_lookups();
+    arm();
 }
 
 void http_timer(void) {
-    int running;
-    curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    int unused;
+    if (clock_now().mono_ms >= curl_due_ms) {
+        curl_due_ms = CLOCK_NEVER;
+        curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &unused);
+    }
     collect();
+    collect_lookups();
+    arm();
 }
 
 void http_wait(struct http_transfer *t) {
     enum { LONGEST_POLL_MS = 1000 }; /* libcurl shortens it to its own next timeout */
     while (t->easy != NULL) {
-        int running;
-        curl_multi_perform(multi, &running);
+        int unused;
+        if (t->lookup.running) {
+            lookup_wait(&t->lookup, clock_now().mono_ms);
+            collect_lookups();
+            continue;
+        }
+        curl_multi_perform(multi, &unused);
         collect();
-        if (t->easy != NULL)
+        if (t->easy != NULL && !t->lookup.running)
             curl_multi_poll(multi, NULL, 0, LONGEST_POLL_MS, NULL);
     }
 }

@@ -1,6 +1,8 @@
 /* The HTTP client (the only file that knows libcurl): bounded in time, headers and body, never redirected,
  * and never sent through a proxy where the caller says that the server is local.
  *
+ * Names are resolved here as well, without a thread (resolver.h): nothing waits for DNS.
+ *
  * Two ways to drive it: an event loop registers hooks once and forwards socket and timer events, or a program
  * without a loop calls http_wait(). Everything that libcurl frees is wiped first, since it held headers with
  * tokens. */
@@ -13,6 +15,7 @@
 
 #include "common/base/err.h"
 #include "common/http/http_result.h"
+#include "common/http/lookup.h"
 
 #define HTTP_BODY_MAX 16384    /* the largest legal answer here is 10,000 bytes */
 #define HTTP_HEADERS_MAX 16384 /* all header lines of an answer together; servers send under 1 kB */
@@ -33,8 +36,9 @@ struct http_request {
     size_t header_count; /* at most HTTP_REQUEST_HEADERS_MAX */
     const void *body;    /* NULL: no body */
     size_t body_len;
-    bool local; /* never through a proxy; others honour HTTPS_PROXY, ALL_PROXY and NO_PROXY */
-    int64_t connect_timeout_ms, total_timeout_ms;
+    bool local;                 /* never through a proxy; others as proxy_find() has it */
+    int64_t connect_timeout_ms; /* for the name, and again for the connection */
+    int64_t total_timeout_ms;
 };
 
 struct http_response {
@@ -45,6 +49,8 @@ struct http_response {
     int64_t retry_after_ms; /* 0 if the answer did not say */
     int64_t date_s;         /* the server's clock, 0 if it did not say */
     int64_t elapsed_ms;
+    const char *proxy_variable;           /* what named the proxy that was used; NULL without one */
+    int proxy_status;                     /* of its answer to CONNECT; 0 if there was none */
     char error_type[HTTP_ERROR_TYPE_MAX]; /* x-amzn-ErrorType, with which AWS names an error; "" if absent */
     char detail[HTTP_DETAIL_MAX]; /* for all but HTTP_ANSWERED: what libcurl or the system said; may be "" */
 };
@@ -57,11 +63,12 @@ typedef void http_done(void *context, const struct http_response *response);
 /* Storage for one request under way; zero it once, then it can be used again and again. Fields are private.
  */
 struct http_transfer {
-    void *easy, *header_list;
+    void *easy, *header_list, *proxy_header_list, *address_list;
     http_done *done;
     void *context;
     struct http_response response;
-    int64_t started_ms;
+    int64_t started_ms, total_timeout_ms;
+    struct lookup lookup;
     size_t headers_len;
     bool too_large, tls;
     char error[HTTP_ERROR_MAX];

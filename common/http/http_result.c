@@ -1,6 +1,8 @@
 /* Apart from http.c, so that what judges answers can be tested without libcurl. */
 #include "common/http/http_result.h"
 
+#include <errno.h>
+
 /* Arrays: see agent_error.c. */
 static const struct {
     char cause[16], text[64];
@@ -12,6 +14,8 @@ static const struct {
     [HTTP_PROHIBITED] = {"prohibited", "was prohibited on this side"},
     [HTTP_NO_FAMILY] = {"no-family", "could not begin: this pod has no address of that IP version"},
     [HTTP_NO_NAME] = {"no-name", "could not resolve the host name"},
+    [HTTP_DNS_ERROR] = {"dns-error", "could not resolve the host name: DNS answered with an error"},
+    [HTTP_DNS_SILENT] = {"dns-silent", "could not resolve the host name: DNS did not answer"},
     [HTTP_NO_ANSWER] = {"closed", "connected, and the connection was closed without an answer"},
     [HTTP_CUT_SHORT] = {"cut-short", "got an answer that was cut short"},
     [HTTP_NOT_HTTP] = {"not-http", "got something that is not HTTP"},
@@ -31,4 +35,31 @@ const char *http_result_cause(enum http_result result) {
 
 const char *http_result_text(enum http_result result) {
     return results[result].text;
+}
+
+enum http_result http_result_of_connect(long os_error) {
+    switch (os_error) {
+    case ECONNREFUSED:
+        return HTTP_REFUSED;
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+        return HTTP_NO_ROUTE;
+    case EACCES: /* a route of kind "prohibit", or a local firewall rule */
+    case EPERM:
+    case EINVAL: /* a route of kind "blackhole" */
+        return HTTP_PROHIBITED;
+    case EAFNOSUPPORT:
+    case EADDRNOTAVAIL:
+        return HTTP_NO_FAMILY;
+    case ETIMEDOUT:
+        return HTTP_CONNECT_TIMEOUT;
+    default:
+        return HTTP_FAILED;
+    }
+}
+
+enum http_result http_result_of_lookup(enum resolver_state state) {
+    if (state == RESOLVER_NO_NAME)
+        return HTTP_NO_NAME;
+    return state == RESOLVER_ERROR ? HTTP_DNS_ERROR : HTTP_DNS_SILENT;
 }

@@ -2,6 +2,8 @@
 #ifndef POD_IDENTITY_HTTP_RESULT_H
 #define POD_IDENTITY_HTTP_RESULT_H
 
+#include "common/http/resolver.h"
+
 enum http_result {
     HTTP_ANSWERED,        /* a whole answer, whatever its status */
     HTTP_REFUSED,         /* the connection was refused */
@@ -10,7 +12,9 @@ enum http_result {
     HTTP_NO_ROUTE,        /* network or host unreachable */
     HTTP_PROHIBITED,      /* a local rule or route rejects it */
     HTTP_NO_FAMILY,       /* this machine has no address of that family */
-    HTTP_NO_NAME,         /* the host name could not be resolved */
+    HTTP_NO_NAME,         /* DNS knows no such host, or no address of it */
+    HTTP_DNS_ERROR,       /* DNS answered with an error */
+    HTTP_DNS_SILENT,      /* DNS did not answer */
     HTTP_NO_ANSWER,       /* connected, and closed or reset before a byte of an answer came */
     HTTP_CUT_SHORT,       /* the answer began, and ended before it was whole */
     HTTP_NOT_HTTP,        /* what came is no HTTP */
@@ -29,5 +33,9 @@ enum http_result {
  * "GET URL " ("was refused"). HTTP_ANSWERED has none. */
 const char *http_result_cause(enum http_result result);
 const char *http_result_text(enum http_result result);
+
+/* Of a connection that failed with this error of the system; of a name that was not resolved. */
+enum http_result http_result_of_connect(long os_error);
+enum http_result http_result_of_lookup(enum resolver_state state);
 
 #endif

@@ -2,8 +2,9 @@
 
 #include <arpa/inet.h>
 #include <string.h>
+#include <strings.h>
 
-#define ENTRY_MAX 64 /* the longest network has 43 characters; names cover no address */
+#define ENTRY_MAX (URI_HOST_MAX + 8) /* what is longer is neither name nor address, with a port */
 
 static bool in_network(const unsigned char *a, const unsigned char *network, unsigned bits) {
     unsigned whole = bits / 8, rest = bits % 8;
@@ -37,6 +38,15 @@ static bool address_covered(char *entry, const struct uri *uri) {
            in_network(a, network, bits);
 }
 
+/* ".example.com", "*.example.com" and "example.com" all cover that name and what is below it. */
+static bool name_covered(const char *entry, const char *host) {
+    entry += entry[0] == '*' && entry[1] == '.' ? 2 : entry[0] == '.' ? 1 : 0;
+    size_t len = strlen(entry), host_len = strlen(host);
+    if (len == 0 || len > host_len || strcasecmp(host + host_len - len, entry) != 0)
+        return false;
+    return len == host_len || host[host_len - len - 1] == '.';
+}
+
 /* One entry: "*", a name, or an address or network, with or without brackets and port. */
 static bool entry_covers(const char *text, size_t len, const struct uri *uri) {
     char entry[ENTRY_MAX];
@@ -44,7 +54,7 @@ static bool entry_covers(const char *text, size_t len, const struct uri *uri) {
         return false;
     memcpy(entry, text, len);
     entry[len] = '\0';
-    if (strcmp(entry, "*") == 0 || strcasecmp(entry, uri->host) == 0)
+    if (strcmp(entry, "*") == 0)
         return true;
     char *start = entry, *colon = strchr(entry, ':');
     if (entry[0] == '[') {
@@ -53,6 +63,8 @@ static bool entry_covers(const char *text, size_t len, const struct uri *uri) {
     } else if (colon != NULL && strchr(colon + 1, ':') == NULL) {
         *colon = '\0'; /* one colon: a port; more: an IPv6 address */
     }
+    if (uri->kind == URI_HOST_NAME || uri->kind == URI_HOST_LOCALHOST)
+        return name_covered(start, uri->host);
     return address_covered(start, uri);
 }
 

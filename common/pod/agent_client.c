@@ -86,6 +86,8 @@ static const char *silence_remedy(enum http_result result) {
     case HTTP_NO_FAMILY:
         return NO_IPV4_REMEDY;
     case HTTP_NO_NAME:
+    case HTTP_DNS_ERROR:
+    case HTTP_DNS_SILENT:
         return NAME_REMEDY;
     case HTTP_NO_ANSWER:
         return CLOSED_REMEDY;

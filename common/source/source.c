@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/base/owner.h"
 #include "common/base/wipe.h"
+#include "common/http/proxy.h"
 
 #define USABLE_MS 60000 /* a hop that cannot be renewed is used until so long before its end */
 
@@ -119,6 +120,23 @@ static enum reason open_base(struct source *s, struct failure *f) {
     return web ? open_web_identity(s, f) : reason;
 }
 
+/* A proxy that cannot be used is known before anything is sent. */
+static enum reason check_proxy(const struct source *s, const struct uri *uri, struct failure *f) {
+    static struct proxy proxy;
+    const char *problem = NULL;
+    enum err e = proxy_find(s->lookup, uri, &proxy, &problem);
+    wipe(proxy.authorization, strlen(proxy.authorization));
+    if (e == ERR_OK)
+        return REASON_OK;
+    struct buf m = failure_begin(f, REASON_SETTING_INVALID);
+    f->permanent = true;
+    f->cause = "proxy";
+    buf_fmt(&m, "%s %s", proxy.variable, problem);
+    failure_remedy(f, "let %s be http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT, or add %s to NO_PROXY",
+                   proxy.variable, uri->host);
+    return f->reason;
+}
+
 enum reason source_open(struct source *s, const struct source_options *options, injection_getenv *lookup,
                         struct source_scratch *scratch, struct failure *failure) {
     s->options = options;
@@ -131,6 +149,10 @@ enum reason source_open(struct source *s, const struct source_options *options, 
     bool sts = s->kind == SOURCE_WEB_IDENTITY || options->role_count > 0;
     if (reason == REASON_OK && sts)
         reason = endpoint_find(ENDPOINT_STS, options->region, lookup, &s->sts, failure);
+    if (reason == REASON_OK && sts)
+        reason = check_proxy(s, &s->sts.uri, failure);
+    if (reason == REASON_OK)
+        reason = check_proxy(s, source_upstream(s), failure);
     for (size_t i = 0; i < options->role_count; i++)
         add_hop(s, HOP_ASSUME_ROLE, &options->roles[i]);
     return reason;

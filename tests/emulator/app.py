@@ -115,7 +115,7 @@ class Emulator:
         self.directory.roles.clear()
         self.imds.reset()
         self.dns.reset()
-        self.proxy.targets.clear()
+        self.proxy.reset()
         self.state.reset()
         for listener in self.listeners:
             listener.drop_connections()

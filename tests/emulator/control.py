@@ -13,8 +13,8 @@
 | POST /callers | arn of a role or user, lifetime_s, session_name | credentials to start from |
 | PUT /node | role_arn or null | the role of the node at IMDS |
 | POST /listeners | service, host, port, certificate (a kind of tls.KINDS, or null) | one more address |
-| GET, POST, PUT /dns | POST: host, port; PUT: names, mode (dns.MODES), delay_s | what was asked; listen; change the answers |
-| GET /proxy | | what the proxy was asked to connect to |
+| GET, POST, PUT /dns | POST: host, port; PUT: names, mode (dns.MODES), delay_s and more (dns.py) | what was asked; listen; change the answers |
+| GET, PUT /proxy | PUT: user (USER:PASSWORD or null) | what the proxy was asked to connect to; whom it lets through |
 | PUT /listeners | mode (httpd.MODES); service; after_s | stop and start listening |
 | GET, DELETE /requests | service, secrets=1, wait=N, timeout=S | requests seen; wait for the Nth |
 | GET /secrets | | all that was issued: what no program may print |
@@ -156,6 +156,10 @@ class Control:
 
     async def do_get_proxy(self, body: Any, query: dict[str, str]) -> Any:
         return self.emulator.proxy.targets
+
+    async def do_put_proxy(self, body: Any, query: dict[str, str]) -> Any:
+        self.emulator.proxy.user = body["user"]
+        return body
 
     async def do_get_requests(self, body: Any, query: dict[str, str]) -> Any:
         service = query.get("service", "agent")

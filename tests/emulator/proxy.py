@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 
 from emulator.httpd import Exchange, Request, Response, Script
 
@@ -10,15 +11,22 @@ CONNECT_S = 10.0
 
 
 class Proxy:
-    """Counts the targets; it lets everybody through."""
+    """Counts the targets; it lets everybody through, or one user only."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the targets and the user."""
         self.targets: list[str] = []
+        self.user: str | None = None  # USER:PASSWORD
 
     async def handle(self, request: Request) -> Response | Script:
         """Opens a tunnel, or says why not."""
         if request.method != "CONNECT":
             return Response(405, b"CONNECT only\n")
+        if self.user is not None and request.header("Proxy-Authorization") != "Basic " + base64.b64encode(self.user.encode()).decode():
+            return Response(407, b"<html>Who are you?</html>\n", headers=[("Proxy-Authenticate", 'Basic realm="proxy"')])
         self.targets.append(request.target)
         host, _, port = request.target.rpartition(":")
         if host.endswith(".localhost"):  # RFC 6761: loopback, which not every resolver knows

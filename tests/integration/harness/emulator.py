@@ -162,7 +162,7 @@ class Emulator:
 
     def names(self, **answers: Any) -> None:
         """What the name server says: names (a dictionary, `*` for all others, to lists of addresses), mode (ok, empty, nxdomain,
-        servfail, refused, truncated, silent, garbage), delay_s."""
+        servfail, refused, notimp, truncated, silent, garbage), delay_s, and what is special (emulator/dns.py)."""
         self.call("PUT", "/dns", answers)
 
     def names_asked(self) -> list[str]:
@@ -185,6 +185,10 @@ class Emulator:
     def node(self, role_arn: str | None) -> None:
         """The role of the node at IMDS; None: it has none."""
         self.call("PUT", "/node", {"role_arn": role_arn})
+
+    def proxy_user(self, user: str | None) -> None:
+        """The one user, USER:PASSWORD, that the proxy lets through."""
+        self.call("PUT", "/proxy", {"user": user})
 
     def proxied(self) -> list[str]:
         """What the proxy was asked to connect to."""

@@ -98,12 +98,14 @@ class Namespace(Place):
         """One more address that services may have in here; one that is there already stays."""
         self.ip("addr", "replace", address, "dev", "lo", *(["nodad"] if ":" in address else []))
 
-    def use_name_server(self, address: str = "127.0.0.1") -> None:
-        """Programs that start inside from now on ask this name server, at port 53, once and for at most 2 s."""
+    def use_name_server(self, address: str = "127.0.0.1", conf: str | None = None, hosts: str = "") -> None:
+        """Programs that start inside from now on ask this name server, at port 53, once and for at most 2 s; or have this resolv.conf."""
         folder = os.path.join(NETNS_ETC, self.name)  # `ip netns exec` lays what is in there over /etc
         os.makedirs(folder, exist_ok=True)
         with open(os.path.join(folder, "resolv.conf"), "w", encoding="ascii") as file:
-            file.write(f"nameserver {address}\noptions timeout:2 attempts:1\n")
+            file.write(conf or f"nameserver {address}\noptions timeout:2 attempts:1\n")
+        with open(os.path.join(folder, "hosts"), "w", encoding="ascii") as file:
+            file.write(f"127.0.0.1 localhost\n{hosts}\n")
 
     def remove(self) -> None:
         """Takes the namespace away; what still runs inside keeps it alive until it ends."""

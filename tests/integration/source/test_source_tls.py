@@ -1,4 +1,4 @@
-"""TLS of the sources: every wrong certificate by name, authorities, proxies, DNS; and what STS may answer."""
+"""TLS of the sources: every wrong certificate by name, authorities; and what STS may answer."""
 
 from __future__ import annotations
 
@@ -81,54 +81,6 @@ def test_sidecar_survives_a_bad_certificate(start_sidecar: Start, aws: Aws, web_
     assert sidecar.get("/v1/credentials").status == 503
 
 
-# --- proxies
-
-
-def test_proxy(run_init: Init, start_sidecar: Start, aws: Aws, web_token: ProjectedToken) -> None:
-    env = aws.irsa(web_token)
-    proxy = aws.emulator.serve("proxy")
-    target = env["AWS_ENDPOINT_URL_STS"].removeprefix("https://")
-    proxied = {**env, "HTTPS_PROXY": f"http://127.0.0.1:{proxy['port']}", "AWS_ENDPOINT_URL_STS": f"https://sts.localhost:{proxy['port']}"}
-    # localhost is never proxied, so the server has another name here, which only the proxy can resolve
-    port = target.rsplit(":", 1)[1]
-    proxied["AWS_ENDPOINT_URL_STS"] = f"https://sts.localhost:{port}"
-    run = run_init(env=proxied)
-    assert run.exit_code == 0, run.stdout
-    assert aws.emulator.proxied() == [f"sts.localhost:{port}"]
-    check_container(start_sidecar(env=proxied).get("/v1/credentials"))
-    assert len(aws.emulator.proxied()) == 2
-    assert run_init(env={**env, "HTTPS_PROXY": "http://127.0.0.1:1"}).exit_code == 0, "localhost is never proxied"
-
-
-@pytest.mark.parametrize(("no_proxy", "proxied"), [("sts.localhost", 0), (".localhost", 0), ("*", 0), ("example.com,localhost.example", 1)])
-def test_no_proxy(run_init: Init, aws: Aws, web_token: ProjectedToken, no_proxy: str, proxied: int) -> None:
-    env = aws.irsa(web_token)
-    env["AWS_ENDPOINT_URL_STS"] = "https://sts.localhost:" + env["AWS_ENDPOINT_URL_STS"].rsplit(":", 1)[1]
-    env["HTTPS_PROXY"] = f"http://127.0.0.1:{aws.emulator.serve('proxy')['port']}"
-    assert run_init(env={**env, "NO_PROXY": no_proxy}).exit_code == 0
-    assert len(aws.emulator.proxied()) == proxied
-
-
-def test_proxy_that_refuses(run_init: Init, aws: Aws, web_token: ProjectedToken) -> None:
-    env = aws.irsa(web_token)
-    proxy = aws.emulator.serve("proxy")
-    env["AWS_ENDPOINT_URL_STS"] = "https://sts.localhost:" + env["AWS_ENDPOINT_URL_STS"].rsplit(":", 1)[1]
-    env["HTTPS_PROXY"] = f"http://127.0.0.1:{proxy['port']}"
-    aws.emulator.fault("answer", service="proxy", status=403, body="no", times=None)
-    assert_failed(run_init(env=env), "AWS_UNREACHABLE", "proxy", "403", "HTTPS_PROXY")
-    env["HTTPS_PROXY"] = f"socks5://127.0.0.1:{proxy['port']}"
-    assert_failed(run_init(env=env), "AWS_UNREACHABLE", "SOCKS proxies are not supported", "HTTPS_PROXY")
-    env["HTTPS_PROXY"] = "http://proxy.invalid:3128"
-    assert_failed(run_init(env=env), "AWS_UNREACHABLE", "proxy", "HTTPS_PROXY")
-
-
-def test_the_agent_is_never_proxied(run_init: Init, aws: Aws, injected: dict[str, str]) -> None:
-    proxy = aws.emulator.serve("proxy")
-    url = f"http://127.0.0.1:{proxy['port']}"
-    assert run_init(env={**injected, "HTTP_PROXY": url, "http_proxy": url, "ALL_PROXY": url}).exit_code == 0
-    assert aws.emulator.proxied() == []
-
-
 # --- what may be answered
 
 
@@ -150,11 +102,6 @@ def test_answers(run_init: Init, aws: Aws, web_token: ProjectedToken, fault: dic
     assert run.exit_code in (21, 23, 24), run.stdout
     text = run.failure["message"] + run.failure["remedy"]
     assert says in text, text
-
-
-def test_dns_fails(run_init: Init, aws: Aws, web_token: ProjectedToken) -> None:
-    env = {**aws.irsa(web_token), "AWS_ENDPOINT_URL_STS": "https://sts.invalid"}
-    assert_failed(run_init(env=env), "AWS_UNREACHABLE", "could not resolve the host name", "sts.invalid", "com.amazonaws.eu-central-1.sts")
 
 
 def test_every_partition_is_asked_at_its_own_name(run_init: Init, aws: Aws, web_token: ProjectedToken) -> None:
