@@ -198,8 +198,9 @@ setup: ## install what the build needs (apt); with ARCH= of the other architectu
 	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(if $(CROSS),$(SETUP_CROSS_PACKAGES_$(ARCH)))
 
 ##@ Test
-setup-test: ## install what `make test` needs (apt)
+setup-test: ## install what `make test` needs
 	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(SETUP_TEST_PACKAGES)
+	@sh tests/tools.sh go node
 
 ##@ Build
 PREFIX ?= /usr/local

@@ -9,7 +9,7 @@ IMAGE_TAG ?= $(VERSION)
 RELEASE := $(or $(shell git describe --tags --exact-match --match 'v$(VERSION)' --dirty 2>/dev/null | sed -n 's/^v\([0-9.]*\)$$/\1/p'),$(VERSION)-g$(REVISION))
 IMAGE_ARCHIVES = $(IMAGE_NAMES:%=build/images/pod-identity-%.oci.tar)
 
-SETUP_IMAGE_PACKAGES = umoci skopeo ca-certificates $(SETUP_CROSS_PACKAGES_$(if $(filter amd64,$(NATIVE_ARCH)),arm64,amd64))
+SETUP_IMAGE_PACKAGES = umoci skopeo ca-certificates util-linux $(SETUP_CROSS_PACKAGES_$(if $(filter amd64,$(NATIVE_ARCH)),arm64,amd64))
 SETUP_E2E_PACKAGES = python3 python3-venv iproute2 podman runc
 
 ##@ Images and releases
@@ -40,5 +40,6 @@ images: image-roots ## OCI images of init and sidecar for amd64 and arm64, in bu
 e2e: $(PROGRAMS) ## images, manifests, policies and real containers
 	@sh tests/e2e/run.sh build/test $(PYTEST_ARGS)
 
-setup-e2e: ## install what `make e2e` needs
+setup-e2e: ## install what `make e2e` needs; Go and others into ~/.cache/pod-identity/tools
 	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(SETUP_IMAGE_PACKAGES) $(SETUP_E2E_PACKAGES)
+	@sh tests/tools.sh go kubectl docker-registry hclfmt

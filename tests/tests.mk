@@ -6,7 +6,7 @@
 
 ##@ Test
 
-.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration interop walkthrough check-reproducible bench bench-init bench-sidecar
+.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration interop setup-interop walkthrough check-reproducible bench bench-init bench-sidecar
 
 TEST_STAGES = build unit fuzz-replay lint integration check-reproducible size check-binaries
 
@@ -140,6 +140,10 @@ integration: $(PROGRAMS) $(CLOCK_SIDECAR) $(SANDBOX_SIDECAR) ## the real program
 # Real SDKs as clients; `make test` has them among its integration tests. The counts go to a place of their own.
 interop: $(PROGRAMS) ## real SDKs (Go, JavaScript, botocore) as clients of the sidecar; part of integration
 	@sh tests/integration.sh build/test/interop -k interop -rs $(PYTEST_ARGS)
+
+setup-interop: ## install what `make interop` needs; part of setup-test
+	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) python3 python3-venv iproute2 ca-certificates
+	@sh tests/tools.sh go node
 
 ##@ Try it
 # The feature as its users know it, step by step, with the real aws command; `make test` has it among its integration tests.

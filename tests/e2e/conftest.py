@@ -1,13 +1,12 @@
 """Fixtures of the tests of what a cluster needs. They share the harness of the integration tests.
 
-Each tool that a test needs is looked for where it is needed; without it the test is skipped, and the reason names the Debian
-package.
+Each tool that a test needs is looked for where it is needed; without it the test is skipped, and the reason names the command that
+installs it.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,17 +16,18 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/integration"))
 
+from harness.tools import find  # noqa: E402
 from oci import Archive  # noqa: E402  # beside this file
 
 IMAGES = ("init", "sidecar")
 CROSS = {"x86_64": "aarch64-linux-gnu-gcc", "aarch64": "x86_64-linux-gnu-gcc"}
 
 
-def need(tool: str, package: str) -> str:
-    """The path of a program, or a skip that says what to install."""
-    found = shutil.which(tool)
+def need(tool: str, what: str = "") -> str:
+    """The path of a program, or a skip that says how to install it; what: which version, or what will do as well."""
+    found = find(tool)
     if found is None:
-        pytest.skip(f"no {tool} (Debian: {package}; make setup-e2e)")
+        pytest.skip(f"no {tool}{what and f' ({what})'}: make setup-e2e")
     return found
 
 
@@ -43,9 +43,9 @@ def make(*words: str, folder: Path = ROOT, timeout_s: float = 900, **environment
 @pytest.fixture(scope="session")
 def archives() -> dict[str, Path]:
     """The OCI archives, built; by the name of the image."""
-    need("umoci", "umoci")
-    need("skopeo", "skopeo")
-    need(CROSS[os.uname().machine], "gcc-aarch64-linux-gnu, on arm64 gcc-x86-64-linux-gnu")
+    need("umoci")
+    need("skopeo")
+    need(CROSS[os.uname().machine])
     make("images")
     return {image: ROOT / f"build/images/pod-identity-{image}.oci.tar" for image in IMAGES}
 

@@ -100,7 +100,7 @@ def test_bad_arguments(bundle: Path, options: list[str], says: str) -> None:
 
 def test_podman(bundle: Path, tmp_path: Path) -> None:
     """Loaded, and tagged anew, in a store of its own."""
-    podman = need("podman", "podman")
+    podman = need("podman")
     if os.geteuid() != 0:
         pytest.skip("needs root, or a set-up for rootless podman")
     storage = tmp_path / "storage.conf"
@@ -117,7 +117,7 @@ def test_podman(bundle: Path, tmp_path: Path) -> None:
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[str]:
     """A real registry on loopback, empty."""
-    program = need("docker-registry", "docker-registry")
+    program = need("docker-registry")
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
@@ -152,6 +152,6 @@ def test_registry(bundle: Path, registry: str) -> None:
 
 
 def test_registry_that_is_not_there(bundle: Path) -> None:
-    need("skopeo", "skopeo")
+    need("skopeo")
     done = load(bundle, "--registry", "127.0.0.1:1/platform", "--insecure")
     assert done.returncode == 1 and "cannot copy pod-identity-init to 127.0.0.1:1/platform" in done.stderr

@@ -49,7 +49,7 @@ def emulator() -> Iterator[Emulator]:
 @pytest.fixture(scope="module")
 def node(archives: dict[str, Path], emulator: Emulator) -> Iterator[Node]:
     """Our images and the app's, loaded."""
-    podman, _ = need("podman", "podman"), need("runc", "runc")
+    podman, _ = need("podman"), need("runc")
     reason = why_no_containers(podman)
     if reason:
         pytest.skip(f"no containers here: {reason}")

@@ -131,7 +131,7 @@ def test_as_anybody_without_network(archives: dict[str, Path], images: dict[str,
     """No root, no network: the same bytes from a user who owns nothing but the folder that is written to."""
     if os.geteuid() != 0:
         pytest.skip("not root: the images were built by an ordinary user anyway")
-    unshare, setpriv = need("unshare", "util-linux"), need("setpriv", "util-linux")
+    unshare, setpriv = need("unshare"), need("setpriv")
     work = open_folder / "work"
     shutil.copytree(ROOT / "build/images/root/init", work / "root")
     os.chown(work, 65534, 65534)
@@ -186,7 +186,7 @@ def test_roots_that_are_not_those_of_the_lock(tmp_path: Path, fault: str) -> Non
     """A root that was replaced stops the build, with its name."""
     folder = Path("/usr/share/ca-certificates/mozilla")
     if not (folder / "Amazon_Root_CA_3.crt").exists():
-        pytest.skip("no ca-certificates (Debian: ca-certificates)")
+        pytest.skip("no ca-certificates: make setup-e2e")
     for path in folder.glob("*.crt"):
         shutil.copy(path, tmp_path / path.name)
     if fault == "a missing file":

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from conftest import ROOT, need
-from manifests import FOLDER, PLAIN, WORKLOADS, kustomize, load, plain, pod_spec, restricted
+from manifests import FOLDER, NO_VALIDATE, PLAIN, WORKLOADS, kustomize, load, plain, pod_spec, restricted
 
 RENDERED = "example"
 SCHEMAS = ("1.29", "1.33", "1.35")  # the oldest with native sidecars on, the first where they are stable, a late one
@@ -20,7 +20,7 @@ LOCKED = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "ca
 
 
 def documents(name: str) -> list[dict[str, Any]]:
-    return kustomize(need("kubectl", "kubectl, of Kubernetes 1.27 or later"), FOLDER / name) if name == RENDERED else plain(name)
+    return kustomize(need("kubectl", "1.27 or later"), FOLDER / name) if name == RENDERED else plain(name)
 
 
 def workloads(name: str) -> list[dict[str, Any]]:
@@ -31,13 +31,13 @@ def workloads(name: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", [*PLAIN, RENDERED])
 def test_valid(name: str, version: str) -> None:
     """Against the OpenAPI schema of Kubernetes, strictly: an unknown field is an error."""
-    validate = pytest.importorskip("kubernetes_validate", reason="no kubernetes-validate (tests/e2e/requirements.txt)")
+    validate = pytest.importorskip("kubernetes_validate", reason=NO_VALIDATE)
     for document in documents(name):
         validate.validate(document, version, strict=True)
 
 
 def test_schema_can_fail() -> None:
-    validate = pytest.importorskip("kubernetes_validate", reason="no kubernetes-validate (tests/e2e/requirements.txt)")
+    validate = pytest.importorskip("kubernetes_validate", reason=NO_VALIDATE)
     wrong = plain("pod.yaml")[0]
     wrong["spec"]["initContainers"][1]["restartPolice"] = "Always"
     with pytest.raises(validate.ValidationError):
@@ -98,7 +98,7 @@ def test_options(name: str) -> None:
 @pytest.mark.parametrize("kind", sorted(WORKLOADS))
 def test_component_for_every_kind(kind: str, tmp_path: Path) -> None:
     """Whatever the workload is, it gets both containers and the volume, in front, and keeps what it has."""
-    kubectl = need("kubectl", "kubectl, of Kubernetes 1.27 or later")
+    kubectl = need("kubectl", "1.27 or later")
     container = {"name": "app", "image": "app:1"}
     spec: dict[str, Any] = {"containers": [container], "initContainers": [{"name": "own", "image": "own:1"}],
                             "volumes": [{"name": "own", "emptyDir": {}}]}

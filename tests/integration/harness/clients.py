@@ -15,6 +15,7 @@ from typing import Any, Callable, Mapping, Sequence
 import pytest
 
 from .programs import ROOT, Run
+from .tools import find
 
 SOURCES = ROOT / "tests" / "interop"
 FOLDER = ROOT / "build" / "interop"
@@ -62,9 +63,9 @@ def once_a_run(make: Callable[..., Path | CannotBeHad]) -> Callable[..., Path | 
 
 def tool(name: str) -> str:
     """The path of a program of this machine."""
-    found = shutil.which(name)
+    found = find(name)
     if not found:
-        raise CannotBeHad(f"there is no {name}")
+        raise CannotBeHad(f"there is no {name}: make setup-interop")
     return found
 
 

@@ -1,0 +1,121 @@
+#!/bin/sh
+# Programs that tests need and that Debian may lack or have too old: tools.sh TOOL... (go, node, kubectl, docker-registry, hclfmt).
+# One that the machine has, and that is new enough, is used as it is. What Debian has is installed. The rest goes into
+# ${XDG_CACHE_HOME:-~/.cache}/pod-identity/tools/bin, where the tests look first (tests/integration/harness/tools.py).
+# A tool that no source offers is told, and is no error: the tests that need it are skipped, and say so.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+tools=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/pod-identity/tools
+mkdir -p "$tools/bin" || exit 1
+PATH=$tools/bin:$PATH
+
+GO=1.27.3
+GO_AT_LEAST=1.25 # tests/e2e/policy and tests/e2e/kubectl
+GO_SUM_amd64=h1:r0ub+FnqzZxoWm/dSUOI9DcIqYWn/mNYGFJcv7PyBzs=
+GO_SUM_arm64=h1:VY4gDzfxOrsM17J2qtgZgiAIsWhp7XWK1jMfE3kXV0s=
+KUBECTL_AT_LEAST=1.27 # its kustomize knows what images/kubernetes/component uses
+REGISTRY=github.com/distribution/distribution/v3/cmd/registry@v3.1.2
+HCLFMT=github.com/hashicorp/hcl/v2/cmd/hclfmt@v2.24.0
+
+say() {
+	echo "tools: $*" >&2
+}
+
+has() {
+	command -v "$1" >/dev/null
+}
+
+at_least() { # at_least WANTED VERSION
+	[ -n "$2" ] && [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]
+}
+
+# Go's own folders are beside the tools; what the user set for proxies and checks stays.
+in_go() { # in_go COMMAND...
+	env GOPATH="$tools/go" GOMODCACHE="$tools/go/mod" GOCACHE="$tools/go/cache" GOBIN="$tools/bin" GOFLAGS=-modcacherw GOTOOLCHAIN=local \
+		GOWORK=off CGO_ENABLED=0 "$@"
+}
+
+go_version() {
+	has go && in_go go env GOVERSION | sed 's/^go//'
+}
+
+# A released Go is also a module, which any Go can fetch and check against the checksum database.
+get_go() {
+	! at_least "$GO_AT_LEAST" "$(go_version)" || return 0
+	has go || sh common/deps/setup.sh golang-go ca-certificates || return
+	! at_least "$GO_AT_LEAST" "$(go_version)" || return 0
+	case $(uname -m) in
+	x86_64) arch=amd64 sum=$GO_SUM_amd64 ;;
+	aarch64) arch=arm64 sum=$GO_SUM_arm64 ;;
+	*) return 1 ;;
+	esac
+	say "Go $(go_version) is older than $GO_AT_LEAST: fetching $GO as a module"
+	module=golang.org/toolchain@v0.0.1-go$GO.linux-$arch
+	got=$(cd "$tools" && in_go go mod download -json "$module") || {
+		say "$got"
+		return 1
+	}
+	case $got in *"\"$sum\""*) ;; *)
+		say "$module has another sum than tests/tools.sh expects: $got"
+		return 1
+		;;
+	esac
+	chmod +x "$tools/go/mod/$module"/bin/* "$tools/go/mod/$module"/pkg/tool/*/* && ln -sf "$tools/go/mod/$module/bin/go" "$tools/bin/go"
+}
+
+get_node() {
+	{ has node && has npm; } || sh common/deps/setup.sh nodejs npm
+}
+
+kubectl_version() {
+	has kubectl && kubectl version --client -o json 2>/dev/null | sed -n 's/.*"gitVersion": "v\([0-9.]*\).*/\1/p' | head -n 1
+}
+
+get_kubectl() {
+	! at_least "$KUBECTL_AT_LEAST" "$(kubectl_version)" || return 0
+	if at_least "$KUBECTL_AT_LEAST" "$(LC_ALL=C apt-cache policy kubernetes-client 2>/dev/null | sed -n 's/^ *Candidate: \([0-9.]*\).*/\1/p')"; then
+		sh common/deps/setup.sh kubernetes-client && return 0
+	fi
+	at_least "$GO_AT_LEAST" "$(go_version)" || get_go || return
+	say 'building kubectl from its module (some minutes; once)'
+	version=v1.$(sed -n 's/.*k8s.io\/kubectl v0\.//p' tests/e2e/kubectl/go.mod)
+	(cd tests/e2e/kubectl && in_go go build -trimpath -buildvcs=false -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$version" \
+		-o "$tools/bin/kubectl" .)
+}
+
+# Debian's package would start a service: only its program is taken.
+get_docker_registry() {
+	! has docker-registry || return 0
+	rm -rf "$tools/docker-registry"
+	mkdir "$tools/docker-registry"
+	if (cd "$tools/docker-registry" && apt-get -qq download docker-registry && dpkg -x ./*.deb .) >"$tools/docker-registry.log" 2>&1; then
+		cp "$tools/docker-registry/usr/bin/docker-registry" "$tools/bin/"
+		rm -rf "$tools/docker-registry"
+		return
+	fi
+	tail -n 2 "$tools/docker-registry.log" >&2
+	at_least "$GO_AT_LEAST" "$(go_version)" || get_go || return
+	in_go go install -trimpath -ldflags '-s -w' "$REGISTRY" && mv "$tools/bin/registry" "$tools/bin/docker-registry"
+}
+
+get_hclfmt() { # where there is no terraform, which has the same code
+	! { has terraform || has hclfmt; } || return 0
+	at_least "$GO_AT_LEAST" "$(go_version)" || get_go || return
+	in_go go install -trimpath "$HCLFMT"
+}
+
+get() {
+	case $1 in
+	go) get_go ;;
+	node) get_node ;;
+	kubectl) get_kubectl ;;
+	docker-registry) get_docker_registry ;;
+	hclfmt) get_hclfmt ;;
+	*) say "$1: no such tool" && exit 64 ;;
+	esac
+}
+
+for tool; do
+	get "$tool" || say "no $tool: neither the machine nor Debian nor Go's modules offer one that is new enough (above);" \
+		'tests that need it will be skipped'
+done
