@@ -10,6 +10,7 @@
 #define PROFILES "profiles"
 #define NAME "name"
 #define ASSUME_ROLE "assume-role"
+#define ROLE_ARN "role-arn"
 
 /* The file under reading: a mistake is shown with its line. */
 struct file {
@@ -102,14 +103,24 @@ static const struct option_spec *find(const char *key, size_t from, size_t until
     return NULL;
 }
 
+/* Of those that are a role's, not of all that is a profile's. */
+static const struct option_spec *find_setting(const char *key) {
+    static const char names[][20] = {"external-id",        "role-session-name", "session-duration",
+                                     "transitive-tag-key", "source-identity",   "session-policy-file"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(names[i], key) == 0)
+            return find(key, 0, config_profile_rows());
+    }
+    return NULL;
+}
+
 static bool twice(const struct json *object, const struct json *member) {
     return json_get(object, json_name(member)) != member;
 }
 
 /* ---- one role of a chain ---- */
 
-static bool take_tags(const struct file *f, struct source_options *o, struct sts_role *role,
-                      const struct json *tags) {
+static bool take_tags(const struct file *f, struct source_options *o, const struct json *tags) {
     char why[OPTIONS_PROBLEM_MAX / 2];
     struct buf problem = BUF(why);
     const struct json *tag;
@@ -119,63 +130,54 @@ static bool take_tags(const struct file *f, struct source_options *o, struct sts
         const char *key = json_name(tag);
         if (json_text(tag) == NULL)
             return refuse(f, tag, key, "a text is wanted");
-        if (!source_role_tag(o, role, key, strlen(key), json_text(tag), &problem))
+        if (!source_role_tag(o, key, strlen(key), json_text(tag), &problem))
             return refuse(f, tag, key, why);
     }
     return true;
 }
 
-static bool take_role_text(struct source_options *o, struct sts_role *role, const char *key,
-                           const char *value, struct buf *problem) {
-    if (strcmp(key, "external-id") == 0)
-        return source_role_external_id(o, role, value, problem);
-    if (strcmp(key, "role-session-name") == 0)
-        return source_role_session_name(o, role, value, problem);
-    if (strcmp(key, "session-duration") == 0)
-        return source_role_duration(role, value, problem);
-    if (strcmp(key, "source-identity") == 0)
-        return source_role_source_identity(o, role, value, problem);
-    if (strcmp(key, "session-policy-file") == 0)
-        return source_role_policy_file(o, role, value, problem);
-    if (strcmp(key, "transitive-tag-key") == 0)
-        return source_role_transitive(o, role, value, problem);
-    buf_str(problem,
-            "no key of a role: role-arn, external-id, role-session-name, session-duration, session-tag, "
-            "transitive-tag-key, source-identity, session-policy-file");
-    return false;
+/* The settings of a role are options, and judged as such; here they are texts. */
+static bool take_setting(const struct file *f, struct source_options *o, const struct json *member) {
+    const char *key = json_name(member);
+    const struct option_spec *spec = find_setting(key);
+    char why[OPTIONS_PROBLEM_MAX / 2];
+    struct buf problem = BUF(why);
+    if (strcmp(key, "session-tag") == 0)
+        return take_tags(f, o, member);
+    if (spec == NULL)
+        return refuse(f, member, key,
+                      "no key of a role: role-arn, external-id, role-session-name, session-duration, "
+                      "session-tag, transitive-tag-key, source-identity, session-policy-file");
+    bool list = json_is_array(member) && spec->repeatable;
+    const struct json *value = list ? json_item(member, 0) : member;
+    for (size_t i = 0; value != NULL; value = list ? json_item(member, ++i) : NULL) {
+        if (json_text(value) == NULL)
+            return refuse(f, member, key, "a text is wanted");
+        if (!spec->take(o, json_text(value), &problem))
+            return refuse(f, member, key, why);
+    }
+    return true;
 }
 
 static bool take_role(const struct file *f, struct source_options *o, const struct json *object) {
     char why[OPTIONS_PROBLEM_MAX / 2];
     struct buf problem = BUF(why);
-    const char *arn = json_text(json_get(object, "role-arn"));
+    const char *arn = json_text(json_get(object, ROLE_ARN));
     const struct json *member;
+    bool ok = true;
     if (arn == NULL)
-        return refuse(f, object, ASSUME_ROLE, "an object without a text \"role-arn\"");
+        return refuse(f, object, ASSUME_ROLE, "an object without a text \"" ROLE_ARN "\"");
     if (!source_take_role(o, arn, &problem))
-        return refuse(f, json_get(object, "role-arn"), "role-arn", why);
-    struct sts_role *role = &o->roles[o->role_count - 1];
-    for (size_t i = 0; (member = json_item(object, i)) != NULL; i++) {
-        const char *key = json_name(member);
+        return refuse(f, json_get(object, ROLE_ARN), ROLE_ARN, why);
+    o->own_settings = true;
+    for (size_t i = 0; ok && (member = json_item(object, i)) != NULL; i++) {
         if (twice(object, member))
-            return refuse(f, member, key, "it is there twice");
-        if (strcmp(key, "role-arn") == 0)
-            continue;
-        if (strcmp(key, "session-tag") == 0) {
-            if (!take_tags(f, o, role, member))
-                return false;
-            continue;
-        }
-        bool list = json_is_array(member) && strcmp(key, "transitive-tag-key") == 0;
-        const struct json *value = list ? json_item(member, 0) : member;
-        for (size_t k = 0; value != NULL; value = list ? json_item(member, ++k) : NULL) {
-            if (json_text(value) == NULL)
-                return refuse(f, member, key, "a text is wanted");
-            if (!take_role_text(o, role, key, json_text(value), &problem))
-                return refuse(f, member, key, why);
-        }
+            ok = refuse(f, member, json_name(member), "it is there twice");
+        else if (strcmp(json_name(member), ROLE_ARN) != 0)
+            ok = take_setting(f, o, member);
     }
-    return true;
+    o->own_settings = false;
+    return ok;
 }
 
 /* A text, an object, or a list of them. *own: one of them is an object, with settings of its own. */
@@ -258,7 +260,7 @@ static bool take_profile(const struct file *f, const struct config *c, struct co
             if (!take_roles(f, &p->source, member, &own))
                 return false;
         } else if (strcmp(key, "session-tag") == 0 && json_is_object(member)) {
-            if (!take_tags(f, &p->source, &p->source.base, member))
+            if (!take_tags(f, &p->source, member))
                 return false;
         } else if (strcmp(key, "ca-bundle") == 0) {
             return refuse(f, member, key, "it is for all profiles: put it beside them");

@@ -51,25 +51,33 @@ static bool keep_of(struct source_options *o, const char **out, const char *valu
 
 /* ---- of a role ---- */
 
-bool source_role_external_id(struct source_options *o, struct sts_role *role, const char *value,
-                             struct buf *problem) {
+static struct sts_role *filled(struct source_options *o) {
+    return o->own_settings ? &o->roles[o->role_count - 1] : &o->base;
+}
+
+bool source_take_external_id(void *options, const char *value, struct buf *problem) {
+    struct source_options *o = options;
+    struct sts_role *role = filled(o);
     return keep_of(o, &role->external_id, value, 2, STS_EXTERNAL_ID_MAX, EXTERNAL_ID_CHARACTERS,
                    "an external id has 2 to 1224 letters, digits and any of _+=,.@:/-", problem);
 }
 
-bool source_role_session_name(struct source_options *o, struct sts_role *role, const char *value,
-                              struct buf *problem) {
+bool source_take_session_name(void *options, const char *value, struct buf *problem) {
+    struct source_options *o = options;
+    struct sts_role *role = filled(o);
     return keep_of(o, &role->session_name, value, 2, STS_SESSION_NAME_MAX, SESSION_CHARACTERS,
                    "a session name has 2 to 64 letters, digits and any of _+=,.@-", problem);
 }
 
-bool source_role_source_identity(struct source_options *o, struct sts_role *role, const char *value,
-                                 struct buf *problem) {
+bool source_take_source_identity(void *options, const char *value, struct buf *problem) {
+    struct source_options *o = options;
+    struct sts_role *role = filled(o);
     return keep_of(o, &role->source_identity, value, 2, STS_SESSION_NAME_MAX, SESSION_CHARACTERS,
                    "a source identity has 2 to 64 letters, digits and any of _+=,.@-", problem);
 }
 
-bool source_role_duration(struct sts_role *role, const char *value, struct buf *problem) {
+bool source_take_duration(void *options, const char *value, struct buf *problem) {
+    struct sts_role *role = filled(options);
     int64_t ms;
     if (!option_duration(value, &ms, problem))
         return false;
@@ -80,8 +88,9 @@ bool source_role_duration(struct sts_role *role, const char *value, struct buf *
     return false;
 }
 
-bool source_role_tag(struct source_options *o, struct sts_role *role, const char *key, size_t key_len,
-                     const char *value, struct buf *problem) {
+bool source_role_tag(struct source_options *o, const char *key, size_t key_len, const char *value,
+                     struct buf *problem) {
+    struct sts_role *role = filled(o);
     char name[STS_TAG_KEY_MAX + 1];
     if (role->tag_count == STS_TAGS_MAX) {
         buf_fmt(problem, "more than %d tags", STS_TAGS_MAX);
@@ -107,8 +116,19 @@ bool source_role_tag(struct source_options *o, struct sts_role *role, const char
     return true;
 }
 
-bool source_role_transitive(struct source_options *o, struct sts_role *role, const char *value,
-                            struct buf *problem) {
+bool source_take_tag(void *options, const char *value, struct buf *problem) {
+    struct source_options *o = options;
+    const char *equals = strchr(value, '=');
+    if (equals == NULL) {
+        buf_str(problem, "no KEY=VALUE");
+        return false;
+    }
+    return source_role_tag(o, value, (size_t)(equals - value), equals + 1, problem);
+}
+
+bool source_take_transitive(void *options, const char *value, struct buf *problem) {
+    struct source_options *o = options;
+    struct sts_role *role = filled(o);
     if (role->transitive_count == STS_TAGS_MAX) {
         buf_fmt(problem, "more than %d keys", STS_TAGS_MAX);
         return false;
@@ -121,8 +141,9 @@ bool source_role_transitive(struct source_options *o, struct sts_role *role, con
 }
 
 /* Read once, at the start: what it says is a part of the configuration. */
-bool source_role_policy_file(struct source_options *o, struct sts_role *role, const char *value,
-                             struct buf *problem) {
+bool source_take_policy_file(void *options, const char *value, struct buf *problem) {
+    struct source_options *o = options;
+    struct sts_role *role = filled(o);
     char text[STS_POLICY_MAX + 2];
     int fd = open(value, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     ssize_t len = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
@@ -219,45 +240,6 @@ bool source_take_role(void *options, const char *value, struct buf *problem) {
         return false;
     o->role_count++;
     return true;
-}
-
-bool source_take_external_id(void *options, const char *value, struct buf *problem) {
-    struct source_options *o = options;
-    return source_role_external_id(o, &o->base, value, problem);
-}
-
-bool source_take_session_name(void *options, const char *value, struct buf *problem) {
-    struct source_options *o = options;
-    return source_role_session_name(o, &o->base, value, problem);
-}
-
-bool source_take_duration(void *options, const char *value, struct buf *problem) {
-    return source_role_duration(&((struct source_options *)options)->base, value, problem);
-}
-
-bool source_take_tag(void *options, const char *value, struct buf *problem) {
-    struct source_options *o = options;
-    const char *equals = strchr(value, '=');
-    if (equals == NULL) {
-        buf_str(problem, "no KEY=VALUE");
-        return false;
-    }
-    return source_role_tag(o, &o->base, value, (size_t)(equals - value), equals + 1, problem);
-}
-
-bool source_take_transitive(void *options, const char *value, struct buf *problem) {
-    struct source_options *o = options;
-    return source_role_transitive(o, &o->base, value, problem);
-}
-
-bool source_take_source_identity(void *options, const char *value, struct buf *problem) {
-    struct source_options *o = options;
-    return source_role_source_identity(o, &o->base, value, problem);
-}
-
-bool source_take_policy_file(void *options, const char *value, struct buf *problem) {
-    struct source_options *o = options;
-    return source_role_policy_file(o, &o->base, value, problem);
 }
 
 /* ---- together ---- */

@@ -33,6 +33,7 @@ struct source_options {
     struct sts_role base; /* of web identity; from the command line also what the roles of the chain get */
     struct sts_role roles[SOURCE_ROLES_MAX]; /* to assume, one with the credentials of the other */
     size_t role_count;
+    bool own_settings; /* set by the caller: settings of roles go to the last role, not to base */
     const char *expect_account, *expect_role; /* of whom AWS takes the credentials for; "": any */
     size_t text_used;
     char text[SOURCE_TEXT_MAX];
@@ -45,20 +46,9 @@ option_take source_take_role, source_take_external_id, source_take_session_name,
 option_take source_take_expect_account, source_take_expect_role, source_take_expired;
 option_take source_take_tag, source_take_transitive, source_take_source_identity, source_take_policy_file;
 
-/* The same for one role, with its storage. */
-bool source_role_external_id(struct source_options *o, struct sts_role *role, const char *value,
-                             struct buf *problem);
-bool source_role_session_name(struct source_options *o, struct sts_role *role, const char *value,
-                              struct buf *problem);
-bool source_role_duration(struct sts_role *role, const char *value, struct buf *problem);
-bool source_role_tag(struct source_options *o, struct sts_role *role, const char *key, size_t key_len,
-                     const char *value, struct buf *problem);
-bool source_role_transitive(struct source_options *o, struct sts_role *role, const char *value,
-                            struct buf *problem);
-bool source_role_source_identity(struct source_options *o, struct sts_role *role, const char *value,
-                                 struct buf *problem);
-bool source_role_policy_file(struct source_options *o, struct sts_role *role, const char *value,
-                             struct buf *problem);
+/* A session tag, as source_take_tag has it, in its two parts. */
+bool source_role_tag(struct source_options *o, const char *key, size_t key_len, const char *value,
+                     struct buf *problem);
 
 /* After the last option of a command line: spreads what was given for "the roles" over them. Names and
  * durations are for each; external id, tags and policy for the last. False, with problem, for what cannot go
