@@ -23,15 +23,15 @@ struct probe {
 
 static void on_probed(void *context, const struct http_response *response) {
     struct probe *p = context;
-    p->alive = agent_probe_result(response, p->message);
+    p->alive = agent_client_probe_result(response, p->message);
 }
 
 /* Appends "GET URL answered 404" or the like. */
 static bool probe(struct run *run, const struct uri *uri, struct buf *message) {
-    struct agent_probe storage;
+    struct agent_client_probe storage;
     struct http_request request;
     struct probe p = {message, false};
-    agent_probe_request(uri, &storage, &request);
+    agent_client_probe_request(uri, &storage, &request);
     buf_fmt(message, "GET %s ", storage.url);
     if (http_start(&run->probe, &request, on_probed, &p) == ERR_OK)
         http_wait(&run->probe);

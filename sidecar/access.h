@@ -1,7 +1,7 @@
 /* What the server asks the sidecar about each of its listeners: who may ask there, which answer a request
  * gets, and what is kept of it once it is answered: a count, and a line of the log at debug. */
-#ifndef POD_IDENTITY_ACCESS_H
-#define POD_IDENTITY_ACCESS_H
+#ifndef POD_IDENTITY_SIDECAR_ACCESS_H
+#define POD_IDENTITY_SIDECAR_ACCESS_H
 
 #include "common/serve/peers.h"
 #include "common/serve/server.h"

@@ -1,7 +1,7 @@
 /* The answers that are served: rendered whole, once per refresh, so that a request only picks one and writes
  * it. */
-#ifndef POD_IDENTITY_ANSWERS_H
-#define POD_IDENTITY_ANSWERS_H
+#ifndef POD_IDENTITY_SIDECAR_ANSWERS_H
+#define POD_IDENTITY_SIDECAR_ANSWERS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* The bearer of the loopback endpoint. */
-#ifndef POD_IDENTITY_BEARER_H
-#define POD_IDENTITY_BEARER_H
+#ifndef POD_IDENTITY_SIDECAR_BEARER_H
+#define POD_IDENTITY_SIDECAR_BEARER_H
 
 #include <stdbool.h>
 

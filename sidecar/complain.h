@@ -1,6 +1,6 @@
 /* What the commands of the sidecar say when they end. */
-#ifndef POD_IDENTITY_COMPLAIN_H
-#define POD_IDENTITY_COMPLAIN_H
+#ifndef POD_IDENTITY_SIDECAR_COMPLAIN_H
+#define POD_IDENTITY_SIDECAR_COMPLAIN_H
 
 #include "common/base/failure.h"
 

@@ -7,8 +7,8 @@
  *
  * Version 1 (requests without a token) is refused, everything else is not there. Protocol: EC2 user guide,
  * "Use the Instance Metadata Service". */
-#ifndef POD_IDENTITY_IMDS_H
-#define POD_IDENTITY_IMDS_H
+#ifndef POD_IDENTITY_SIDECAR_IMDS_H
+#define POD_IDENTITY_SIDECAR_IMDS_H
 
 #include "common/serve/request.h"
 #include "sidecar/answers.h"

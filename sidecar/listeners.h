@@ -1,6 +1,6 @@
 /* The sidecar's listeners: what they are called in the log and in metrics. */
-#ifndef POD_IDENTITY_LISTENERS_H
-#define POD_IDENTITY_LISTENERS_H
+#ifndef POD_IDENTITY_SIDECAR_LISTENERS_H
+#define POD_IDENTITY_SIDECAR_LISTENERS_H
 
 enum listener {
     LISTENER_SOCKET,  /* the Unix socket: every path; the file system says who may connect */

@@ -1,6 +1,6 @@
 /* What the sidecar counts, and its rendering for Prometheus (text exposition format 0.0.4). */
-#ifndef POD_IDENTITY_METRICS_H
-#define POD_IDENTITY_METRICS_H
+#ifndef POD_IDENTITY_SIDECAR_METRICS_H
+#define POD_IDENTITY_SIDECAR_METRICS_H
 
 #include <stdbool.h>
 #include <stdint.h>

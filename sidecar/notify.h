@@ -1,6 +1,6 @@
 /* Tells a process that the credentials are new: a signal, after each refresh. */
-#ifndef POD_IDENTITY_NOTIFY_H
-#define POD_IDENTITY_NOTIFY_H
+#ifndef POD_IDENTITY_SIDECAR_NOTIFY_H
+#define POD_IDENTITY_SIDECAR_NOTIFY_H
 
 #include "sidecar/config.h"
 

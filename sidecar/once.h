@@ -1,6 +1,6 @@
 /* The command `once`: fetches, writes the files, and ends. */
-#ifndef POD_IDENTITY_ONCE_H
-#define POD_IDENTITY_ONCE_H
+#ifndef POD_IDENTITY_SIDECAR_ONCE_H
+#define POD_IDENTITY_SIDECAR_ONCE_H
 
 #include "sidecar/config.h"
 

@@ -1,7 +1,7 @@
 /* Keeps the credentials of each profile fresh: drives a refresh machine with real events, and hands its
  * results to answers and files. */
-#ifndef POD_IDENTITY_REFRESHER_H
-#define POD_IDENTITY_REFRESHER_H
+#ifndef POD_IDENTITY_SIDECAR_REFRESHER_H
+#define POD_IDENTITY_SIDECAR_REFRESHER_H
 
 #include "common/source/refresh.h"
 #include "sidecar/config.h"

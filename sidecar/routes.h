@@ -1,6 +1,6 @@
 /* Which answer a request gets, by the listener it came to. No I/O. */
-#ifndef POD_IDENTITY_ROUTES_H
-#define POD_IDENTITY_ROUTES_H
+#ifndef POD_IDENTITY_SIDECAR_ROUTES_H
+#define POD_IDENTITY_SIDECAR_ROUTES_H
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 /* The command `serve`. */
-#ifndef POD_IDENTITY_SERVE_H
-#define POD_IDENTITY_SERVE_H
+#ifndef POD_IDENTITY_SIDECAR_SERVE_H
+#define POD_IDENTITY_SIDECAR_SERVE_H
 
 #include "sidecar/config.h"
 

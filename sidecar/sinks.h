@@ -1,6 +1,6 @@
 /* The files that credentials are written to. */
-#ifndef POD_IDENTITY_SINKS_H
-#define POD_IDENTITY_SINKS_H
+#ifndef POD_IDENTITY_SIDECAR_SINKS_H
+#define POD_IDENTITY_SIDECAR_SINKS_H
 
 #include <stdbool.h>
 

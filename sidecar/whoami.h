@@ -1,6 +1,6 @@
 /* The command `whoami`: asks STS whose the credentials are that the pod's processes get. */
-#ifndef POD_IDENTITY_WHOAMI_H
-#define POD_IDENTITY_WHOAMI_H
+#ifndef POD_IDENTITY_SIDECAR_WHOAMI_H
+#define POD_IDENTITY_SIDECAR_WHOAMI_H
 
 #include "sidecar/config.h"
 

@@ -1,8 +1,8 @@
 /* One POST to an AWS service: its storage, its signature, and what it means when no answer comes.
  *
  * Source: the service models in boto/botocore (sts 2011-06-15, eks-auth 2023-11-26). No I/O here. */
-#ifndef POD_IDENTITY_AWS_CALL_H
-#define POD_IDENTITY_AWS_CALL_H
+#ifndef POD_IDENTITY_AWS_AWS_CALL_H
+#define POD_IDENTITY_AWS_AWS_CALL_H
 
 #include "common/aws/endpoints.h"
 #include "common/aws/sigv4.h"

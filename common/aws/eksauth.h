@@ -1,8 +1,8 @@
 /* EKS Auth: AssumeRoleForPodIdentity, asked directly, as the EKS Pod Identity Agent asks it.
  *
  * Source: boto/botocore data/eks-auth/2023-11-26. No I/O here. */
-#ifndef POD_IDENTITY_EKSAUTH_H
-#define POD_IDENTITY_EKSAUTH_H
+#ifndef POD_IDENTITY_AWS_EKSAUTH_H
+#define POD_IDENTITY_AWS_EKSAUTH_H
 
 #include "common/aws/aws_call.h"
 #include "common/base/clock.h"

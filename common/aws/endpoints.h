@@ -3,8 +3,8 @@
  * Source: boto/botocore data/partitions.json, data/sts and data/eks-auth endpoint-rule-set-1.json; AWS SDKs
  * and Tools Reference Guide, "Service-specific endpoints", "FIPS", "Dual-stack", "AWS STS regional
  * endpoints". No I/O here. */
-#ifndef POD_IDENTITY_ENDPOINTS_H
-#define POD_IDENTITY_ENDPOINTS_H
+#ifndef POD_IDENTITY_AWS_ENDPOINTS_H
+#define POD_IDENTITY_AWS_ENDPOINTS_H
 
 #include "common/base/failure.h"
 #include "common/pod/injection.h"

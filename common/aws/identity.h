@@ -1,6 +1,6 @@
 /* Whose credentials these are: sts:GetCallerIdentity, which needs no permission and cannot be denied. */
-#ifndef POD_IDENTITY_IDENTITY_H
-#define POD_IDENTITY_IDENTITY_H
+#ifndef POD_IDENTITY_AWS_IDENTITY_H
+#define POD_IDENTITY_AWS_IDENTITY_H
 
 #include "common/aws/sts.h"
 #include "common/text/secrets.h"

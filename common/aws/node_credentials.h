@@ -3,8 +3,8 @@
  *
  * Source: EC2 User Guide, "Use IMDSv2"; AWS SDKs and Tools Reference Guide, "IMDS credential provider". No
  * I/O here. */
-#ifndef POD_IDENTITY_NODE_CREDENTIALS_H
-#define POD_IDENTITY_NODE_CREDENTIALS_H
+#ifndef POD_IDENTITY_AWS_NODE_CREDENTIALS_H
+#define POD_IDENTITY_AWS_NODE_CREDENTIALS_H
 
 #include "common/base/clock.h"
 #include "common/base/failure.h"

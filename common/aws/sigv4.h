@@ -2,8 +2,8 @@
  *
  * Source: IAM User Guide, "Create a signed AWS API request"; tested against the public test suite of
  * awslabs/aws-c-auth in all three stages. The caller provides all storage; nothing is sent from here. */
-#ifndef POD_IDENTITY_SIGV4_H
-#define POD_IDENTITY_SIGV4_H
+#ifndef POD_IDENTITY_AWS_SIGV4_H
+#define POD_IDENTITY_AWS_SIGV4_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 /* The Security Token Service: AssumeRole, AssumeRoleWithWebIdentity, GetCallerIdentity.
  *
  * Source: boto/botocore data/sts/2011-06-15; the limits are those of its model. No I/O here. */
-#ifndef POD_IDENTITY_STS_H
-#define POD_IDENTITY_STS_H
+#ifndef POD_IDENTITY_AWS_STS_H
+#define POD_IDENTITY_AWS_STS_H
 
 #include "common/aws/aws_call.h"
 #include "common/aws/sts_role.h"

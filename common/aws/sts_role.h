@@ -1,7 +1,7 @@
 /* A role to be assumed, with the settings of its session; the limits are those of STS's model
  * (boto/botocore data/sts/2011-06-15). */
-#ifndef POD_IDENTITY_STS_ROLE_H
-#define POD_IDENTITY_STS_ROLE_H
+#ifndef POD_IDENTITY_AWS_STS_ROLE_H
+#define POD_IDENTITY_AWS_STS_ROLE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* Publishing a file whole: a reader sees the old content or the new, never a part, and a crash leaves one of
  * the two. */
-#ifndef POD_IDENTITY_ATOMIC_FILE_H
-#define POD_IDENTITY_ATOMIC_FILE_H
+#ifndef POD_IDENTITY_BASE_ATOMIC_FILE_H
+#define POD_IDENTITY_BASE_ATOMIC_FILE_H
 
 #include <stdbool.h>
 #include <stddef.h>

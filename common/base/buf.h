@@ -4,8 +4,8 @@
  * caller appends freely and asks once, at the end. The content is always NUL-terminated (the NUL is not
  * counted in len, but needs its byte of the capacity), and may hold NULs of its own only if buf_put() put
  * them there. */
-#ifndef POD_IDENTITY_BUF_H
-#define POD_IDENTITY_BUF_H
+#ifndef POD_IDENTITY_BASE_BUF_H
+#define POD_IDENTITY_BASE_BUF_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
  *
  * Nothing else in the project asks the system what time it is, so a test build can put made-up time behind
  * this. */
-#ifndef POD_IDENTITY_CLOCK_H
-#define POD_IDENTITY_CLOCK_H
+#ifndef POD_IDENTITY_BASE_CLOCK_H
+#define POD_IDENTITY_BASE_CLOCK_H
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 /* What can go wrong inside the library, before it is put into words for a user (failure.h does that). */
-#ifndef POD_IDENTITY_ERR_H
-#define POD_IDENTITY_ERR_H
+#ifndef POD_IDENTITY_BASE_ERR_H
+#define POD_IDENTITY_BASE_ERR_H
 
 enum err {
     ERR_OK = 0,

@@ -2,8 +2,8 @@
  *
  * The reasons and their numbers are an interface: reports, termination messages, exit codes and the sidecar's
  * 503 answers all carry them. */
-#ifndef POD_IDENTITY_FAILURE_H
-#define POD_IDENTITY_FAILURE_H
+#ifndef POD_IDENTITY_BASE_FAILURE_H
+#define POD_IDENTITY_BASE_FAILURE_H
 
 #include <stdbool.h>
 #include <stddef.h>

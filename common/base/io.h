@@ -1,6 +1,6 @@
 /* Writing whole buffers to descriptors. */
-#ifndef POD_IDENTITY_IO_H
-#define POD_IDENTITY_IO_H
+#ifndef POD_IDENTITY_BASE_IO_H
+#define POD_IDENTITY_BASE_IO_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,8 +4,8 @@
  * values of fields are quoted and bounded here. errno survives every call. A reader who stops to read is
  * never waited for: lines are dropped and counted, and the number is told as soon as one can be written
  * again. */
-#ifndef POD_IDENTITY_LOG_H
-#define POD_IDENTITY_LOG_H
+#ifndef POD_IDENTITY_BASE_LOG_H
+#define POD_IDENTITY_BASE_LOG_H
 
 #include <stdbool.h>
 #include <stdint.h>

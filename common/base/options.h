@@ -3,8 +3,8 @@
  * Every option "--some-name" can also be given as POD_IDENTITY_SOME_NAME; the option wins. "--name=value" and
  * "--name value" are the same; a flag takes no value on the command line and true, false, 1, 0, on or off in
  * the environment. */
-#ifndef POD_IDENTITY_OPTIONS_H
-#define POD_IDENTITY_OPTIONS_H
+#ifndef POD_IDENTITY_BASE_OPTIONS_H
+#define POD_IDENTITY_BASE_OPTIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>

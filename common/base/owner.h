@@ -1,6 +1,6 @@
 /* From a member to the struct that it stands in, for callbacks that are handed the member. */
-#ifndef POD_IDENTITY_OWNER_H
-#define POD_IDENTITY_OWNER_H
+#ifndef POD_IDENTITY_BASE_OWNER_H
+#define POD_IDENTITY_BASE_OWNER_H
 
 #include <stddef.h>
 

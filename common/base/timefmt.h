@@ -1,6 +1,6 @@
 /* Times as text: RFC 3339, strictly, and back. No time zone database, no locale. */
-#ifndef POD_IDENTITY_TIMEFMT_H
-#define POD_IDENTITY_TIMEFMT_H
+#ifndef POD_IDENTITY_BASE_TIMEFMT_H
+#define POD_IDENTITY_BASE_TIMEFMT_H
 
 #include <stddef.h>
 #include <stdint.h>

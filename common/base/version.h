@@ -1,6 +1,6 @@
 /* What this build is made of, for --version. */
-#ifndef POD_IDENTITY_BUILD_VERSION_H
-#define POD_IDENTITY_BUILD_VERSION_H
+#ifndef POD_IDENTITY_BASE_VERSION_H
+#define POD_IDENTITY_BASE_VERSION_H
 
 #include "common/base/buf.h"
 

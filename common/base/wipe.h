@@ -1,6 +1,6 @@
 /* Secrets: wiping them, and comparing them without a timing trace. */
-#ifndef POD_IDENTITY_WIPE_H
-#define POD_IDENTITY_WIPE_H
+#ifndef POD_IDENTITY_BASE_WIPE_H
+#define POD_IDENTITY_BASE_WIPE_H
 
 #include <stdbool.h>
 #include <stddef.h>

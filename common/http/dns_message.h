@@ -1,6 +1,6 @@
 /* DNS messages (RFC 1035): one question, and what the answer to it says. No I/O. */
-#ifndef POD_IDENTITY_DNS_MESSAGE_H
-#define POD_IDENTITY_DNS_MESSAGE_H
+#ifndef POD_IDENTITY_HTTP_DNS_MESSAGE_H
+#define POD_IDENTITY_HTTP_DNS_MESSAGE_H
 
 #include <stdbool.h>
 #include <stddef.h>

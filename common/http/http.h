@@ -6,8 +6,8 @@
  * Two ways to drive it: an event loop registers hooks once and forwards socket and timer events, or a program
  * without a loop calls http_wait(). Everything that libcurl frees is wiped first, since it held headers with
  * tokens. */
-#ifndef POD_IDENTITY_HTTP_H
-#define POD_IDENTITY_HTTP_H
+#ifndef POD_IDENTITY_HTTP_HTTP_H
+#define POD_IDENTITY_HTTP_HTTP_H
 
 #include <stdbool.h>
 #include <stddef.h>

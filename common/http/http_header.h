@@ -1,6 +1,6 @@
 /* Header lines of an answer. */
-#ifndef POD_IDENTITY_HTTP_HEADER_H
-#define POD_IDENTITY_HTTP_HEADER_H
+#ifndef POD_IDENTITY_HTTP_HTTP_HEADER_H
+#define POD_IDENTITY_HTTP_HTTP_HEADER_H
 
 #include <stddef.h>
 #include <stdint.h>

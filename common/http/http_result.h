@@ -1,6 +1,6 @@
 /* How an exchange over HTTP ended. */
-#ifndef POD_IDENTITY_HTTP_RESULT_H
-#define POD_IDENTITY_HTTP_RESULT_H
+#ifndef POD_IDENTITY_HTTP_HTTP_RESULT_H
+#define POD_IDENTITY_HTTP_HTTP_RESULT_H
 
 #include "common/http/resolver.h"
 

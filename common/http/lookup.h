@@ -1,7 +1,7 @@
 /* Before a request: whether a proxy takes it, and the addresses of the host that is connected to. Any number
  * of them at once, driven by an event loop or by lookup_wait(). */
-#ifndef POD_IDENTITY_LOOKUP_H
-#define POD_IDENTITY_LOOKUP_H
+#ifndef POD_IDENTITY_HTTP_LOOKUP_H
+#define POD_IDENTITY_HTTP_LOOKUP_H
 
 #include "common/http/proxy.h"
 #include "common/http/resolver.h"

@@ -1,6 +1,6 @@
 /* The variable NO_PROXY: whether a list of hosts covers that of a request. */
-#ifndef POD_IDENTITY_NO_PROXY_H
-#define POD_IDENTITY_NO_PROXY_H
+#ifndef POD_IDENTITY_HTTP_NO_PROXY_H
+#define POD_IDENTITY_HTTP_NO_PROXY_H
 
 #include "common/text/uri.h"
 

@@ -1,7 +1,7 @@
 /* Which proxy the environment names for a request of this program: HTTPS_PROXY, ALL_PROXY and NO_PROXY, read
  * as curl reads them. No text that is made here holds a password. */
-#ifndef POD_IDENTITY_PROXY_H
-#define POD_IDENTITY_PROXY_H
+#ifndef POD_IDENTITY_HTTP_PROXY_H
+#define POD_IDENTITY_HTTP_PROXY_H
 
 #include "common/base/err.h"
 #include "common/text/uri.h"

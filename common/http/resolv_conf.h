@@ -1,7 +1,7 @@
 /* How names are resolved here: /etc/resolv.conf and /etc/hosts, read afresh for each name, with glibc's
  * rules. */
-#ifndef POD_IDENTITY_RESOLV_CONF_H
-#define POD_IDENTITY_RESOLV_CONF_H
+#ifndef POD_IDENTITY_HTTP_RESOLV_CONF_H
+#define POD_IDENTITY_HTTP_RESOLV_CONF_H
 
 #include "common/http/dns_message.h"
 

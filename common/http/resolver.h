@@ -6,8 +6,8 @@
  * question that is not answered within a second is asked again, of the next server, until timeout x attempts
  * x servers of resolv.conf are over, and an answer that comes late still counts; where one IP version has
  * addresses, the other is waited for only a moment. */
-#ifndef POD_IDENTITY_RESOLVER_H
-#define POD_IDENTITY_RESOLVER_H
+#ifndef POD_IDENTITY_HTTP_RESOLVER_H
+#define POD_IDENTITY_HTTP_RESOLVER_H
 
 #include "common/base/buf.h"
 #include "common/http/resolv_conf.h"

@@ -6,8 +6,8 @@
 #include "common/pod/agent_error.h"
 #include "common/text/quote.h"
 
-void agent_request(const struct uri *uri, const struct token *token, struct http_header headers[2],
-                   struct http_request *out) {
+void agent_client_request(const struct uri *uri, const struct token *token, struct http_header headers[2],
+                          struct http_request *out) {
     headers[0] = (struct http_header){"Authorization", token->text};
     headers[1] = (struct http_header){"Accept", "application/json"};
     *out = (struct http_request){
@@ -16,8 +16,8 @@ void agent_request(const struct uri *uri, const struct token *token, struct http
         .headers = headers,
         .header_count = 2,
         .local = uri_is_local(uri),
-        .connect_timeout_ms = AGENT_CONNECT_TIMEOUT_MS,
-        .total_timeout_ms = AGENT_TOTAL_TIMEOUT_MS,
+        .connect_timeout_ms = AGENT_CLIENT_CONNECT_TIMEOUT_MS,
+        .total_timeout_ms = AGENT_CLIENT_TOTAL_TIMEOUT_MS,
     };
 }
 
@@ -145,8 +145,8 @@ static enum reason expired(const struct uri *uri, int64_t expires_ms, struct mom
     return f->reason;
 }
 
-enum reason agent_result(const struct uri *uri, const struct http_response *r, struct moment now,
-                         struct credentials *out, struct failure *f) {
+enum reason agent_client_result(const struct uri *uri, const struct http_response *r, struct moment now,
+                                struct credentials *out, struct failure *f) {
     const char *field;
     credentials_wipe(out);
     if (r->result != HTTP_ANSWERED)
@@ -174,7 +174,8 @@ enum reason agent_result(const struct uri *uri, const struct http_response *r, s
 
 /* ---- the probe ---- */
 
-void agent_probe_request(const struct uri *uri, struct agent_probe *probe, struct http_request *out) {
+void agent_client_probe_request(const struct uri *uri, struct agent_client_probe *probe,
+                                struct http_request *out) {
     struct buf url = BUF(probe->url);
     uri_put_origin(uri, &url);
     buf_char(&url, '/');
@@ -182,12 +183,12 @@ void agent_probe_request(const struct uri *uri, struct agent_probe *probe, struc
         .method = "GET",
         .url = probe->url,
         .local = uri_is_local(uri),
-        .connect_timeout_ms = AGENT_PROBE_TIMEOUT_MS,
-        .total_timeout_ms = AGENT_PROBE_TIMEOUT_MS,
+        .connect_timeout_ms = AGENT_CLIENT_PROBE_TIMEOUT_MS,
+        .total_timeout_ms = AGENT_CLIENT_PROBE_TIMEOUT_MS,
     };
 }
 
-bool agent_probe_result(const struct http_response *r, struct buf *message) {
+bool agent_client_probe_result(const struct http_response *r, struct buf *message) {
     if (r->result != HTTP_ANSWERED) {
         buf_str(message, http_result_text(r->result));
         return false;

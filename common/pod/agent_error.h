@@ -3,8 +3,8 @@
  *
  * Source: aws/eks-pod-identity-agent pkg/errors, internal/validation (0.1.37); the errors of
  * AssumeRoleForPodIdentity in the model of eks-auth 2023-11-26. */
-#ifndef POD_IDENTITY_AGENT_ERROR_H
-#define POD_IDENTITY_AGENT_ERROR_H
+#ifndef POD_IDENTITY_POD_AGENT_ERROR_H
+#define POD_IDENTITY_POD_AGENT_ERROR_H
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 /* Temporary AWS credentials, where they come from as text, and the forms in which they are handed on. */
-#ifndef POD_IDENTITY_CREDENTIALS_H
-#define POD_IDENTITY_CREDENTIALS_H
+#ifndef POD_IDENTITY_POD_CREDENTIALS_H
+#define POD_IDENTITY_POD_CREDENTIALS_H
 
 #include <stdbool.h>
 #include <stddef.h>

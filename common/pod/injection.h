@@ -1,8 +1,8 @@
 /* What was injected into this container: the environment that EKS Pod Identity or IRSA sets, read and judged.
  *
  * Source: aws/amazon-eks-pod-identity-webhook pkg/handler/handler.go. Nothing is opened or sent here. */
-#ifndef POD_IDENTITY_INJECTION_H
-#define POD_IDENTITY_INJECTION_H
+#ifndef POD_IDENTITY_POD_INJECTION_H
+#define POD_IDENTITY_POD_INJECTION_H
 
 #include <stdbool.h>
 

@@ -4,8 +4,8 @@
  * The key decides the algorithm; what the token's header says must be the same, so that no token can choose
  * how it is judged. Source: RFC 7515, RFC 7517, RFC 7518 sections 3.3, 3.4 and 6; Kubernetes
  * pkg/serviceaccount/openidmetadata.go (/openid/v1/jwks). No I/O here. */
-#ifndef POD_IDENTITY_JWS_H
-#define POD_IDENTITY_JWS_H
+#ifndef POD_IDENTITY_POD_JWS_H
+#define POD_IDENTITY_POD_JWS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 /* A look into a service account token. NOTHING IS VERIFIED: the signature is AWS's business, and these claims
  * serve only to tell a user early what AWS would refuse. Source: RFC 7519; Kubernetes
  * pkg/serviceaccount/claims.go. */
-#ifndef POD_IDENTITY_JWT_H
-#define POD_IDENTITY_JWT_H
+#ifndef POD_IDENTITY_POD_JWT_H
+#define POD_IDENTITY_POD_JWT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  * The kubelet publishes a token as ".../token -> ..data/token" and replaces "..data" by a rename, so a path
  * may fail to resolve for an instant: ENOENT is tried again before it is believed. Source: Kubernetes
  * pkg/volume/util/atomic_writer.go. */
-#ifndef POD_IDENTITY_TOKEN_FILE_H
-#define POD_IDENTITY_TOKEN_FILE_H
+#ifndef POD_IDENTITY_POD_TOKEN_FILE_H
+#define POD_IDENTITY_POD_TOKEN_FILE_H
 
 #include <stdbool.h>
 #include <stddef.h>

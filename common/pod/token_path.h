@@ -3,8 +3,8 @@
  *
  * A projected volume is "token -> ..data/token", "..data -> ..2026_11_23_12_00_00.1/", and that folder with
  * the file (Kubernetes pkg/volume/util/atomic_writer.go). */
-#ifndef POD_IDENTITY_TOKEN_PATH_H
-#define POD_IDENTITY_TOKEN_PATH_H
+#ifndef POD_IDENTITY_POD_TOKEN_PATH_H
+#define POD_IDENTITY_POD_TOKEN_PATH_H
 
 #include "common/base/failure.h"
 

@@ -1,7 +1,7 @@
 /* What the sidecar gives up between its start and the first byte from outside: capabilities, new privileges,
  * files other than its own (Landlock), and system calls other than the loop's (seccomp). */
-#ifndef POD_IDENTITY_SIDECAR_SANDBOX_H
-#define POD_IDENTITY_SIDECAR_SANDBOX_H
+#ifndef POD_IDENTITY_SANDBOX_SANDBOX_H
+#define POD_IDENTITY_SANDBOX_SANDBOX_H
 
 #include "common/sandbox/sandbox_landlock.h"
 

@@ -3,8 +3,8 @@
  * What is not listed traps: the process gets SIGSYS, whose handler (sandbox.c) logs the number and exits.
  * Calls that a library makes only to find out whether they exist, and sockets of another address family,
  * return an error instead. A call of another architecture's table (x32 included) kills the process. */
-#ifndef POD_IDENTITY_SIDECAR_SANDBOX_FILTER_H
-#define POD_IDENTITY_SIDECAR_SANDBOX_FILTER_H
+#ifndef POD_IDENTITY_SANDBOX_SANDBOX_FILTER_H
+#define POD_IDENTITY_SANDBOX_SANDBOX_FILTER_H
 
 #include <linux/filter.h>
 #include <stdbool.h>

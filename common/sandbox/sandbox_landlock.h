@@ -1,6 +1,6 @@
 /* Landlock: which files and TCP ports the sidecar may still open, as far as the running kernel can say no. */
-#ifndef POD_IDENTITY_SIDECAR_SANDBOX_LANDLOCK_H
-#define POD_IDENTITY_SIDECAR_SANDBOX_LANDLOCK_H
+#ifndef POD_IDENTITY_SANDBOX_SANDBOX_LANDLOCK_H
+#define POD_IDENTITY_SANDBOX_SANDBOX_LANDLOCK_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* An answer as the server writes it. */
-#ifndef POD_IDENTITY_ANSWER_H
-#define POD_IDENTITY_ANSWER_H
+#ifndef POD_IDENTITY_SERVE_ANSWER_H
+#define POD_IDENTITY_SERVE_ANSWER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  * When they are all taken, one of the same group gives way: who makes no progress before who has just come,
  * and who was served before only where such are the most. What is said on a connection is the server's
  * business. */
-#ifndef POD_IDENTITY_CONNECTIONS_H
-#define POD_IDENTITY_CONNECTIONS_H
+#ifndef POD_IDENTITY_SERVE_CONNECTIONS_H
+#define POD_IDENTITY_SERVE_CONNECTIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>

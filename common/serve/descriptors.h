@@ -1,7 +1,7 @@
 /* How many file descriptors clients may take: the limit of a container may be low, and they must leave some
  * to the refresh. */
-#ifndef POD_IDENTITY_DESCRIPTORS_H
-#define POD_IDENTITY_DESCRIPTORS_H
+#ifndef POD_IDENTITY_SERVE_DESCRIPTORS_H
+#define POD_IDENTITY_SERVE_DESCRIPTORS_H
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 /* What the process keeps resident between two refreshes. */
-#ifndef POD_IDENTITY_FOOTPRINT_H
-#define POD_IDENTITY_FOOTPRINT_H
+#ifndef POD_IDENTITY_SERVE_FOOTPRINT_H
+#define POD_IDENTITY_SERVE_FOOTPRINT_H
 
 /* Once, at the start. */
 void footprint_open(void);

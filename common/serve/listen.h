@@ -1,6 +1,6 @@
 /* The sockets that the sidecar listens on. */
-#ifndef POD_IDENTITY_LISTEN_H
-#define POD_IDENTITY_LISTEN_H
+#ifndef POD_IDENTITY_SERVE_LISTEN_H
+#define POD_IDENTITY_SERVE_LISTEN_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* The event loop: one thread, epoll, absolute deadlines. Nothing here knows what is served. There is one for
  * the process, which has one thread. */
-#ifndef POD_IDENTITY_LOOP_H
-#define POD_IDENTITY_LOOP_H
+#ifndef POD_IDENTITY_SERVE_LOOP_H
+#define POD_IDENTITY_SERVE_LOOP_H
 
 #include <stdbool.h>
 #include <stdint.h>

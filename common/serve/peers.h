@@ -1,6 +1,6 @@
 /* Who may ask on a Unix socket, beyond what its mode says. */
-#ifndef POD_IDENTITY_PEERS_H
-#define POD_IDENTITY_PEERS_H
+#ifndef POD_IDENTITY_SERVE_PEERS_H
+#define POD_IDENTITY_SERVE_PEERS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  *
  * It keeps only what the server decides on. What RFC 9112 lets a server refuse is refused: bare LF, folded
  * lines, blanks before a colon, bodies, transfer codings, repeated Host, Authorization or Content-Length. */
-#ifndef POD_IDENTITY_REQUEST_H
-#define POD_IDENTITY_REQUEST_H
+#ifndef POD_IDENTITY_SERVE_REQUEST_H
+#define POD_IDENTITY_SERVE_REQUEST_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
  *
  * What is answered is the caller's: each listener brings its handlers. There is one server for the process,
  * as there is one loop that drives it. */
-#ifndef POD_IDENTITY_SERVER_H
-#define POD_IDENTITY_SERVER_H
+#ifndef POD_IDENTITY_SERVE_SERVER_H
+#define POD_IDENTITY_SERVE_SERVER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* A client of the sidecar's Unix socket: one request, no library. */
-#ifndef POD_IDENTITY_UNIX_CLIENT_H
-#define POD_IDENTITY_UNIX_CLIENT_H
+#ifndef POD_IDENTITY_SERVE_UNIX_CLIENT_H
+#define POD_IDENTITY_SERVE_UNIX_CLIENT_H
 
 #include <stdbool.h>
 #include <stddef.h>

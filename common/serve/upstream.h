@@ -1,6 +1,6 @@
 /* Lets the event loop drive the HTTP client. */
-#ifndef POD_IDENTITY_UPSTREAM_H
-#define POD_IDENTITY_UPSTREAM_H
+#ifndef POD_IDENTITY_SERVE_UPSTREAM_H
+#define POD_IDENTITY_SERVE_UPSTREAM_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* What the kernel tells besides sockets: signals, a wall clock that was set, a file that was replaced. */
-#ifndef POD_IDENTITY_WATCHES_H
-#define POD_IDENTITY_WATCHES_H
+#ifndef POD_IDENTITY_SERVE_WATCHES_H
+#define POD_IDENTITY_SERVE_WATCHES_H
 
 #include <limits.h>
 #include <stdbool.h>

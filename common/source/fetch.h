@@ -1,7 +1,7 @@
 /* One fetch of credentials from a source: token, requests, answers, verdict. The sidecar lets its event loop
  * drive it, init waits for it. */
-#ifndef POD_IDENTITY_FETCH_H
-#define POD_IDENTITY_FETCH_H
+#ifndef POD_IDENTITY_SOURCE_FETCH_H
+#define POD_IDENTITY_SOURCE_FETCH_H
 
 #include "common/http/http.h"
 #include "common/source/source.h"

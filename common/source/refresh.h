@@ -4,8 +4,8 @@
  * REFRESH_TICK at the deadline. All intervals run on the monotonic clock; expiry is judged on the wall clock
  * and on the monotonic clock as it stood at the fetch, whichever ends first, so that a clock set back never
  * stretches a credential's life. */
-#ifndef POD_IDENTITY_REFRESH_H
-#define POD_IDENTITY_REFRESH_H
+#ifndef POD_IDENTITY_SOURCE_REFRESH_H
+#define POD_IDENTITY_SOURCE_REFRESH_H
 
 #include <stdbool.h>
 #include <stdint.h>

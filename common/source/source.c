@@ -211,7 +211,7 @@ static enum reason ask(struct source *s, struct moment now, struct http_request 
         return reason;
     switch (hop->kind) {
     case HOP_AGENT:
-        agent_request(&s->injection.uri, &s->scratch->token, s->scratch->headers, out);
+        agent_client_request(&s->injection.uri, &s->scratch->token, s->scratch->headers, out);
         break;
     case HOP_NODE:
         node_fetch_request(&s->node, out);
@@ -294,7 +294,7 @@ static enum reason judge(struct source *s, const struct http_response *r, struct
     now.wall_ms = s->options->pass_expired ? 0 : now.wall_ms + s->ahead_ms; /* 0: before everything ends */
     switch (hop->kind) {
     case HOP_AGENT:
-        reason = agent_result(&s->injection.uri, r, now, fresh, f);
+        reason = agent_client_result(&s->injection.uri, r, now, fresh, f);
         break;
     case HOP_NODE:
         reason = node_fetch_result(&s->node, r, now, fresh, more, f);

@@ -4,8 +4,8 @@
  * identity, from EKS Auth); each one behind it assumes a role with what the hop before brought. Each hop
  * keeps its result, and is asked again when half of its life is over, so that a refresh costs one request as
  * a rule; a hop that cannot be renewed is used as long as it lasts. No I/O but the reading of the token. */
-#ifndef POD_IDENTITY_SOURCE_H
-#define POD_IDENTITY_SOURCE_H
+#ifndef POD_IDENTITY_SOURCE_SOURCE_H
+#define POD_IDENTITY_SOURCE_SOURCE_H
 
 #include "common/aws/node_credentials.h"
 #include "common/pod/agent_client.h"

@@ -1,6 +1,6 @@
 /* What a user may ask of a source: the options that init and the sidecar share. */
-#ifndef POD_IDENTITY_SOURCE_OPTIONS_H
-#define POD_IDENTITY_SOURCE_OPTIONS_H
+#ifndef POD_IDENTITY_SOURCE_SOURCE_OPTIONS_H
+#define POD_IDENTITY_SOURCE_SOURCE_OPTIONS_H
 
 #include "common/aws/sts.h"
 #include "common/base/options.h"

@@ -1,6 +1,6 @@
 /* base64url without padding (RFC 4648 section 5, as RFC 7515 uses it). */
-#ifndef POD_IDENTITY_BASE64URL_H
-#define POD_IDENTITY_BASE64URL_H
+#ifndef POD_IDENTITY_TEXT_BASE64URL_H
+#define POD_IDENTITY_TEXT_BASE64URL_H
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 /* SHA-256 and HMAC-SHA-256 (over BearSSL). */
-#ifndef POD_IDENTITY_HASH_H
-#define POD_IDENTITY_HASH_H
+#ifndef POD_IDENTITY_TEXT_HASH_H
+#define POD_IDENTITY_TEXT_HASH_H
 
 #include <stddef.h>
 

@@ -5,8 +5,8 @@
  * further than the setting above it belongs to that setting; '=' or ':' stands between key and value; only
  * whole lines are comments; a line ends with LF, CRLF or CR. What the other SDKs take beyond that is told
  * where it counts. Source: CPython Lib/configparser.py (RawConfigParser._read). */
-#ifndef POD_IDENTITY_INI_H
-#define POD_IDENTITY_INI_H
+#ifndef POD_IDENTITY_TEXT_INI_H
+#define POD_IDENTITY_TEXT_INI_H
 
 #include <stdbool.h>
 #include <stddef.h>

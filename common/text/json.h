@@ -3,8 +3,8 @@
  * One document is open at a time. Everything that the parser allocates comes from one fixed arena, which
  * json_close() wipes: nothing of a document with secrets in it stays behind, and no input makes the process
  * grow. Not for use by several threads. */
-#ifndef POD_IDENTITY_JSON_H
-#define POD_IDENTITY_JSON_H
+#ifndef POD_IDENTITY_TEXT_JSON_H
+#define POD_IDENTITY_TEXT_JSON_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
  * cut short, folded, split by quotes, or written with JSON's escapes, per cent, XML's entities, in base64 or
  * hex, or in up to three of these one within the other. What merely looks like a key or token is left out as
  * well, and access key ids are shortened. Role and issuer, names and hosts stay. */
-#ifndef POD_IDENTITY_QUOTE_H
-#define POD_IDENTITY_QUOTE_H
+#ifndef POD_IDENTITY_TEXT_QUOTE_H
+#define POD_IDENTITY_TEXT_QUOTE_H
 
 #include <stddef.h>
 

@@ -1,7 +1,7 @@
 /* Readings of a text for quote.c: what it says once an encoding is taken off, and where each character of
  * that comes from. */
-#ifndef POD_IDENTITY_QUOTE_DECODE_H
-#define POD_IDENTITY_QUOTE_DECODE_H
+#ifndef POD_IDENTITY_TEXT_QUOTE_DECODE_H
+#define POD_IDENTITY_TEXT_QUOTE_DECODE_H
 
 #include <stdbool.h>
 #include <stddef.h>

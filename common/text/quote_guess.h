@@ -1,6 +1,6 @@
 /* What of a text looks like a secret, for quote.c. */
-#ifndef POD_IDENTITY_QUOTE_GUESS_H
-#define POD_IDENTITY_QUOTE_GUESS_H
+#ifndef POD_IDENTITY_TEXT_QUOTE_GUESS_H
+#define POD_IDENTITY_TEXT_QUOTE_GUESS_H
 
 #include "common/text/quote_decode.h"
 

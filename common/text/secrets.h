@@ -2,8 +2,8 @@
  *
  * Nothing is copied: whoever keeps a secret says so once, and is asked for it whenever a text is looked at.
  */
-#ifndef POD_IDENTITY_SECRETS_H
-#define POD_IDENTITY_SECRETS_H
+#ifndef POD_IDENTITY_TEXT_SECRETS_H
+#define POD_IDENTITY_TEXT_SECRETS_H
 
 #include <stddef.h>
 

@@ -2,8 +2,8 @@
  *
  * Hosts are judged by their number, never by a prefix of their text: "169.254.170.23.example.com" is a name.
  * Source of the list: the AWS SDKs and Tools Reference Guide, container credential provider. */
-#ifndef POD_IDENTITY_URI_H
-#define POD_IDENTITY_URI_H
+#ifndef POD_IDENTITY_TEXT_URI_H
+#define POD_IDENTITY_TEXT_URI_H
 
 #include <stdbool.h>
 #include <stddef.h>

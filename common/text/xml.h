@@ -3,8 +3,8 @@
  * What STS sends is one tree of elements in one default namespace, UTF-8, without prefixes. Everything else
  * that XML allows (document types, entities of one's own, CDATA, processing instructions, other encodings) is
  * refused. Source: XML 1.0, Namespaces in XML 1.0. No I/O, no memory. */
-#ifndef POD_IDENTITY_XML_H
-#define POD_IDENTITY_XML_H
+#ifndef POD_IDENTITY_TEXT_XML_H
+#define POD_IDENTITY_TEXT_XML_H
 
 #include <stddef.h>
 

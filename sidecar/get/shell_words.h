@@ -4,8 +4,8 @@
  * Refused: everything else that a shell would act on (variables, substitutions, patterns, pipes, lists, other
  * redirections, comments, assignments, newlines). Nothing is ever expanded, and nothing is taken for text
  * that a shell would have taken for more: what is accepted here means the same to any shell. */
-#ifndef POD_IDENTITY_SIDECAR_SHELL_WORDS_H
-#define POD_IDENTITY_SIDECAR_SHELL_WORDS_H
+#ifndef POD_IDENTITY_SIDECAR_GET_SHELL_WORDS_H
+#define POD_IDENTITY_SIDECAR_GET_SHELL_WORDS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     r.body_len = size - 2;
     memcpy(body, data + 2, r.body_len);
     body[r.body_len] = '\0';
-    enum reason reason = agent_result(&uri, &r, now, &c, &f);
+    enum reason reason = agent_client_result(&uri, &r, now, &c, &f);
     if (reason == REASON_OK) {
         HOLDS(r.status == 200 && c.expires_ms > now.wall_ms && c.access_key_id[0] != '\0');
         credentials_wipe(&c);
@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     body[r.body_len] = ' ';
     memcpy(body + r.body_len + 1, token, sizeof token);
     r.body_len += sizeof token;
-    agent_result(&uri, &r, now, &c, &f);
+    agent_client_result(&uri, &r, now, &c, &f);
     if (f.reason != REASON_OK)
         check_echo(&f, "eyJhbGciOiJSUzI1NiJ9");
     credentials_wipe(&c);

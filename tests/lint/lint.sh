@@ -134,11 +134,12 @@ check_machine_words() { # nothing of the machine where it was written
 		'f[a]rm-(studio|bench)|[.]l[i]brary\b|/w[o]rk/|/h[o]me/[a-z]'
 }
 
-check_headers() { # each has a guard, and compiles alone (run.sh compiles them)
+check_headers() { # each has a guard that is named after its path, and compiles alone (run.sh compiles them)
 	status=0
 	for f in $(ours | grep '\.h$'); do
-		[ "$(grep -cE '^#(ifndef|define) POD_IDENTITY_[A-Z0-9_]*_H$' "$f")" -eq 2 ] || {
-			echo "$f: no include guard POD_IDENTITY_..._H"
+		guard=POD_IDENTITY_$(echo "${f#common/}" | tr 'a-z/.' 'A-Z__')
+		[ "$(grep -cE "^#(ifndef|define) $guard\$" "$f")" -eq 2 ] || {
+			echo "$f: no include guard $guard"
 			status=1
 		}
 	done

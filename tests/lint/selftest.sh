@@ -11,10 +11,10 @@ fresh() {
 	mkdir -p "$tree/common/base" "$tree/common/text" "$tree/common/http" "$tree/common/serve" "$tree/common/source" "$tree/sidecar/get" "$tree/init" "$tree/tests/lint"
 	cp tests/lint/layers.txt "$tree/tests/lint/"
 	printf '#include "common/base/buf.h"\n\nint buf_x(void) {\n    return 1;\n}\n' >"$tree/common/base/buf.c"
-	printf '#ifndef POD_IDENTITY_BUF_H\n#define POD_IDENTITY_BUF_H\nint buf_x(void);\n#endif\n' >"$tree/common/base/buf.h"
+	printf '#ifndef POD_IDENTITY_BASE_BUF_H\n#define POD_IDENTITY_BASE_BUF_H\nint buf_x(void);\n#endif\n' >"$tree/common/base/buf.h"
 	# log calls buf; their headers know nothing of each other
 	printf '#include "common/base/log.h"\n\n#include "common/base/buf.h"\n\nint log_x(void) {\n    return buf_x();\n}\n' >"$tree/common/base/log.c"
-	printf '#ifndef POD_IDENTITY_LOG_H\n#define POD_IDENTITY_LOG_H\nint log_x(void);\n#endif\n' >"$tree/common/base/log.h"
+	printf '#ifndef POD_IDENTITY_BASE_LOG_H\n#define POD_IDENTITY_BASE_LOG_H\nint log_x(void);\n#endif\n' >"$tree/common/base/log.h"
 	for program in init sidecar; do
 		printf '#include "common/base/buf.h"\n\nint main(void) {\n    return buf_x();\n}\n' >"$tree/$program/main.c"
 	done
@@ -79,5 +79,6 @@ violate hosts Makefile 'URL = https://deb.''debian.org/debian'
 violate hosts tests/requirements.txt '--index-url https://py''pi.org/simple'
 violate machine_words Makefile 'cd /wo''rk/here'
 violate headers init/config.h 'int x;'
+violate headers init/config.h '#ifndef POD_IDENTITY_CONFIG_H\n#define POD_IDENTITY_CONFIG_H\n#endif'
 violate whitespace common/base/buf.c 'int x; '
 exit $status

@@ -25,7 +25,7 @@ static enum reason judge(const struct http_response *response) {
     static const struct credentials zero;
     static const struct moment now = {.mono_ms = 1000, .wall_ms = NOW_MS};
     memset(&failure, 0, sizeof failure);
-    enum reason reason = agent_result(&uri, response, now, &credentials, &failure);
+    enum reason reason = agent_client_result(&uri, response, now, &credentials, &failure);
     if (reason != REASON_OK) {
         assert_int_equal(failure.reason, reason);
         assert_false(failure.permanent);
@@ -199,7 +199,7 @@ static void the_request_is_what_the_agent_wants(void **state) {
     static struct token token = {.text = "a.b.c", .len = 5};
     struct http_header headers[2];
     struct http_request request;
-    agent_request(&uri, &token, headers, &request);
+    agent_client_request(&uri, &token, headers, &request);
     assert_string_equal(request.method, "GET");
     assert_string_equal(request.url, "http://169.254.170.23/v1/credentials");
     assert_int_equal(request.header_count, 2);
@@ -211,7 +211,7 @@ static void the_request_is_what_the_agent_wants(void **state) {
     assert_true(request.total_timeout_ms >= 5000); /* a cold agent takes over 3 s */
     struct uri remote;
     assert_int_equal(uri_parse("https://example.com/", &remote), ERR_OK);
-    agent_request(&remote, &token, headers, &request);
+    agent_client_request(&remote, &token, headers, &request);
     assert_false(request.local);
 }
 
