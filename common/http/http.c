@@ -14,8 +14,7 @@
 
 #define RECEIVE_BUFFER 4096 /* answers are small; libcurl's default of 16 kB would stay resident */
 
-/* One client for the process, as there is one loop that drives it. */
-static CURLM *multi;
+static CURLM *multi; /* one client for the process, as there is one loop that drives it */
 static const char *ca_file;
 static struct http_hooks hooks;
 static int64_t curl_due_ms; /* monotonic: when libcurl wants to be called without an event */
