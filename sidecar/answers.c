@@ -52,6 +52,9 @@ static const struct error {
                            .message =
                                "No token is given to a request that came through a proxy (X-Forwarded-For)."},
     [ANSWERS_PUT_ONLY] = {.status = 405, .code = "MethodNotAllowed", .message = "Only PUT is allowed here."},
+    [ANSWERS_NO_ROLE] = {.status = 404,
+                         .code = "NotFound",
+                         .message = "There are no credentials at the moment; the sidecar's log says why."},
     {.status = 400, .code = "BadRequest", .message = "This is no well-formed HTTP/1.1 request."},
     {.status = 401,
      .code = "Unauthorized",
@@ -67,7 +70,9 @@ static const struct error {
     {.status = 431,
      .code = "HeaderFieldsTooLarge",
      .message = "More than 100 headers or 16384 bytes of them."},
-    {.status = 501, .code = "NotImplemented", .message = "Transfer codings are not supported: send no body."},
+    {.status = 501,
+     .code = "NotImplemented",
+     .message = "No transfer coding but chunked is known here, and no body is taken."},
     {.status = 503, .code = "Busy", .message = "Too many unfinished requests at once: try again."},
     {.status = 505, .code = "VersionNotSupported", .message = "Only HTTP/1.1 and HTTP/1.0 are spoken here."},
 };

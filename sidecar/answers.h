@@ -27,6 +27,7 @@ enum answers_refusal {
     ANSWERS_BAD_TTL,    /* 400: IMDS token without a lifetime, or an impossible one */
     ANSWERS_FORWARDED,  /* 403: IMDS token through a proxy */
     ANSWERS_PUT_ONLY,   /* 405: IMDS token by another method */
+    ANSWERS_NO_ROLE,    /* 404: IMDS has no role while there are no credentials */
     ANSWERS_REFUSALS
 };
 

@@ -90,18 +90,26 @@ static const struct answer *name_role(void) {
     return answers_moment_end(&body, "");
 }
 
+/* While there are no credentials there is no role either, as on a node without one: some SDKs (the CRT) end
+ * their process when a role that was named has no credentials. */
+static const struct answer *name_role_if_any(void) {
+    return answers_page(0, ANSWERS_INSTANCE)->status == 200 ? name_role() : answers_refuse(ANSWERS_NO_ROLE);
+}
+
+/* SDKs append to an endpoint that ends in a slash: "//latest/…" is the same. */
 const struct answer *imds_pick(const struct request *r) {
     static const size_t roles_len = sizeof ROLES_PATH - 1;
-    if (strcmp(r->path, TOKEN_PATH) == 0)
+    const char *path = r->path + (strncmp(r->path, "//", 2) == 0 ? 1 : 0);
+    if (strcmp(path, TOKEN_PATH) == 0)
         return give_token(r);
     if (r->method != REQUEST_GET && r->method != REQUEST_HEAD)
         return answers_error(405);
     if (!token_valid(r->extras[IMDS_TOKEN].value))
         return answers_refuse(ANSWERS_NO_TOKEN);
-    if (strncmp(r->path, ROLES_PATH, roles_len) != 0)
+    if (strncmp(path, ROLES_PATH, roles_len) != 0)
         return answers_error(404);
-    const char *rest = r->path + roles_len;
+    const char *rest = path + roles_len;
     if (strcmp(rest, "") == 0 || strcmp(rest, "/") == 0)
-        return name_role();
+        return name_role_if_any();
     return strcmp(rest, "/" IMDS_ROLE) == 0 ? answers_page(0, ANSWERS_INSTANCE) : answers_error(404);
 }

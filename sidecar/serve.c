@@ -171,6 +171,21 @@ static void log_source(size_t i) {
         LOG_NUMBER("assumed_roles", (int64_t)config->profiles[i].source.role_count));
 }
 
+/* botocore and Java v1 stretch what comes from a metadata service with less than 12 to 20 minutes left; a
+ * refresh 20 minutes before the end keeps them from that, if the session has that long after half of its
+ * life. */
+static void warn_of_short_session(void) {
+    enum { ENOUGH_S = 2400 }; /* the default is an hour */
+    const struct source_options *o = &config->profiles[0].source;
+    int64_t duration_s = o->role_count > 0 ? o->roles[o->role_count - 1].duration_s : o->base.duration_s;
+    if (config->imds.text[0] != '\0' && duration_s > 0 && duration_s < ENOUGH_S)
+        LOG(LOG_WARN,
+            "sessions under 40 minutes are too short for --imds: botocore, the AWS CLI and Java v1 go on "
+            "using "
+            "credentials from there for minutes after their end",
+            LOG_NUMBER("session_duration_s", duration_s));
+}
+
 /* The socket first: its lock on the directory decides which of two sidecars goes on. */
 static int open_listeners(void) {
     int status = open_unix();
@@ -194,6 +209,7 @@ static int open_listeners(void) {
         LOG_TEXT("metrics", listeners[LISTENER_METRICS].routes.host_port));
     for (size_t i = 0; i < config->profile_count; i++)
         log_source(i);
+    warn_of_short_session();
     return 0;
 }
 

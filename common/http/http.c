@@ -143,11 +143,10 @@ static enum http_result classify(const struct http_transfer *t, CURLcode code, l
 static void describe(const struct http_transfer *t, long os_error, struct buf *out) {
     enum { HOST_MAX = 64 };
     const struct proxy *proxy = &t->lookup.proxy;
-    int status = t->response.proxy_status;
     bool of_another =
         os_error == ECONNREFUSED && t->response.result != HTTP_REFUSED; /* address of the host */
-    if (t->response.result == HTTP_PROXY && status != 0)
-        buf_fmt(out, "it answered %d to CONNECT", status);
+    if (t->response.result == HTTP_PROXY && t->response.proxy_status != 0)
+        buf_fmt(out, "it answered %d to CONNECT", t->response.proxy_status);
     else if (os_error != 0 && !of_another &&
              (!t->tls || t->response.result == http_result_of_connect(os_error)))
         buf_str(out, strerror((int)os_error));
@@ -292,8 +291,8 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void
 
 /* One timer for both. */
 static void arm(void) {
-    int64_t next = lookup_deadline(), now_ms = clock_now().mono_ms;
-    next = next < curl_due_ms ? next : curl_due_ms;
+    int64_t named = lookup_deadline(), now_ms = clock_now().mono_ms,
+            next = named < curl_due_ms ? named : curl_due_ms;
     if (hooks.timer != NULL)
         hooks.timer(hooks.context, next == CLOCK_NEVER ? -1 : next > now_ms ? next - now_ms : 0);
 }

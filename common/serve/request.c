@@ -1,6 +1,7 @@
 #include "common/serve/request.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "common/base/wipe.h"
 
@@ -16,7 +17,8 @@ enum state {
     VALUE_BLANK, /* blanks behind the colon */
     VALUE,
     HEADER_LF,
-    END_LF /* LF of the empty line */
+    END_LF,    /* LF of the empty line */
+    LAST_CHUNK /* behind it, where the body is chunked: "0" and two line ends, as it is empty */
 };
 
 enum field {
@@ -156,6 +158,8 @@ static bool *seen_before(struct request *r) {
         return &r->has_authorization;
     case FIELD_LENGTH:
         return &r->has_length;
+    case FIELD_TRANSFER:
+        return &r->chunked;
     default:
         return r->field >= FIELD_EXTRA ? &r->extras[r->field - FIELD_EXTRA].present : NULL;
     }
@@ -205,6 +209,7 @@ static char *field_storage(struct request *r, size_t *cap) {
         return r->authorization;
     case FIELD_CONNECTION:
     case FIELD_LENGTH:
+    case FIELD_TRANSFER:
         *cap = sizeof r->value;
         return r->value;
     default:
@@ -226,8 +231,20 @@ static bool has_word(const char *list, const char *word) {
     return false;
 }
 
+/* Envoy's retries say "chunked" and send an empty body. What has both lengths is how requests are smuggled.
+ */
+static enum request_status transfer_ends(struct request *r) {
+    if (r->has_length || r->http_1_0)
+        return refuse(r, 400, "a transfer coding beside Content-Length, or in HTTP/1.0");
+    if (r->field_too_long || strcasecmp(r->value, "chunked") != 0)
+        return refuse(r, 501, "no transfer coding but chunked is known here");
+    return REQUEST_MORE;
+}
+
 static enum request_status length_ends(struct request *r) {
     size_t digits = strspn(r->value, "0123456789");
+    if (r->chunked)
+        return refuse(r, 400, "a transfer coding beside Content-Length");
     if (r->field_too_long || digits == 0 || r->value[digits] != '\0')
         return refuse(r, 400, "Content-Length is no number");
     if (strspn(r->value, "0") != digits)
@@ -239,8 +256,6 @@ static enum request_status value_ends(struct request *r) {
     size_t cap;
     char *storage = field_storage(r, &cap);
     r->state = HEADER_LF;
-    if (r->field == FIELD_TRANSFER)
-        return refuse(r, r->has_length ? 400 : 501, "requests have no body here, and no transfer coding");
     if (storage == NULL)
         return REQUEST_MORE;
     size_t len = r->field_too_long ? 0 : r->at;
@@ -249,6 +264,8 @@ static enum request_status value_ends(struct request *r) {
     storage[len] = '\0';
     if (r->field == FIELD_LENGTH)
         return length_ends(r);
+    if (r->field == FIELD_TRANSFER)
+        return transfer_ends(r);
     if (r->field == FIELD_CONNECTION && (r->field_too_long || has_word(r->value, "close")))
         r->close = true;
     return REQUEST_MORE;
@@ -310,7 +327,21 @@ static enum request_status at_header(struct request *r, char c) {
 static enum request_status at_end(struct request *r) {
     if (!r->has_host && !r->http_1_0)
         return refuse(r, 400, "an HTTP/1.1 request needs a Host header");
-    return REQUEST_DONE;
+    if (!r->chunked)
+        return REQUEST_DONE;
+    r->at = 0;
+    r->state = LAST_CHUNK;
+    return REQUEST_MORE;
+}
+
+static enum request_status in_last_chunk(struct request *r, char c) {
+    static const char last[] = "0\r\n\r\n";
+    bool more = r->at == 0 && ((c >= '1' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'f'));
+    if (more)
+        return refuse(r, 413, "requests have no body here");
+    if (c != last[r->at])
+        return refuse(r, 400, "a chunked body that is not an empty one");
+    return ++r->at == sizeof last - 1 ? REQUEST_DONE : REQUEST_MORE;
 }
 
 static enum request_status take(struct request *r, char c) {
@@ -332,6 +363,8 @@ static enum request_status take(struct request *r, char c) {
     case VALUE_BLANK:
     case VALUE:
         return in_value(r, c);
+    case LAST_CHUNK:
+        return in_last_chunk(r, c);
     case START_LF:
     case LINE_LF:
     case HEADER_LF:

@@ -2,7 +2,8 @@
  * allocation.
  *
  * It keeps only what the server decides on. What RFC 9112 lets a server refuse is refused: bare LF, folded
- * lines, blanks before a colon, bodies, transfer codings, repeated Host, Authorization or Content-Length. */
+ * lines, blanks before a colon, bodies, transfer codings (but an empty chunked body), repeated Host,
+ * Authorization or Content-Length. */
 #ifndef POD_IDENTITY_SERVE_REQUEST_H
 #define POD_IDENTITY_SERVE_REQUEST_H
 
@@ -19,7 +20,7 @@
 #define REQUEST_NAME_MAX 40           /* of a header's name that matters; with its NUL */
 #define REQUEST_EXTRAS_MAX 3
 #define REQUEST_EXTRA_MAX 64       /* of a value; with its NUL */
-#define REQUEST_SHORT_VALUE_MAX 48 /* of Connection and Content-Length; with its NUL */
+#define REQUEST_SHORT_VALUE_MAX 48 /* of Connection, Content-Length and Transfer-Encoding; with its NUL */
 
 enum request_status {
     REQUEST_MORE, /* all bytes were taken, and the request goes on */
@@ -55,7 +56,7 @@ struct request {
     /* The parser's own state. */
     const struct request_extras *wanted;
     uint8_t state, field;
-    bool has_length, in_query, field_too_long, path_too_long;
+    bool has_length, chunked, in_query, field_too_long, path_too_long;
     uint16_t header_count, target_len;
     uint32_t head_len;
     uint16_t at; /* characters of the present token or value */

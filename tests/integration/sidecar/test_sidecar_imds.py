@@ -155,14 +155,26 @@ def test_tokens_outlive_a_refresh_and_end_with_the_process(start_sidecar: Start,
 
 
 def test_nothing_to_serve(start_sidecar: Start, emulator: Emulator) -> None:
-    """The role is there all the same: what is wrong stands where its credentials would."""
+    """There is no role then, as on a node without one; whoever asks for its credentials all the same is told what is wrong."""
     emulator.fault("answer", status=503, body="busy", times=None)
     imds = Imds(start_sidecar, ready=False)
     imds.sidecar.wait_serving()
     token = imds.token()
-    assert imds.get(ROLES_PATH, token).status == 200
+    check_error(imds.get(ROLES_PATH, token), 404)
     eventually(lambda: "THROTTLED" in imds.get(ROLES_PATH + "/pod-identity", token).json["code"], 10, "the reason is served")
     check_error(imds.get(ROLES_PATH + "/pod-identity", token), 503, "THROTTLED")
+    emulator.clear_faults()
+    imds.sidecar.send_signal(signal.SIGUSR1)
+    eventually(lambda: imds.get("/" + ROLES_PATH, token).status == 200, 20, "the role, with a doubled slash as some SDKs ask")
+
+
+@pytest.mark.parametrize(("options", "warned"), [
+    (("--session-duration=39m",), True), (("--session-duration=40m",), False), ((), False)])
+def test_short_sessions(start_sidecar: Start, injected: dict[str, str], options: tuple[str, ...], warned: bool) -> None:
+    """botocore would use them after their end."""
+    env = {**injected, "AWS_REGION": "eu-central-1", "AWS_ENDPOINT_URL_STS": "https://127.0.0.1:1"}
+    sidecar = start_sidecar("--imds=127.0.0.1:0", "--assume-role=arn:aws:iam::444455556666:role/x", *options, env=env, ready=False).wait_serving()
+    assert ("too short for --imds" in sidecar.stderr) == warned, sidecar.stderr
 
 
 def test_off_unless_asked_for(start_sidecar: Start, emulator: Emulator) -> None:

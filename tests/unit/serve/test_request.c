@@ -198,7 +198,18 @@ static const struct {
     {HEADERS("Content-Length:\r\n"), 400},
     {HEADERS("Content-Length: 18446744073709551616\r\n"), 413},
     {HEADERS("Content-Length: 00000000000000000000000000000000000000000000000000000000\r\n"), 400},
-    {HEADERS("Transfer-Encoding: chunked\r\n"), 501},
+    {HEADERS("Transfer-Encoding: chunked\r\n") "5\r\nhello\r\n0\r\n\r\n", 413},
+    {HEADERS("Transfer-Encoding: chunked\r\n") "00\r\n\r\n", 400},
+    {HEADERS("Transfer-Encoding: chunked\r\n") "0;x=y\r\n\r\n", 400},
+    {HEADERS("Transfer-Encoding: chunked\r\n") "0\r\nX: y\r\n\r\n", 400},
+    {HEADERS("Transfer-Encoding: chunked\r\n") "0\n\n", 400},
+    {HEADERS("Transfer-Encoding: chunked\r\n") LINE, 400},
+    {HEADERS("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), 400},
+    {HEADERS("Transfer-Encoding: chunked, chunked\r\n"), 501},
+    {HEADERS("Transfer-Encoding: gzip, chunked\r\n"), 501},
+    {HEADERS("Transfer-Encoding: chunkedxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n"), 501},
+    {HEADERS("Transfer-Encoding: chunked\r\nContent-Length: 0\r\n"), 400},
+    {"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
     {HEADERS("transfer-encoding: identity\r\n"), 501},
     {HEADERS("Transfer-Encoding:\r\n"), 501},
     {HEADERS("Content-Length: 0\r\nTransfer-Encoding: chunked\r\n"), 400},
@@ -218,6 +229,17 @@ static void bad_requests_and_their_status(void **state) {
     assert_int_equal(o.request.error_status, 400);
     o = feed_in_every_way(nul_in_path, sizeof nul_in_path - 1);
     assert_int_equal(o.request.error_status, 400);
+}
+
+/* Envoy repeats its GET with an empty chunked body. */
+static void an_empty_chunked_body_is_taken(void **state) {
+    (void)state;
+    static const char text[] = HEADERS("Transfer-Encoding:  Chunked \r\n") "0\r\n\r\n" LINE;
+    struct outcome o = feed_in_every_way(text, sizeof text - 1);
+    assert_int_equal(o.status, REQUEST_DONE);
+    assert_int_equal(o.used, sizeof text - sizeof LINE);
+    for (size_t len = 1; len < o.used; len++)
+        assert_int_equal(feed(text, len, len, len).status, REQUEST_MORE);
 }
 
 static void the_start_of_a_request_is_never_one(void **state) {
@@ -357,6 +379,7 @@ int main(void) {
         cmocka_unit_test(headers_that_a_caller_wants),
         cmocka_unit_test(what_sdks_send),
         cmocka_unit_test(bad_requests_and_their_status),
+        cmocka_unit_test(an_empty_chunked_body_is_taken),
         cmocka_unit_test(the_start_of_a_request_is_never_one),
         cmocka_unit_test(bytes_behind_a_request_are_left),
         cmocka_unit_test(limits_exactly_and_one_more),

@@ -67,6 +67,9 @@ static void the_role_wants_a_token(void **state) {
         {ROLES_PATH, 200},
         {ROLES_PATH "/", 200},
         {ROLES_PATH "/" IMDS_ROLE, 200},
+        {"/" ROLES_PATH "/", 200},
+        {"/" ROLES_PATH "/" IMDS_ROLE, 200},
+        {"//" ROLES_PATH "/", 404},
         {ROLES_PATH "/" IMDS_ROLE "/", 404},
         {ROLES_PATH "/other", 404},
         {ROLES_PATH "-extended/", 404},
@@ -78,6 +81,9 @@ static void the_role_wants_a_token(void **state) {
     char token[REQUEST_EXTRA_MAX];
     get_token("60", token);
     assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH "/" IMDS_ROLE, token, "")), 503);
+    assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH "/", token, "")), 404);
+    assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, token, "")), 404);
+    assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, "", "")), 401);
     answers_publish(0, &c, 1795431600, &none, NULL);
     for (size_t i = 0; i < COUNT(table); i++) {
         assert_int_equal(status_of(ask_imds(REQUEST_GET, table[i].path, token, "")), table[i].status);
@@ -120,7 +126,8 @@ static void no_other_token_will_do(void **state) {
     strcpy(other, token);
     strcpy(other + len, "A");
     assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, other, "")), 401);
-    assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, token, "")), 200);
+    assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, token, "")),
+                     404);    /* taken; there are no credentials */
     assert_true(imds_open()); /* another process: another key */
     assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, token, "")), 401);
 }
@@ -138,7 +145,8 @@ static void a_token_ends(void **state) {
     get_token("60", token);
     at.mono_ms += 59999;
     assert_true(loop_open());
-    assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, token, "")), 200);
+    assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, token, "")),
+                     404); /* taken; there are no credentials */
     at.mono_ms += 1;
     assert_true(loop_open());
     assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, token, "")), 401);
