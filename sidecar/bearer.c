@@ -1,10 +1,8 @@
 #include "sidecar/bearer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/atomic_file.h"
@@ -24,29 +22,6 @@ static bool choose_path(const struct config *config, char out[CONFIG_PATH_MAX]) 
         buf_str(&path, "http-token");
     }
     return !path.overflow;
-}
-
-/* Only a file of our own making is believed: ours, not writable by others, and of exactly that form. */
-static bool reuse(const char *path, char out[ROUTES_BEARER_MAX]) {
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0)
-        return false;
-    ssize_t n = -1;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 0027) == 0)
-        n = read(fd, out, ROUTES_BEARER_MAX - 1);
-    close(fd);
-    unsigned char decoded[RANDOM_BYTES];
-    size_t len = 0;
-    bool ok = n == BASE64URL_SIZE(RANDOM_BYTES) - 1 &&
-              base64url_decode(out, (size_t)n, decoded, sizeof decoded, &len) == ERR_OK &&
-              len == RANDOM_BYTES;
-    wipe(decoded, sizeof decoded);
-    if (!ok)
-        wipe(out, ROUTES_BEARER_MAX);
-    else
-        out[n] = '\0';
-    return ok;
 }
 
 static bool generate(char out[ROUTES_BEARER_MAX], struct buf *problem) {
@@ -69,7 +44,7 @@ bool bearer_open(const struct config *config, struct bearer *out, struct buf *pr
     out->generated = config->http_token[0] == '\0';
     if (!out->generated)
         memcpy(out->text, config->http_token, sizeof out->text);
-    else if (!reuse(out->path, out->text) && !generate(out->text, problem))
+    else if (!generate(out->text, problem))
         return false;
     out->secret.text = out->text;
     secrets_hold(&out->secret);

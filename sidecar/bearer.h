@@ -15,9 +15,9 @@ struct bearer {
     struct secret_holder secret; /* no message shows the bearer */
 };
 
-/* The fixed one if there is one; else the one that an earlier run of this container left in the file, so that
- * apps that read it once go on working after a crash; else a new one of 256 random bits. Publishes the file,
- * mode 0640, with that group (or (gid_t)-1), unless the bearer is fixed and no file was asked for. */
+/* The fixed one if there is one, else a new one of 256 random bits: also after a crash, as whoever took the
+ * port meanwhile was sent the old one. Publishes the file, mode 0640, with that group (or (gid_t)-1), unless
+ * the bearer is fixed and no file was asked for. */
 bool bearer_open(const struct config *config, struct bearer *out, struct buf *problem);
 
 /* Writes the file again, as somebody may have removed or changed it. True if there is none to write. */

@@ -213,14 +213,17 @@ def test_generated_bearer_is_beside_the_socket(start_sidecar: Start, emulator: E
     assert not path.exists()
 
 
-def test_generated_bearer_outlives_a_crash(start_sidecar: Start, emulator: Emulator) -> None:
-    """Apps that read the file once go on working."""
+def test_a_new_bearer_at_each_start(start_sidecar: Start, emulator: Emulator) -> None:
+    """Also after a crash: whoever took the port meanwhile was sent the old one, and has nothing from it afterwards."""
     sidecar = start_sidecar()
-    bearer = sidecar.bearer
+    stolen = sidecar.bearer
     sidecar.kill()
-    assert sidecar.token_path.read_text() == bearer
+    assert sidecar.token_path.read_text() == stolen, "nobody removed it"
     sidecar.restart().wait_ready()
-    assert sidecar.token_path.read_text() == bearer
+    bearer = sidecar.token_path.read_text()
+    sidecar.runner.leaks.add_secret("bearer", bearer)
+    assert len(bearer) == len(stolen) and bearer != stolen
+    check_error(sidecar.get_http(authorization=stolen), 401)
     check_container(sidecar.get_http(authorization=bearer))
 
 

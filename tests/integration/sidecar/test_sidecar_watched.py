@@ -221,6 +221,58 @@ def test_never_signals_another_user(start_sidecar: Start, emulator: Emulator, fo
         other.kill()
 
 
+def spoil(how: str, path: Path, folder: Path) -> None:
+    """Makes a good file one that a neighbour could have had a hand in."""
+    if how == "link":
+        path.rename(folder / "elsewhere")
+        path.symlink_to(folder / "elsewhere")
+    elif how == "owner":
+        os.chown(path, OTHER_UID, OTHER_UID)
+    elif how == "fifo":
+        path.unlink()
+        os.mkfifo(path)
+    else:
+        path.chmod(int(how, 8))
+
+
+@needs_root
+@pytest.mark.parametrize("how, shown", [("link", "symbolic link"), ("owner", "belongs to another user"), ("0666", "others may write"), ("0664", "others may write"),
+                                        ("fifo", "it is no file")])
+def test_a_file_that_others_have_a_hand_in(start_sidecar: Start, emulator: Emulator, folder: Path, app: tuple[subprocess.Popen[str], Path], how: str, shown: str) -> None:
+    """Refused, and said once; and taken again when it is right."""
+    process, output = app
+    pid_file = folder / "app.pid"
+    pid_file.write_text(str(process.pid))
+    spoil(how, pid_file, folder)
+    sidecar = start_sidecar(f"--notify-pid-file={pid_file}")
+    sidecar.send_signal(signal.SIGUSR1)
+    emulator.wait_for_requests(2, 10)
+    eventually(lambda: sidecar.stderr.count("credentials refreshed") == 2, 10, "two refreshes")
+    eventually(lambda: sidecar.stderr.count("cannot notify") == 1, 10, "said once")
+    assert shown in next(x for x in sidecar.stderr.splitlines() if "cannot notify" in x)
+    assert "told" not in output.read_text()
+    pid_file.unlink()
+    pid_file.write_text(str(process.pid))
+    sidecar.send_signal(signal.SIGUSR1)
+    eventually(lambda: "told" in output.read_text(), 10, "the signal")
+
+
+@pytest.mark.parametrize("number", ["HUP", "TERM"])
+def test_never_signals_itself(start_sidecar: Start, emulator: Emulator, folder: Path, number: str) -> None:
+    """HUP would make it refresh, which signals it, for ever; TERM would end it."""
+    pid_file = folder / "app.pid"
+    pid_file.write_text("")
+    sidecar = start_sidecar(f"--notify-pid-file={pid_file}", f"--notify-signal={number}")
+    pid_file.write_text(f"{sidecar.pid}\n")
+    sidecar.send_signal(signal.SIGUSR1)
+    eventually(lambda: "that is the sidecar itself" in sidecar.stderr, 10, "said")
+    sidecar.send_signal(signal.SIGUSR1)
+    emulator.wait_for_requests(3, 10)
+    eventually(lambda: sidecar.stderr.count("credentials refreshed") == 3, 10, "the third")
+    assert sidecar.stderr.count("refresh requested") == 2 and len([x for x in sidecar.stderr.splitlines() if "the sidecar itself" in x]) == 1 and emulator.count() == 3
+    assert sidecar.process.poll() is None
+
+
 # --- SIGHUP
 
 
