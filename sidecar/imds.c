@@ -20,9 +20,9 @@ struct token {
 _Static_assert(BASE64URL_SIZE(sizeof(struct token)) <= REQUEST_EXTRA_MAX, "a token fits into a request");
 
 const struct request_extras imds_headers = {
-    {[IMDS_TOKEN] = {"x-aws-ec2-metadata-token", .once = true},
-     [IMDS_TTL] = {"x-aws-ec2-metadata-token-ttl-seconds", .once = true},
-     [IMDS_FORWARDED] = {"x-forwarded-for", .once = false}}};
+    .headers = {[IMDS_TOKEN] = {"x-aws-ec2-metadata-token", .once = true},
+                [IMDS_TTL] = {"x-aws-ec2-metadata-token-ttl-seconds", .once = true},
+                [IMDS_FORWARDED] = {"x-forwarded-for", .once = false}}};
 
 static unsigned char key[KEY_SIZE]; /* one for the process, with which it ends */
 

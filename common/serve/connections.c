@@ -20,9 +20,11 @@ static size_t place_count, usable_count, used_count, open_count;
 static struct partial *partials;
 static size_t partial_count;
 static struct connection_group *groups;
+static connections_gone *gone;
 
 void connections_open(struct connection *given, size_t count, size_t usable, struct partial *given_partials,
-                      size_t partials_given) {
+                      size_t partials_given, connections_gone *on_gone) {
+    gone = on_gone;
     places = given;
     place_count = count;
     usable_count = usable < count ? usable : count;
@@ -88,6 +90,8 @@ void connections_enter(struct connection *c, enum connection_phase phase) {
 /* ---- places ---- */
 
 void connections_close(struct connection *c) {
+    if (c->phase == PHASE_WAITING)
+        gone(c);
     unlink_connection(c);
     connections_drop_partial(c);
     close(c->watch.fd);
@@ -130,6 +134,7 @@ static struct connection *least_useful(const struct connection_group *group) {
         {PHASE_READING, 0},
         {PHASE_IDLE, 0},
         {PHASE_WRITING, 0},
+        {PHASE_WAITING, 0},
     };
     struct connection *c = NULL;
     for (size_t i = 0; i < sizeof order / sizeof order[0] && c == NULL; i++) {
@@ -186,7 +191,10 @@ struct connection *connections_add(struct connection_group *group, const struct 
 void connections_drop_partial(struct connection *c) {
     if (c->partial == NULL)
         return;
-    wipe(c->partial, sizeof *c->partial);
+    request_reset(&c->partial->request);
+    wipe(c->partial->pending, c->partial->pending_len);
+    c->partial->pending_len = 0;
+    c->partial->taken = false;
     c->partial = NULL;
     c->group->partials_used--;
 }
@@ -233,6 +241,15 @@ int64_t connections_deadline(void) {
         }
     }
     return nearest;
+}
+
+struct connection *connections_waited(int64_t now_ms) {
+    for (struct connection_group *g = groups; g != NULL; g = g->next) {
+        struct connection *c = g->lists[PHASE_WAITING].head;
+        if (c != NULL && c->deadline_ms <= now_ms)
+            return c;
+    }
+    return NULL;
 }
 
 void connections_expire(int64_t now_ms) {

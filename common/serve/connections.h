@@ -14,10 +14,11 @@
 #include "common/serve/loop.h"
 #include "common/serve/request.h"
 
-#define CONNECTIONS_CHUNK 2048       /* bytes read at a time */
+#define CONNECTIONS_CHUNK 4096       /* bytes read at a time */
 #define CONNECTIONS_IDLE_MS 75000    /* between requests; SDKs that keep connections give them up earlier */
 #define CONNECTIONS_REQUEST_MS 10000 /* from the first byte of a request to its last */
 #define CONNECTIONS_WRITE_MS 10000   /* for a client to take an answer */
+#define CONNECTIONS_WAIT_MS 20000    /* for an answer that is not there yet */
 #define CONNECTIONS_DRAIN_MS 1000    /* after the last answer, for the client to close first */
 #define CONNECTIONS_STALL_MS 250     /* without progress for so long, it gives way before others do */
 
@@ -25,6 +26,7 @@ enum connection_phase {
     PHASE_NEW,      /* has not said anything yet */
     PHASE_IDLE,     /* was answered, and may ask again */
     PHASE_READING,  /* has said a part of a request */
+    PHASE_WAITING,  /* its answer is not there yet */
     PHASE_WRITING,  /* does not take its answer as fast as it comes */
     PHASE_DRAINING, /* has got its last answer */
     PHASES
@@ -69,13 +71,20 @@ struct connection {
     int64_t deadline_ms;
     const struct answer *answer; /* being written, in PHASE_WRITING only */
     struct partial *partial;
+    struct { /* in PHASE_WAITING; for whoever is to answer */
+        void *on;
+        struct connection *before, *after;
+    } waiting;
 };
+
+/* A connection in PHASE_WAITING is closed. */
+typedef void connections_gone(struct connection *c);
 
 /* places and partials, storage of the caller, are zero, and borrowed. A partial is for a request that is
  * begun and not ended: SDKs send theirs in one piece, so there can be fewer of them. usable: how many places
  * there are descriptors for. */
 void connections_open(struct connection *places, size_t place_count, size_t usable, struct partial *partials,
-                      size_t partial_count);
+                      size_t partial_count, connections_gone *gone);
 
 /* The usable places are divided among the groups in proportion to their shares; each has one at least. The
  * sum of all partials must not be larger than what there is. group is zero, and stays until
@@ -107,6 +116,8 @@ bool connections_make_room(void);
 
 /* When the next time limit ends, monotonic; CLOCK_NEVER without connections. */
 int64_t connections_deadline(void);
+/* One in PHASE_WAITING whose time limit has ended, or NULL: it gets an answer now. */
+struct connection *connections_waited(int64_t now_ms);
 /* Closes those whose time limit has ended. */
 void connections_expire(int64_t now_ms);
 

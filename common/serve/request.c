@@ -32,7 +32,20 @@ enum field {
 };
 
 void request_reset(struct request *r) {
+    const struct request_room room = r->room;
+    if (room.cap > 0)
+        wipe(room.text, r->room_used);
     wipe(r, sizeof *r);
+    r->room = room;
+}
+
+void request_move(struct request *from, struct request *to) {
+    const struct request_room room = to->room;
+    *to = *from;
+    to->room = room;
+    if (room.cap > 0)
+        memcpy(room.text, from->room.text, from->room_used);
+    request_reset(from);
 }
 
 bool request_begun(const struct request *r) {
@@ -205,8 +218,8 @@ static char *field_storage(struct request *r, size_t *cap) {
         *cap = sizeof r->host;
         return r->host;
     case FIELD_AUTHORIZATION:
-        *cap = sizeof r->authorization;
-        return r->authorization;
+        *cap = r->room.cap > 0 ? r->room.cap : sizeof r->authorization;
+        return r->room.cap > 0 ? r->room.text : r->authorization;
     case FIELD_CONNECTION:
     case FIELD_LENGTH:
     case FIELD_TRANSFER:
@@ -282,7 +295,9 @@ static void keep(struct request *r, const char *bytes, size_t len) {
         r->field_too_long = true;
     }
     memcpy(storage + r->at, bytes, len);
-    r->at = (uint16_t)(r->at + len);
+    r->at += (uint32_t)len;
+    if (storage == r->room.text)
+        r->room_used = r->at;
 }
 
 static enum request_status in_value(struct request *r, char c) {
@@ -297,14 +312,18 @@ static enum request_status in_value(struct request *r, char c) {
     return REQUEST_MORE;
 }
 
+static uint32_t head_max(const struct request *r) {
+    return r->wanted != NULL && r->wanted->head_max != 0 ? r->wanted->head_max : REQUEST_HEAD_MAX;
+}
+
 /* Most of a request is values. How many of the next bytes are plain text of one: taken at once, as the
  * machine would take them one by one. */
 static size_t take_text(struct request *r, const char *bytes, size_t len) {
     size_t n = 0;
     if (r->state != VALUE)
         return 0;
-    if (len > REQUEST_HEAD_MAX - r->head_len)
-        len = REQUEST_HEAD_MAX - r->head_len;
+    if (len > head_max(r) - r->head_len)
+        len = head_max(r) - r->head_len;
     while (n < len && (unsigned char)bytes[n] >= ' ' && bytes[n] != 0x7F)
         n++;
     keep(r, bytes, n);
@@ -385,8 +404,8 @@ enum request_status request_feed(struct request *r, const struct request_extras 
     r->wanted = extras;
     size_t i = 0;
     while (i < len && status == REQUEST_MORE) {
-        if (++r->head_len > REQUEST_HEAD_MAX)
-            status = refuse(r, 431, "request line and headers have more than 16384 bytes");
+        if (++r->head_len > head_max(r))
+            status = refuse(r, 431, "request line and headers have more bytes than are read");
         else
             status = take(r, bytes[i]);
         i++;

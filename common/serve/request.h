@@ -36,6 +36,14 @@ struct request_extras {
         const char *name; /* in lower case, under REQUEST_NAME_MAX characters; NULL behind the last one */
         bool once;        /* a request with two of them is refused */
     } headers[REQUEST_EXTRAS_MAX];
+    uint32_t head_max; /* as REQUEST_HEAD_MAX, which it is if this is 0 */
+};
+
+/* Storage of the caller for an Authorization that is longer than REQUEST_AUTHORIZATION_MAX. The rest of the
+ * struct request moves with request_move(); what lies here is copied. */
+struct request_room {
+    char *text; /* NUL-terminated; "" if there was none, or it was longer */
+    size_t cap; /* with the NUL; 0: there is no room, and request.authorization is used */
 };
 
 struct request {
@@ -48,6 +56,8 @@ struct request {
     char host[REQUEST_HOST_MAX]; /* "" if there was none, or it was longer */
     char authorization[REQUEST_AUTHORIZATION_MAX]; /* likewise */
     bool has_host, has_authorization;
+    struct request_room
+        room; /* where Authorization goes instead, if there is any; request_reset() leaves it */
     struct {
         bool present;
         char value[REQUEST_EXTRA_MAX]; /* of the last one; "" if it was longer */
@@ -59,7 +69,8 @@ struct request {
     bool has_length, chunked, in_query, field_too_long, path_too_long;
     uint16_t header_count, target_len;
     uint32_t head_len;
-    uint16_t at; /* characters of the present token or value */
+    uint32_t at;        /* characters of the present token or value */
+    uint32_t room_used; /* bytes of the room that are not zero */
     char name[REQUEST_NAME_MAX];
     char value[REQUEST_SHORT_VALUE_MAX];
 };
@@ -71,6 +82,10 @@ void request_reset(struct request *r);
  * request; NULL: none. After REQUEST_DONE or REQUEST_BAD the next call needs request_reset() first. */
 enum request_status request_feed(struct request *r, const struct request_extras *extras, const char *bytes,
                                  size_t len, size_t *used);
+
+/* Goes on with the request in another place: *to, reset, whose room is as large, gets all that *from has
+ * taken, and *from is reset. */
+void request_move(struct request *from, struct request *to);
 
 /* Whether any byte was taken since the reset: the parser has something to remember. */
 bool request_begun(const struct request *r);

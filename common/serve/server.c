@@ -84,20 +84,35 @@ static bool answer_with(struct connection *c, const struct answer *a, bool close
     return flush(c);
 }
 
+static bool closes(const struct server_listener *l, const struct answer *a) {
+    return last_answers || (l->refusals_close && a->status >= 400 && a->status < 500);
+}
+
+/* The answer comes later. What the client says meanwhile stays where it is; only its end is looked for. */
+static bool wait_for_answer(struct connection *c, bool close, bool with_body) {
+    c->close_after = close;
+    c->with_body = with_body;
+    c->read_all = false;
+    loop_change(&c->watch, 0);
+    connections_enter(c, PHASE_WAITING);
+    return true;
+}
+
 static bool respond(struct connection *c, const struct request *r, enum request_status status) {
     const struct server_listener *l = c->listener;
     const struct answer *a;
-    bool close = status == REQUEST_BAD || r->close || last_answers || c->denied;
+    bool head = status == REQUEST_DONE && r->method == REQUEST_HEAD;
+    bool close = status == REQUEST_BAD || r->close || c->denied;
     if (status == REQUEST_BAD)
         a = l->handlers->refuse(l, r->error_status);
     else if (c->denied)
         a = l->handlers->refuse(l, 403);
     else
         a = l->handlers->pick(c, r);
-    close = close || (l->refusals_close && a->status >= 400 && a->status < 500);
+    if (a == NULL)
+        return wait_for_answer(c, close, !head);
     l->handlers->answered(l, r, a->status);
-    bool head = status == REQUEST_DONE && r->method == REQUEST_HEAD;
-    return answer_with(c, a, close, !head);
+    return answer_with(c, a, close || closes(l, a), !head);
 }
 
 static void refuse_busy(struct connection *c) {
@@ -109,19 +124,20 @@ static void refuse_busy(struct connection *c) {
 /* Keeps the state of an unfinished request, or bytes of the next one that cannot be answered yet. */
 static void remember(struct connection *c, const char *bytes, size_t len) {
     bool had_partial = c->partial != NULL;
+    bool answering = c->phase == PHASE_WRITING || c->phase == PHASE_WAITING;
     if (!connections_take_partial(c)) {
-        if (c->phase == PHASE_WRITING)
+        if (answering)
             connections_close(c);
         else
             refuse_busy(c);
         return;
     }
     if (!had_partial)
-        c->partial->request = scratch;
+        request_move(&scratch, &c->partial->request);
     if (len > 0)
         memcpy(c->partial->pending, bytes, len);
     c->partial->pending_len = len;
-    if (c->phase != PHASE_WRITING)
+    if (!answering)
         connections_enter(c, PHASE_READING);
 }
 
@@ -145,7 +161,7 @@ static void feed(struct connection *c, const char *bytes, size_t len) {
         connections_drop_partial(c);
         if (c->phase == PHASE_DRAINING)
             return;
-        if (c->phase == PHASE_WRITING) {
+        if (c->phase == PHASE_WRITING || c->phase == PHASE_WAITING) {
             if (len > 0)
                 remember(c, bytes, len);
             break;
@@ -169,6 +185,12 @@ static void feed_pending(struct connection *c) {
 static void on_connection(struct loop_watch *watch, uint32_t events) {
     static char chunk[CONNECTIONS_CHUNK];
     struct connection *c = OWNER(watch, struct connection, watch);
+    if (c->phase == PHASE_WAITING) {
+        if ((events & (EPOLLHUP | EPOLLERR)) != 0)
+            connections_close(c);
+        set_timer();
+        return;
+    }
     if (c->phase == PHASE_WRITING) {
         if ((events & EPOLLOUT) == 0)
             connections_close(c);
@@ -185,6 +207,33 @@ static void on_connection(struct loop_watch *watch, uint32_t events) {
         wipe(chunk, (size_t)n);
     }
     set_timer();
+}
+
+static void on_gone(struct connection *c) {
+    c->listener->handlers->gone(c);
+}
+
+static void end_wait(struct connection *c, const struct answer *a) {
+    const struct server_listener *l = c->listener;
+    l->handlers->answered(l, NULL, a->status);
+    loop_change(&c->watch, EPOLLIN);
+    if (answer_with(c, a, c->close_after || closes(l, a), c->with_body) && c->phase == PHASE_IDLE)
+        feed_pending(c);
+}
+
+void server_answer(struct connection *c, const struct answer *answer) {
+    connections_enter(c, PHASE_IDLE);
+    end_wait(c, answer);
+    set_timer();
+}
+
+static void answer_late(int64_t now_ms) {
+    struct connection *c;
+    while ((c = connections_waited(now_ms)) != NULL) {
+        const struct answer *a = c->listener->handlers->late(c);
+        connections_enter(c, PHASE_IDLE);
+        end_wait(c, a);
+    }
 }
 
 /* ---- accepting ---- */
@@ -251,6 +300,7 @@ static void on_listener(struct loop_watch *watch, uint32_t events) {
 static void on_timer(struct loop_timer *t) {
     (void)t;
     int64_t now = loop_now().mono_ms;
+    answer_late(now);
     connections_expire(now);
     if (accept_again_ms <= now)
         resume_accepting();
@@ -260,7 +310,12 @@ static void on_timer(struct loop_timer *t) {
 void server_open(const struct server_storage *storage, size_t descriptors_kept) {
     connections_open(storage->places, storage->place_count,
                      descriptors_for_clients(storage->place_count, descriptors_kept), storage->partials,
-                     storage->partial_count);
+                     storage->partial_count, on_gone);
+    for (size_t i = 0; storage->rooms != NULL && i <= storage->partial_count; i++) {
+        struct request *r = i == 0 ? &scratch : &storage->partials[i - 1].request;
+        r->room =
+            (struct request_room){.text = storage->rooms + i * storage->room_cap, .cap = storage->room_cap};
+    }
     connections_add_group(&denied, SERVER_DENIED_SHARE, SERVER_DENIED_PARTIALS);
     timer = (struct loop_timer){.deadline_ms = CLOCK_NEVER, .expired = on_timer};
     loop_add_timer(&timer);
@@ -287,7 +342,7 @@ void server_close(void) {
     for (struct server_listener *l = listeners; l != NULL; l = l->next)
         close(l->watch.fd);
     listeners = NULL;
-    wipe(&scratch, sizeof scratch);
+    request_reset(&scratch);
 }
 
 void server_retire(const struct answer *answer) {

@@ -19,7 +19,9 @@
  * borrowed: it and its bytes stay as they are until server_retire() was called for it. */
 struct server_handlers {
     /* The answer to a well-formed request of that connection, whose listener is connection->listener. Called
-     * at the moment of answering; not NULL. */
+     * at the moment of answering. NULL: later, by server_answer(); what is needed of the request is copied
+     * now.
+     */
     const struct answer *(*pick)(struct connection *connection, const struct request *request);
     /* The answer to what is refused before that; it is the connection's last: the error_status of a request
      * that is malformed, 403 to a peer that may not ask, 503 if too many unfinished requests wait. */
@@ -27,8 +29,13 @@ struct server_handlers {
     /* Whether the other end of a new connection may ask at all. NULL: everybody. */
     bool (*allowed)(const struct server_listener *listener, int fd);
     /* A request is about to be answered with that status: for counts and logs. request->error says what was
-     * wrong with it; of one that is not whole the rest may be empty. */
+     * wrong with it; of one that is not whole the rest may be empty. NULL if the answer came later. */
     void (*answered)(const struct server_listener *listener, const struct request *request, int status);
+    /* For a listener whose pick() may say "later"; else NULL. A connection that waits is closed: nobody must
+     * answer it any more. And one has waited for CONNECTIONS_WAIT_MS: the answer that it gets instead; nobody
+     * must answer it again, either. */
+    void (*gone)(struct connection *connection);
+    const struct answer *(*late)(struct connection *connection);
 };
 
 /* The caller's storage; it stays until server_close(). */
@@ -56,6 +63,9 @@ struct server_storage {
     size_t place_count;
     struct partial *partials;
     size_t partial_count;
+    char *rooms; /* for long Authorization headers: 1 + partial_count of them, of room_cap bytes, all zero; or
+                    NULL */
+    size_t room_cap;
 };
 
 /* storage is zero, and borrowed. descriptors_kept: how many are not for clients (listeners, the loop's own, a
@@ -63,6 +73,8 @@ struct server_storage {
 void server_open(const struct server_storage *storage, size_t descriptors_kept);
 /* Takes over a listening, non-blocking descriptor. false with errno. */
 bool server_listen(struct server_listener *listener, int fd);
+/* The answer to a connection that waits for one. Not to be called from within pick(). */
+void server_answer(struct connection *connection, const struct answer *answer);
 /* How many connections are open now, on all listeners. */
 size_t server_connections(void);
 /* Every answer from now on closes its connection. */

@@ -4,9 +4,9 @@
 
 #include "common/serve/request.h"
 
-static const struct request_extras extras = {{{"x-aws-ec2-metadata-token", true},
-                                              {"x-aws-ec2-metadata-token-ttl-seconds", true},
-                                              {"x-forwarded-for", false}}};
+static const struct request_extras extras = {.headers = {{"x-aws-ec2-metadata-token", true},
+                                                         {"x-aws-ec2-metadata-token-ttl-seconds", true},
+                                                         {"x-forwarded-for", false}}};
 
 struct outcome {
     struct request request;

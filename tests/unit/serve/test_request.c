@@ -7,9 +7,9 @@
 #define HOST "Host: 127.0.0.1:1234\r\n"
 #define END "\r\n"
 
-static const struct request_extras extras = {{{"x-aws-ec2-metadata-token", true},
-                                              {"x-aws-ec2-metadata-token-ttl-seconds", true},
-                                              {"x-forwarded-for", false}}};
+static const struct request_extras extras = {.headers = {{"x-aws-ec2-metadata-token", true},
+                                                         {"x-aws-ec2-metadata-token-ttl-seconds", true},
+                                                         {"x-forwarded-for", false}}};
 
 /* What came of all bytes, fed in pieces of at most `piece` bytes after a first piece of `first`. */
 struct outcome {
@@ -373,6 +373,43 @@ static void a_reset_forgets_the_secret(void **state) {
     assert_false(request_begun(&o.request));
 }
 
+/* A token of 64 KiB goes to the caller's room, whole, also if the request moves on its way. */
+static void a_long_authorization_has_a_room(void **state) {
+    (void)state;
+    enum { CAP = 65537, HEAD = 70000 };
+    static const struct request_extras wanted = {.head_max = HEAD};
+    static char text[HEAD + 200], rooms[2][CAP];
+    size_t len = (size_t)snprintf(text, sizeof text, LINE HOST "Authorization: ");
+    memset(text + len, 't', CAP);
+    for (size_t token = CAP - 1; token <= CAP; token++) {
+        strcpy(text + len + token, END END);
+        for (size_t cut = 0; cut < 5; cut++) {
+            struct request first = {.room = {rooms[0], CAP}}, second = {.room = {rooms[1], CAP}};
+            size_t at = (len + token + 4) * cut / 5, used;
+            assert_int_equal(request_feed(&first, &wanted, text, at, &used), REQUEST_MORE);
+            request_move(&first, &second);
+            assert_false(request_begun(&first));
+            assert_int_equal(rooms[0][0], 0);
+            assert_int_equal(request_feed(&second, &wanted, text + at, len + token + 4 - at, &used),
+                             REQUEST_DONE);
+            assert_int_equal(strlen(second.room.text), token == CAP ? 0 : token);
+            assert_true(second.has_authorization);
+            assert_string_equal(second.authorization, "");
+            request_reset(&second);
+            assert_ptr_equal(second.room.text, rooms[1]);
+            for (size_t i = 0; i < CAP; i++)
+                assert_int_equal(rooms[1][i] | rooms[0][i], 0);
+        }
+        text[len + token] = 't';
+    }
+    memset(text + len, 't', HEAD);
+    struct request r = {.room = {rooms[0], CAP}};
+    size_t used;
+    assert_int_equal(request_feed(&r, &wanted, text, HEAD, &used), REQUEST_MORE);
+    assert_int_equal(request_feed(&r, &wanted, text, 1, &used), REQUEST_BAD);
+    assert_int_equal(r.error_status, 431);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plain_request),
@@ -387,6 +424,7 @@ int main(void) {
         cmocka_unit_test(headers_are_counted),
         cmocka_unit_test(connections_are_kept_or_closed),
         cmocka_unit_test(a_reset_forgets_the_secret),
+        cmocka_unit_test(a_long_authorization_has_a_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
