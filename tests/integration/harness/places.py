@@ -127,7 +127,7 @@ def why_no_namespace() -> str | None:
     if os.geteuid() != 0:
         return "not root"
     if shutil.which("ip") is None:
-        return "no `ip` program (iproute2)"
+        return "no `ip` program (make setup-test)"
     remove_orphans()
     try:
         probe = Namespace("-probe")

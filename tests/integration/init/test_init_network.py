@@ -68,7 +68,7 @@ def dropping(request: pytest.FixtureRequest, broken: Namespace) -> Iterator[Name
     """Packets to the agent vanish: by a drop rule, as a NetworkPolicy makes them, or into a cable that nobody is at."""
     if request.param == "rule":
         if not shutil.which("nft"):
-            pytest.skip("no nft (nftables)")
+            pytest.skip("no nft (make setup-test)")
         inside(broken, "nft", "add table ip t; add chain ip t o { type filter hook output priority 0; }; "
                f"add rule ip t o ip daddr {AGENT_IPV4} counter drop")
         broken.ip("addr", "add", f"{AGENT_IPV4}/32", "dev", "lo")

@@ -72,7 +72,7 @@ def test_system_calls_of_served_requests(start_sidecar: Callable[..., Sidecar], 
     """No file, no memory, nothing but the sockets: by socket and loopback, in new connections and kept ones."""
     strace = shutil.which("strace")
     if strace is None:
-        pytest.skip("no strace")
+        pytest.skip("no strace (make setup-test)")
     sidecar = start_sidecar()
     request = http.request_bytes("GET", "/v1/credentials", {"Host": "127.0.0.1", "Authorization": sidecar.bearer})
     output = folder / "strace"

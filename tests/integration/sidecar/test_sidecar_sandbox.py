@@ -242,7 +242,7 @@ def test_calls_of_a_whole_life(runner: Runner, binaries: Binaries, folder: Path,
                                token: ProjectedToken) -> None:
     """From exec to exit, with all listeners and files: nothing that the profile of a container runtime would refuse."""
     if shutil.which("strace") is None:
-        pytest.skip("no strace")
+        pytest.skip("no strace (make setup-test)")
     own, output = folder / "own", folder / "calls"
     own.mkdir()
     (own / "pid").write_text("4194303")

@@ -192,7 +192,7 @@ def fire_clock_timer(pid: int) -> None:
 def test_what_the_kernel_says_of_a_clock_that_was_set(start_sidecar: Callable[..., Sidecar], emulator: Emulator, folder: Path) -> None:
     strace = shutil.which("strace")
     if strace is None:
-        pytest.skip("no strace")
+        pytest.skip("no strace (make setup-test)")
     # Without the sandbox: to strace an answer that is put in is a call of number -1, which seccomp does not like.
     sidecar, output = start_sidecar("--sandbox=off", with_http=False), folder / "strace"
     tracer = subprocess.Popen([strace, "-o", str(output), "-p", str(sidecar.pid), "-e", "trace=read,timerfd_settime",

@@ -64,7 +64,7 @@ def test_memory_with_the_systems_authorities(start_sidecar: Start, aws: Aws, inj
     """Debian has some 140 of them, and they are read for each handshake."""
     system = Path("/etc/ssl/certs/ca-certificates.crt")
     if not system.exists():
-        pytest.skip("no ca-certificates")
+        pytest.skip("no ca-certificates (make setup-test)")
     env = {**injected, **aws.sts()}
     bundle = folder / "ca.pem"
     bundle.write_bytes(system.read_bytes() + Path(env["AWS_CA_BUNDLE"]).read_bytes())
