@@ -60,9 +60,16 @@ cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/pod-identity
 mkdir -p "$cache"
 
 # What apt of this machine reads of Debian, as "LABEL URI SUITE", with the other suite's name in place of the own.
-# shellcheck disable=SC2016  # $(LABEL) and so on are for apt
-known=$(apt-get indextargets --format '$(LABEL) $(REPO_URI) $(RELEASE)' 'Origin: Debian' 'Created-By: Packages' |
-	sed -n "s/ $own\(-updates\|-security\)\{0,1\}\$/ $suite\1/p" | sort -u)
+known() {
+	# shellcheck disable=SC2016  # $(LABEL) and so on are for apt
+	apt-get indextargets --format '$(LABEL) $(REPO_URI) $(RELEASE)' 'Origin: Debian' 'Created-By: Packages' |
+		sed -n "s/ $own\(-updates\|-security\)\{0,1\}\$/ $suite\1/p" | sort -u
+}
+known=$(known)
+[ -n "$known" ] || { # a fresh image has no lists yet
+	apt-get -qq update || :
+	known=$(known)
+}
 mirror=$(echo "$known" | sed -n "s/^Debian \(.*\) $suite\$/\1/p" | head -n 1)
 [ -n "$mirror" ] || unavailable "apt of this machine knows no mirror of Debian ($own)"
 
