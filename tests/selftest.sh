@@ -90,10 +90,15 @@ cat >"$tree/one.xml" <<'END'
 <testcase classname="tests.integration.sidecar.test_b.TestC" name="c"><skipped message="no  strace">x</skipped></testcase>
 <testcase classname="tests.integration.test_d" name="d"><error message="x">x</error></testcase>
 <testcase classname="tests.integration.test_d" name="e"/>
-<testcase classname="" name="tests.integration.test_f"><skipped message="no module">x</skipped></testcase>
+<testcase classname="" name="tests.integration.test_f"><skipped message="collection skipped">('/x/test_f.py', 3, 'Skipped: no module')</skipped></testcase>
 </testsuite></testsuites>
 END
-python3 tests/counts.py "$tree" one "$tree/one.xml"
+cat >"$tree/two.xml" <<'END'
+<testsuites><testsuite>
+<testcase classname="" name="tests.integration.test_f"><skipped message="collection skipped">('/x/test_f.py', 3, 'Skipped: no module')</skipped></testcase>
+</testsuite></testsuites>
+END
+python3 tests/counts.py "$tree" one "$tree/one.xml" "$tree/two.xml"
 counted=$(cat "$tree/one.counts" "$tree/one.parts" "$tree/one.skips")
 [ "$counted" = "$(printf '2 2 2\none/others 1 1 1\none/sidecar 1 1 1\n1\tno strace\n1\tno module')" ] || {
 	echo "selftest: counts.py counted:"

@@ -118,6 +118,7 @@ def check_message(run: Run, kind: str, profiles: dict[str, dict[str, Any]] | Non
 SEEN: dict[str, int] = {}
 
 
+@pytest.mark.xdist_group("corpus")
 @pytest.mark.parametrize("first", range(0, FILES, PER_TEST))
 def test_corpus(look: Look, folder: Path, first: int) -> None:
     """Two files at a time: a chain of roles may lead from one into the other."""
@@ -142,6 +143,7 @@ def test_corpus(look: Look, folder: Path, first: int) -> None:
                     check_message(run, kind, profiles, key, f"{paths[kind].read_bytes()!r} {name}")
 
 
+@pytest.mark.xdist_group("corpus")
 def test_the_corpus_has_all_kinds() -> None:
     """Behind the tests above, which count."""
     if sum(SEEN.values()) == FILES * len(PROFILES):
