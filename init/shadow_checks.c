@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "common/http/no_proxy.h"
+#include "common/text/setting.h"
 
 #define REMOVE_REMEDY "remove %s from the env of the containers that shall use EKS Pod Identity"
 
@@ -132,15 +133,26 @@ enum check_status check_shadow_metadata(struct run *run, struct failure *finding
 }
 
 enum check_status check_shadow_region(struct run *run, struct failure *finding) {
-    static const char *const names[] = {"AWS_REGION", "AWS_DEFAULT_REGION"};
+    static const char *const names[] = {"AWS_DEFAULT_REGION", "AWS_REGION"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (!check_is_set(run, names[i]))
             continue;
-        struct buf m = failure_begin(finding, REASON_OK);
+        const char *value = run->lookup(names[i]);
+        char why[160];
+        struct buf problem = BUF(why);
+        bool good = endpoint_region_check(value, &problem);
+        struct buf m = failure_begin(finding, good ? REASON_OK : REASON_SETTING_INVALID);
         buf_fmt(&m, "%s=", names[i]);
-        check_quote(&m, run->lookup(names[i]));
-        return CHECK_PASS;
+        setting_quote(&m, value);
+        if (good)
+            continue;
+        buf_fmt(&m, " %s", why);
+        failure_remedy(
+            finding, "set it to the name of a region, as in eu-central-1, or leave it out where EKS sets it");
+        return CHECK_WARN;
     }
+    if (check_is_set(run, names[0]) || check_is_set(run, names[1]))
+        return CHECK_PASS;
     struct buf m = warn(finding);
     buf_str(&m, "neither AWS_REGION nor AWS_DEFAULT_REGION is set: AWS SDKs have credentials, and no region "
                 "to use them in, "

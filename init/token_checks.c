@@ -59,6 +59,9 @@ enum check_status check_token_audience(struct run *run, struct failure *finding)
     const char *wanted = web ? INJECTION_WEB_AUDIENCE : INJECTION_AUDIENCE;
     if (jwt_has_audience(claims, wanted))
         return check_passed(finding, "for %s", wanted);
+    if (web && !endpoint_is_aws(&run->source.sts))
+        return check_passed(finding, "whether %s takes the token's audience, it will say itself (%s)",
+                            run->source.sts.uri.host, run->source.sts.origin);
     struct buf m = failure_begin(finding, REASON_TOKEN_INVALID);
     buf_str(&m, "the token's audience is ");
     for (size_t i = 0; i < claims->audience_count && m.len < FAILURE_MESSAGE_MAX / 2; i++) {

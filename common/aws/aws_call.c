@@ -209,6 +209,13 @@ static void put_remedy(const struct aws_target *t, enum http_result result, stru
     }
 }
 
+/* A setting led to this host, which the region alone would not have. */
+static void accuse(const char *setting, struct failure *f) {
+    char rest[FAILURE_REMEDY_MAX];
+    memcpy(rest, f->remedy, sizeof rest);
+    failure_remedy(f, "%s led to this host: take it out if that is not meant; otherwise %s", setting, rest);
+}
+
 static enum reason reason_of(enum http_result result) {
     switch (result) {
     case HTTP_CUT_SHORT:
@@ -239,6 +246,8 @@ enum reason aws_call_unanswered(const struct aws_target *t, const struct http_re
         put_proxy_remedy(t, r, f);
     else
         put_remedy(t, r->result, f);
+    if (f->reason == REASON_AWS_UNREACHABLE && t->endpoint->accused != NULL && !of_proxy(r))
+        accuse(t->endpoint->accused, f);
     return f->reason;
 }
 

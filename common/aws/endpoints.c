@@ -3,6 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/text/setting.h"
+
 #define LETTERS "abcdefghijklmnopqrstuvwxyz"
 #define DIGITS "0123456789"
 #define REGION_REMEDY                                                                                        \
@@ -62,6 +64,19 @@ const char *endpoint_partition(const char *region) {
     return partition_of(region)->name;
 }
 
+static bool ends_with(const char *host, const char *domain) {
+    size_t host_len = strlen(host), len = strlen(domain);
+    return host_len > len && strcmp(host + host_len - len, domain) == 0 && host[host_len - len - 1] == '.';
+}
+
+bool endpoint_is_aws(const struct endpoint *e) {
+    for (size_t i = 0; i < sizeof partitions / sizeof partitions[0]; i++) {
+        if (ends_with(e->uri.host, partitions[i].dns) || ends_with(e->uri.host, partitions[i].dual_stack))
+            return true;
+    }
+    return false;
+}
+
 /* ---- settings ---- */
 
 static bool set(const char *value) {
@@ -73,9 +88,13 @@ static enum reason refuse(const char *name, const char *value, const char *cause
     struct buf m = failure_begin(f, REASON_SETTING_INVALID);
     f->permanent = true;
     f->cause = cause;
+    const char *flaw = setting_flaw(value);
     buf_fmt(&m, "%s=", name);
-    uri_show(value, &m);
-    buf_fmt(&m, " %s", why);
+    if (strstr(value, "://") != NULL)
+        uri_show(value, &m); /* it may hold a password */
+    else
+        setting_quote(&m, value);
+    buf_fmt(&m, " %s", flaw != NULL ? flaw : why);
     failure_remedy(f, "%s", remedy);
     return f->reason;
 }
@@ -89,9 +108,30 @@ static enum reason read_switch(injection_getenv *lookup, const char *name, bool 
                   "set it to true or false, or unset it", f);
 }
 
+/* "eu-west-1a", "us-west-2-lax-1a": a digit, and one letter at the end. */
+static bool is_zone(const char *value, size_t len) {
+    return len > 2 && strchr(DIGITS, value[len - 2]) != NULL && strchr(LETTERS, value[len - 1]) != NULL &&
+           strchr(value, '-') != NULL;
+}
+
+bool endpoint_region_check(const char *value, struct buf *problem) {
+    static const char first[] = LETTERS DIGITS, all[] = LETTERS DIGITS "-";
+    size_t len = strnlen(value, ENDPOINT_REGION_MAX);
+    const char *flaw = setting_flaw(value);
+    if (flaw != NULL)
+        buf_str(problem, flaw);
+    else if (len == 0 || len >= ENDPOINT_REGION_MAX || strspn(value, all) != len ||
+             strspn(value, first) == 0 || value[len - 1] == '-')
+        buf_str(problem, "is no name of a region: lower-case letters, digits and -");
+    else if (is_zone(value, len))
+        buf_str(problem, "is a zone, not a region: that has no letter at its end");
+    return problem->len == 0;
+}
+
 static enum reason find_region(const char *asked, injection_getenv *lookup, struct endpoint *out,
                                struct failure *f) {
-    static const char first[] = LETTERS DIGITS, all[] = LETTERS DIGITS "-";
+    char why[160];
+    struct buf problem = BUF(why);
     const char *value = asked;
     out->origin = "--region";
     if (!set(value))
@@ -108,18 +148,15 @@ static enum reason find_region(const char *asked, injection_getenv *lookup, stru
         failure_remedy(f, "%s", REGION_REMEDY);
         return f->reason;
     }
-    size_t len = strnlen(value, ENDPOINT_REGION_MAX);
-    if (len >= ENDPOINT_REGION_MAX || strspn(value, all) != len || strspn(value, first) == 0 ||
-        value[len - 1] == '-')
-        return refuse(out->origin, value, "region",
-                      "is no name of a region: lower-case letters, digits and -", REGION_REMEDY, f);
-    memcpy(out->region, value, len + 1);
+    if (!endpoint_region_check(value, &problem))
+        return refuse(out->origin, value, "region", why, REGION_REMEDY, f);
+    memcpy(out->region, value, strlen(value) + 1);
     return REASON_OK;
 }
 
 static enum reason take_url(const char *name, const char *url, struct endpoint *out, struct failure *f) {
     static const char remedy[] = "let it be https://HOST, or http:// to a loopback address, or unset it";
-    out->origin = name;
+    out->origin = out->accused = name;
     if (uri_parse(url, &out->uri) != ERR_OK || strchr(out->uri.path, '?') != NULL)
         return refuse(name, url, "endpoint-url", "is no http:// or https:// URL", remedy, f);
     bool loopback = out->uri.kind == URI_HOST_LOOPBACK || out->uri.kind == URI_HOST_LOCALHOST;
@@ -162,9 +199,13 @@ static enum reason build(const struct wanted *w, injection_getenv *lookup, struc
     if (sts && global) {
         static const char region[] = "us-east-1";
         buf_str(&url, "https://sts.amazonaws.com");
+        out->accused = old ? "AWS_STS_REGIONAL_ENDPOINTS=legacy" : out->origin;
         memcpy(out->region, region, sizeof region);
     } else {
         put_host(w, out->region, &url);
+        out->accused = w->fips                ? "AWS_USE_FIPS_ENDPOINT=true"
+                       : w->dual_stack && sts ? "AWS_USE_DUALSTACK_ENDPOINT=true"
+                                              : NULL;
     }
     (void)uri_parse(text, &out->uri); /* of labels only: it cannot fail */
     return REASON_OK;

@@ -19,6 +19,8 @@ struct endpoint {
     char region[ENDPOINT_REGION_MAX]; /* to sign for */
     const char
         *origin; /* what decided on the host: "AWS_REGION", "--region", "AWS_ENDPOINT_URL_STS"; static */
+    const char
+        *accused; /* of the settings, the unusual one that led there, with its value; static, or NULL */
 };
 
 /* region: as asked for by option, or NULL or "": AWS_REGION, AWS_DEFAULT_REGION. Honours
@@ -28,6 +30,13 @@ struct endpoint {
  * switch that is neither true nor false. */
 enum reason endpoint_find(enum endpoint_service service, const char *region, injection_getenv *lookup,
                           struct endpoint *out, struct failure *failure);
+
+/* False, with the reason in words that fit behind the value ("is a zone, not a region"), for what is no
+ * region. */
+bool endpoint_region_check(const char *region, struct buf *problem);
+
+/* Whether the host is one of AWS's own, by the domains of its partitions. */
+bool endpoint_is_aws(const struct endpoint *endpoint);
 
 /* "aws", "aws-cn", …: of the partitions' patterns, and "aws" for what fits none. Static storage. */
 const char *endpoint_partition(const char *region);

@@ -1,6 +1,10 @@
 #include "common/pod/injection.h"
 
 #include <string.h>
+#include <strings.h>
+
+#include "common/pod/role_arn.h"
+#include "common/text/setting.h"
 
 #define VALUE_SHOWN 200 /* of a variable, in a message */
 #define RESTART_IN_VAIN                                                                                      \
@@ -27,12 +31,6 @@ const char *const injection_self_names[] = {[INJECTION_SELF_AUTO] = "auto",
 
 static bool set(const char *value) {
     return value != NULL && *value != '\0';
-}
-
-static void put_variable(struct buf *m, const char *name, const char *value) {
-    buf_fmt(m, "%s=\"", name);
-    buf_printable(m, value, strnlen(value, VALUE_SHOWN + 1), VALUE_SHOWN);
-    buf_char(m, '"');
 }
 
 static enum reason not_injected(bool web_identity, struct failure *f) {
@@ -66,8 +64,8 @@ static enum reason bad_uri(const char *value, const char *why, struct failure *f
     f->permanent = true;
     buf_str(&m, INJECTION_URI "=\"");
     uri_show(value, &m);
-    buf_str(&m, "\" cannot be used: ");
-    buf_str(&m, why);
+    const char *flaw = setting_flaw(value);
+    buf_fmt(&m, "\" cannot be used: %s%s", flaw != NULL ? "it " : "", flaw != NULL ? flaw : why);
     failure_remedy(f, "remove the variable from the container's env and let the webhook inject it "
                       "(" INJECTION_STANDARD_URI ", or http://[" URI_EKS_V6
                       "]/v1/credentials on IPv6 clusters)");
@@ -92,14 +90,19 @@ static const char *uri_complaint(enum err e) {
 static enum reason check_path(const char *name, const char *path, const char *usual, struct injection *out,
                               struct failure *f) {
     size_t len = strnlen(path, INJECTION_PATH_MAX);
-    if (path[0] == '/' && len < INJECTION_PATH_MAX) {
+    const char *flaw = setting_flaw(path);
+    if (path[0] == '/' && len < INJECTION_PATH_MAX && flaw == NULL) {
         memcpy(out->token_path, path, len + 1);
         return REASON_OK;
     }
     struct buf m = failure_begin(f, REASON_INJECTION_INVALID);
     f->permanent = true;
-    put_variable(&m, name, path);
-    buf_str(&m, len < INJECTION_PATH_MAX ? " is no absolute path" : " is longer than 4095 bytes");
+    buf_fmt(&m, "%s=", name);
+    setting_quote(&m, path);
+    buf_fmt(&m, " %s",
+            len >= INJECTION_PATH_MAX ? "is longer than 4095 bytes"
+            : flaw != NULL            ? flaw
+                                      : "is no absolute path");
     failure_remedy(f, "remove the variable from the container's env and let the webhook inject it (%s)",
                    usual);
     return f->reason;
@@ -134,11 +137,23 @@ enum reason injection_read(injection_getenv *lookup, struct injection *out, stru
     return reason;
 }
 
-static enum reason bad_role(const char *arn, struct failure *f) {
+bool injection_own_sts(injection_getenv *lookup) {
+    const char *ignore = lookup("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+    if (set(ignore) && strcasecmp(ignore, "true") == 0)
+        return false;
+    return set(lookup("AWS_ENDPOINT_URL_STS")) || set(lookup("AWS_ENDPOINT_URL"));
+}
+
+static enum reason check_role(const char *arn, enum role_arn_maker maker, struct failure *f) {
+    char why[256];
+    struct buf problem = BUF(why);
+    if (role_arn_check(arn, maker, &problem))
+        return REASON_OK;
     struct buf m = failure_begin(f, REASON_INJECTION_INVALID);
     f->permanent = true;
-    put_variable(&m, INJECTION_ROLE_ARN, arn);
-    buf_str(&m, " is no ARN of a role");
+    buf_str(&m, INJECTION_ROLE_ARN "=");
+    setting_quote(&m, arn);
+    buf_fmt(&m, " %s", why);
     failure_remedy(f, "correct the annotation eks.amazonaws.com/role-arn of the service account "
                       "(arn:aws:iam::ACCOUNT:role/NAME), then delete the pod so that it is created anew");
     return f->reason;
@@ -156,11 +171,12 @@ enum reason injection_read_web(injection_getenv *lookup, struct injection *out, 
     if (!set(arn))
         return half_a_pair(INJECTION_WEB_TOKEN_FILE, INJECTION_ROLE_ARN, failure);
     out->wrong = INJECTION_PART_URI;
-    if (strncmp(arn, "arn:aws", 7) != 0 || strstr(arn, ":role/") == NULL || strnlen(arn, 2049) > 2048)
-        return bad_role(arn, failure);
+    enum reason reason = check_role(arn, injection_own_sts(lookup) ? ROLE_ARN_ANY : ROLE_ARN_AWS, failure);
+    if (reason != REASON_OK)
+        return reason;
     out->wrong = INJECTION_PART_PATH;
-    enum reason reason = check_path(INJECTION_WEB_TOKEN_FILE, path,
-                                    "/var/run/secrets/eks.amazonaws.com/serviceaccount/token", out, failure);
+    reason = check_path(INJECTION_WEB_TOKEN_FILE, path,
+                        "/var/run/secrets/eks.amazonaws.com/serviceaccount/token", out, failure);
     if (reason == REASON_OK)
         out->wrong = INJECTION_PART_NONE;
     return reason;

@@ -52,6 +52,9 @@ struct injection {
  * token). Of a failure, `wrong` tells the part; the parts before it are filled in. */
 enum reason injection_read(injection_getenv *lookup, struct injection *out, struct failure *failure);
 
+/* Whether AWS_ENDPOINT_URL_STS or AWS_ENDPOINT_URL names an STS, perhaps of another maker than AWS. */
+bool injection_own_sts(injection_getenv *lookup);
+
 /* The pair of IRSA instead: AWS_ROLE_ARN is judged, and AWS_WEB_IDENTITY_TOKEN_FILE is taken for token_path.
  * The same reasons. */
 enum reason injection_read_web(injection_getenv *lookup, struct injection *out, struct failure *failure);

@@ -7,6 +7,8 @@
 #include "common/base/owner.h"
 #include "common/base/wipe.h"
 #include "common/http/proxy.h"
+#include "common/pod/role_arn.h"
+#include "common/text/setting.h"
 
 #define USABLE_MS 60000 /* a hop that cannot be renewed is used until so long before its end */
 
@@ -137,6 +139,39 @@ static enum reason check_proxy(const struct source *s, const struct uri *uri, st
     return f->reason;
 }
 
+/* The path of the authorities, for requests over TLS. */
+static enum reason check_ca_path(const struct source *s, struct failure *f) {
+    static const char names[][14] = {"AWS_CA_BUNDLE", "SSL_CERT_FILE"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *value = s->lookup(names[i]), *flaw = value != NULL ? setting_flaw(value) : NULL;
+        if (flaw == NULL || s->options->ca_bundle != NULL)
+            continue;
+        struct buf m = failure_begin(f, REASON_SETTING_INVALID);
+        f->permanent = true;
+        buf_fmt(&m, "%s=", names[i]);
+        setting_quote(&m, value);
+        buf_fmt(&m, " %s", flaw);
+        failure_remedy(f, "correct it where it is set: it must be the path of a PEM file alone");
+        return f->reason;
+    }
+    return REASON_OK;
+}
+
+/* The option could not know whose STS is asked. */
+static enum reason check_maker(const struct source *s, const char *arn, struct failure *f) {
+    char why[256];
+    struct buf problem = BUF(why);
+    if (injection_own_sts(s->lookup) || role_arn_check(arn, ROLE_ARN_AWS, &problem))
+        return REASON_OK;
+    struct buf m = failure_begin(f, REASON_SETTING_INVALID);
+    f->permanent = true;
+    buf_str(&m, "--assume-role=");
+    setting_quote(&m, arn);
+    buf_fmt(&m, " %s", why);
+    failure_remedy(f, "correct the ARN, or set AWS_ENDPOINT_URL_STS to the STS that knows it");
+    return f->reason;
+}
+
 enum reason source_open(struct source *s, const struct source_options *options, injection_getenv *lookup,
                         struct source_scratch *scratch, struct failure *failure) {
     s->options = options;
@@ -153,8 +188,13 @@ enum reason source_open(struct source *s, const struct source_options *options, 
         reason = check_proxy(s, &s->sts.uri, failure);
     if (reason == REASON_OK)
         reason = check_proxy(s, source_upstream(s), failure);
-    for (size_t i = 0; i < options->role_count; i++)
+    for (size_t i = 0; i < options->role_count; i++) {
         add_hop(s, HOP_ASSUME_ROLE, &options->roles[i]);
+        if (reason == REASON_OK)
+            reason = check_maker(s, options->roles[i].arn, failure);
+    }
+    if (reason == REASON_OK && source_uses_tls(s))
+        reason = check_ca_path(s, failure);
     return reason;
 }
 

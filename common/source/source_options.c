@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "common/aws/eksauth.h"
+#include "common/pod/role_arn.h"
+#include "common/text/setting.h"
 
 #define WORD "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 #define SESSION_CHARACTERS WORD "+=,.@-"
@@ -173,6 +175,8 @@ static bool take_index(const char *value, const char *const *names, size_t *inde
 
 bool source_take_kind(void *options, const char *value, struct buf *problem) {
     size_t index;
+    if (strcmp(value, "irsa") == 0) /* what everybody calls it */
+        value = source_names[SOURCE_WEB_IDENTITY];
     if (!take_index(value, source_names, &index, problem))
         return false;
     ((struct source_options *)options)->kind = (enum source_kind)index;
@@ -197,8 +201,8 @@ bool source_take_node(void *options, const char *value, struct buf *problem) {
 
 bool source_take_region(void *options, const char *value, struct buf *problem) {
     struct source_options *o = options;
-    return keep_of(o, &o->region, value, 1, ENDPOINT_REGION_MAX - 1, WORD "-", "no name of a region",
-                   problem);
+    return endpoint_region_check(value, problem) &&
+           keep_of(o, &o->region, value, 1, ENDPOINT_REGION_MAX - 1, NULL, "", problem);
 }
 
 bool source_take_cluster_name(void *options, const char *value, struct buf *problem) {
@@ -221,21 +225,16 @@ bool source_take_ca_bundle(void *options, const char *value, struct buf *problem
     return keep_of(o, &o->ca_bundle, value, 2, OPTIONS_VALUE_MAX - 1, NULL, "too long", problem);
 }
 
-/* The shape that IAM gives to a role's ARN; the partition, account and name are STS's to judge. */
+/* Of what maker's STS it may be, source_open() knows. */
 bool source_take_role(void *options, const char *value, struct buf *problem) {
     struct source_options *o = options;
-    const char *role = strstr(value, ":role/");
-    char account[CREDENTIALS_ACCOUNT_MAX];
-    credentials_account_of_arn(value, account);
-    if (strncmp(value, "arn:aws", 7) != 0 || role == NULL || role[6] == '\0' || account[0] == '\0') {
-        buf_str(problem, "no ARN of a role, as in arn:aws:iam::111122223333:role/NAME");
+    if (!role_arn_check(value, ROLE_ARN_ANY, problem))
         return false;
-    }
     if (o->role_count == SOURCE_ROLES_MAX) {
         buf_fmt(problem, "a chain of more than %d roles", SOURCE_ROLES_MAX);
         return false;
     }
-    if (!keep_of(o, &o->roles[o->role_count].arn, value, 20, STS_ARN_MAX, NULL, "longer than 2048 characters",
+    if (!keep_of(o, &o->roles[o->role_count].arn, value, 1, STS_ARN_MAX, NULL, "longer than 2048 characters",
                  problem))
         return false;
     o->role_count++;
@@ -321,10 +320,8 @@ bool source_take_expect_account(void *options, const char *value, struct buf *pr
 
 bool source_take_expect_role(void *options, const char *value, struct buf *problem) {
     struct source_options *o = options;
-    if (strncmp(value, "arn:", 4) == 0 && strstr(value, ":role/") == NULL) {
-        buf_str(problem, "no ARN of a role, as in arn:aws:iam::111122223333:role/NAME, and no name of one");
+    if (strncmp(value, "arn:", 4) == 0 && !role_arn_check(value, ROLE_ARN_ANY, problem))
         return false;
-    }
     return keep_of(o, &o->expect_role, value, 1, STS_ARN_MAX, NULL, "longer than 2048 characters", problem);
 }
 

@@ -42,7 +42,7 @@ def test_reports_fit_the_schema(run_init: Callable[..., Run], emulator: Emulator
     runs["INJECTION_INVALID"] = run_init(env={**injected, "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://10.0.0.1/\"\\\u00e9"})
     eks_auth = Aws(emulator).eks_auth()
     runs["SETTING_INVALID"] = run_init("--source=eks-auth", "--cluster-name=x", env={**injected, **eks_auth, "AWS_REGION": "\x1b[31m\n"})
-    runs["TOKEN_UNREADABLE"] = run_init(env={**injected, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "/nonexistent/\u00e9\n\"" + "x" * 3000})
+    runs["TOKEN_UNREADABLE"] = run_init(env={**injected, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "/nonexistent/\u00e9\\\"" + "x" * 3000})
     runs["UNEXPECTED_IDENTITY"] = run_init("--expect-namespace=other")
     runs["INTERNAL"] = run_init("--install=/nonexistent")
     for code, reason in {"ResourceNotFoundException": "ACCESS_DENIED", "ThrottlingException": "THROTTLED"}.items():

@@ -82,10 +82,23 @@ def test_refused(run_init: Init, aws: Aws, write_token: Callable[..., ProjectedT
 
 
 def test_other_audience_is_a_warning(run_init: Init, aws: Aws, write_token: Callable[..., ProjectedToken]) -> None:
-    """A provider in IAM may know it; this one does not."""
-    run = run_init(env=aws.irsa(write_token(aws.emulator.token(audience="company"))))
+    """A provider in IAM may know it; this one does not. An STS that is not of AWS decides for itself."""
+    env = aws.irsa(write_token(aws.emulator.token(audience="company")))
+    run = run_init("--verify=injection", env={**env, "AWS_ENDPOINT_URL_STS": ""})
     warned = {check["id"]: check for check in run.checks("warn")}
-    assert "company" in warned["token.audience"]["message"] and run.reason == "TOKEN_INVALID"
+    assert "company" in warned["token.audience"]["message"] and run.exit_code == 0
+    run = run_init(env=env)
+    passed = {check["id"]: check for check in run.checks("pass")}
+    assert "localhost" in passed["token.audience"]["message"] and run.reason == "TOKEN_INVALID"
+
+
+def test_a_role_of_another_maker(run_init: Init, run_sidecar: Callable[..., Run], aws: Aws, web_token: ProjectedToken) -> None:
+    """It is sent where an STS of one's own is named. The emulator, which is AWS's, has no such role."""
+    role = "arn:minio:iam:::role/idmp-pods"
+    env = {**aws.irsa(web_token), "AWS_ROLE_ARN": role}
+    assert run_init(env=env).reason in ("ACCESS_DENIED", "BAD_RESPONSE") and aws.requests("sts") != []
+    run = run_sidecar("once", "--process-file=/nonexistent/x", "--wait=0", f"--assume-role={role}", env={**env, "AWS_ENDPOINT_URL_STS": ""})
+    assert run.exit_code == 11 and "AWS_ENDPOINT_URL_STS" in run.stderr
 
 
 @pytest.mark.parametrize(("change", "reason", "says"), [
@@ -98,13 +111,30 @@ def test_other_audience_is_a_warning(run_init: Init, aws: Aws, write_token: Call
     ({"AWS_REGION": "eu-central-1.example.com/"}, "SETTING_INVALID", "no name of a region"),
     ({"AWS_ENDPOINT_URL_STS": "http://10.0.0.1"}, "SETTING_INVALID", "not https"),
     ({"AWS_USE_FIPS_ENDPOINT": "yes"}, "SETTING_INVALID", "AWS_USE_FIPS_ENDPOINT"),
+    ({"AWS_USE_FIPS_ENDPOINT": "true\n"}, "SETTING_INVALID", 'AWS_USE_FIPS_ENDPOINT="true\\n" ends in a line break'),
+    ({"AWS_REGION": "eu-central-1a"}, "SETTING_INVALID", 'AWS_REGION="eu-central-1a" is a zone'),
+    ({"AWS_REGION": "", "AWS_DEFAULT_REGION": "eu-central-1 "}, "SETTING_INVALID", 'AWS_DEFAULT_REGION="eu-central-1 " ends in a blank'),
+    ({"AWS_REGION": '"eu-central-1"'}, "SETTING_INVALID", "quotes"),
+    ({"AWS_REGION": "\u201ceu-central-1\u201d"}, "SETTING_INVALID", "typographic quotes"),
+    ({"AWS_REGION": "${AWS_REGION}"}, "SETTING_INVALID", "not expanded"),
+    ({"AWS_STS_REGIONAL_ENDPOINTS": "regional ", "AWS_ENDPOINT_URL_STS": ""}, "SETTING_INVALID", "AWS_STS_REGIONAL_ENDPOINTS"),
+    ({"AWS_ENDPOINT_URL_STS": "https://localhost\n"}, "SETTING_INVALID", "ends in a line break"),
+    ({"AWS_ENDPOINT_URL_STS": "$(STS_URL)"}, "SETTING_INVALID", 'AWS_ENDPOINT_URL_STS="$(STS_URL)" holds a reference'),
+    ({"HTTPS_PROXY": "http://user:secret-of-proxy@proxy:3128 "}, "SETTING_INVALID", "HTTPS_PROXY="),
+    ({"https_proxy": "'http://proxy:3128'"}, "SETTING_INVALID", "https_proxy="),
+    ({"AWS_CA_BUNDLE": "${CA}"}, "SETTING_INVALID", 'AWS_CA_BUNDLE="${CA}"'),
+    ({"AWS_ROLE_ARN": "arn:aws:iam::11112222333:role/demo"}, "INJECTION_INVALID", "11 digits"),
+    ({"AWS_ROLE_ARN": "arn:aws:iam::$(ACCOUNT):role/demo"}, "INJECTION_INVALID", "not expanded"),
+    ({"AWS_ROLE_ARN": "arn:minio:iam:::role/x", "AWS_ENDPOINT_URL_STS": ""}, "INJECTION_INVALID", "AWS_ENDPOINT_URL_STS"),
+    ({"AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/token\n"}, "INJECTION_INVALID", "ends in a line break"),
 ])
 def test_bad_environment(run_init: Init, run_sidecar: Callable[..., Run], aws: Aws, web_token: ProjectedToken, change: dict[str, str],
                          reason: str, says: str) -> None:
     env = {**aws.irsa(web_token), **change}
     assert_failed(run_init("--source=web-identity", env=env), reason, says)
     once = run_sidecar("once", "--source=web-identity", "--wait=0", "--process-file=/nonexistent/x", env=env)
-    assert once.exit_code != 0 and reason in once.stderr and says in once.stderr
+    assert once.exit_code != 0 and reason in once.stderr and says in once.stderr and "secret-of-proxy" not in once.stderr
+    assert aws.requests("sts") == [], "nothing is sent"
 
 
 def test_issuer_unreachable_passes(run_init: Init, aws: Aws, web_token: ProjectedToken) -> None:

@@ -125,6 +125,13 @@ static void what_is_no_region(void **state) {
         "eu-central-1#",
         "eu-central-1:443",
         "@example.com",
+        "eu-central-1a",
+        "us-west-2-lax-1a",
+        "eu-central-1 ",
+        "eu-central-1\n",
+        "\"eu-central-1\"",
+        "${REGION}",
+        "$(REGION)",
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
     for (size_t i = 0; i < COUNT(bad); i++) {
         assert_int_equal(find(ENDPOINT_STS, bad[i]), REASON_SETTING_INVALID);
@@ -175,6 +182,28 @@ static void urls_that_would_give_tokens_away(void **state) {
     }
 }
 
+static void who_is_accused(void **state) {
+    (void)state;
+    set("AWS_REGION", "eu-central-1");
+    assert_int_equal(find(ENDPOINT_STS, NULL), REASON_OK);
+    assert_null(endpoint.accused);
+    assert_true(endpoint_is_aws(&endpoint));
+    set("AWS_STS_REGIONAL_ENDPOINTS", "legacy");
+    assert_int_equal(find(ENDPOINT_STS, NULL), REASON_OK);
+    assert_string_equal(endpoint.accused, "AWS_STS_REGIONAL_ENDPOINTS=legacy");
+    assert_true(endpoint_is_aws(&endpoint));
+    set("AWS_USE_FIPS_ENDPOINT", "true");
+    assert_int_equal(find(ENDPOINT_STS, NULL), REASON_OK);
+    assert_string_equal(endpoint.accused, "AWS_USE_FIPS_ENDPOINT=true");
+    set("AWS_ENDPOINT_URL", "https://minio.example.com");
+    assert_int_equal(find(ENDPOINT_STS, NULL), REASON_OK);
+    assert_string_equal(endpoint.accused, "AWS_ENDPOINT_URL");
+    assert_false(endpoint_is_aws(&endpoint));
+    set("AWS_ENDPOINT_URL", "https://xamazonaws.com");
+    assert_int_equal(find(ENDPOINT_STS, NULL), REASON_OK);
+    assert_false(endpoint_is_aws(&endpoint));
+}
+
 static void legacy_sts(void **state) {
     (void)state;
     set("AWS_STS_REGIONAL_ENDPOINTS", "legacy");
@@ -204,6 +233,7 @@ int main(void) {
         cmocka_unit_test_setup(what_is_no_region, no_environment),
         cmocka_unit_test_setup(configured_urls, no_environment),
         cmocka_unit_test_setup(urls_that_would_give_tokens_away, no_environment),
+        cmocka_unit_test_setup(who_is_accused, no_environment),
         cmocka_unit_test_setup(legacy_sts, no_environment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
