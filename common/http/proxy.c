@@ -6,6 +6,7 @@
 #include "common/base/wipe.h"
 #include "common/http/no_proxy.h"
 #include "common/text/base64url.h"
+#include "common/text/setting.h"
 
 static const char *first_set(proxy_lookup *lookup, const char *const *names) {
     for (; *names != NULL; names++) {
@@ -90,7 +91,8 @@ static enum err parse(const char *value, struct proxy *out, const char **problem
     static struct uri uri;
     char origin[URI_HOST_MAX + 16];
     struct buf text = BUF(origin);
-    enum err e = skip_scheme(&value, problem);
+    *problem = setting_flaw(value);
+    enum err e = *problem != NULL ? ERR_SYNTAX : skip_scheme(&value, problem);
     if (e != ERR_OK)
         return e;
     size_t len = strcspn(value, "/?#");
