@@ -6,9 +6,7 @@
 #include "common/base/log.h"
 #include "common/base/owner.h"
 #include "common/base/wipe.h"
-#include "common/http/proxy.h"
-#include "common/pod/role_arn.h"
-#include "common/text/setting.h"
+#include "common/source/source_settings.h"
 
 #define USABLE_MS 60000 /* a hop that cannot be renewed is used until so long before its end */
 
@@ -122,56 +120,6 @@ static enum reason open_base(struct source *s, struct failure *f) {
     return web ? open_web_identity(s, f) : reason;
 }
 
-/* A proxy that cannot be used is known before anything is sent. */
-static enum reason check_proxy(const struct source *s, const struct uri *uri, struct failure *f) {
-    static struct proxy proxy;
-    const char *problem = NULL;
-    enum err e = proxy_find(s->lookup, uri, &proxy, &problem);
-    wipe(proxy.authorization, strlen(proxy.authorization));
-    if (e == ERR_OK)
-        return REASON_OK;
-    struct buf m = failure_begin(f, REASON_SETTING_INVALID);
-    f->permanent = true;
-    f->cause = "proxy";
-    buf_fmt(&m, "%s %s", proxy.variable, problem);
-    failure_remedy(f, "let %s be http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT, or add %s to NO_PROXY",
-                   proxy.variable, uri->host);
-    return f->reason;
-}
-
-/* The path of the authorities, for requests over TLS. */
-static enum reason check_ca_path(const struct source *s, struct failure *f) {
-    static const char names[][14] = {"AWS_CA_BUNDLE", "SSL_CERT_FILE"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        const char *value = s->lookup(names[i]), *flaw = value != NULL ? setting_flaw(value) : NULL;
-        if (flaw == NULL || s->options->ca_bundle != NULL)
-            continue;
-        struct buf m = failure_begin(f, REASON_SETTING_INVALID);
-        f->permanent = true;
-        buf_fmt(&m, "%s=", names[i]);
-        setting_quote(&m, value);
-        buf_fmt(&m, " %s", flaw);
-        failure_remedy(f, "correct it where it is set: it must be the path of a PEM file alone");
-        return f->reason;
-    }
-    return REASON_OK;
-}
-
-/* The option could not know whose STS is asked. */
-static enum reason check_maker(const struct source *s, const char *arn, struct failure *f) {
-    char why[256];
-    struct buf problem = BUF(why);
-    if (injection_own_sts(s->lookup) || role_arn_check(arn, ROLE_ARN_AWS, &problem))
-        return REASON_OK;
-    struct buf m = failure_begin(f, REASON_SETTING_INVALID);
-    f->permanent = true;
-    buf_str(&m, "--assume-role=");
-    setting_quote(&m, arn);
-    buf_fmt(&m, " %s", why);
-    failure_remedy(f, "correct the ARN, or set AWS_ENDPOINT_URL_STS to the STS that knows it");
-    return f->reason;
-}
-
 enum reason source_open(struct source *s, const struct source_options *options, injection_getenv *lookup,
                         struct source_scratch *scratch, struct failure *failure) {
     s->options = options;
@@ -184,17 +132,16 @@ enum reason source_open(struct source *s, const struct source_options *options, 
     bool sts = s->kind == SOURCE_WEB_IDENTITY || options->role_count > 0;
     if (reason == REASON_OK && sts)
         reason = endpoint_find(ENDPOINT_STS, options->region, lookup, &s->sts, failure);
-    if (reason == REASON_OK && sts)
-        reason = check_proxy(s, &s->sts.uri, failure);
-    if (reason == REASON_OK)
-        reason = check_proxy(s, source_upstream(s), failure);
-    for (size_t i = 0; i < options->role_count; i++) {
+    for (size_t i = 0; i < options->role_count; i++)
         add_hop(s, HOP_ASSUME_ROLE, &options->roles[i]);
-        if (reason == REASON_OK)
-            reason = check_maker(s, options->roles[i].arn, failure);
-    }
+    if (reason == REASON_OK && sts)
+        reason = source_settings_proxy(lookup, &s->sts.uri, failure);
+    if (reason == REASON_OK)
+        reason = source_settings_proxy(lookup, source_upstream(s), failure);
+    if (reason == REASON_OK)
+        reason = source_settings_roles(options, lookup, failure);
     if (reason == REASON_OK && source_uses_tls(s))
-        reason = check_ca_path(s, failure);
+        reason = source_settings_ca_path(options, lookup, failure);
     return reason;
 }
 
