@@ -1,8 +1,8 @@
 /* The ARN of a role, wherever it comes from: a variable, an option, a file.
  *
  * Source: IAM User Guide, "IAM identifiers" and "IAM and AWS STS quotas". */
-#ifndef POD_IDENTITY_ROLE_ARN_H
-#define POD_IDENTITY_ROLE_ARN_H
+#ifndef POD_IDENTITY_POD_ROLE_ARN_H
+#define POD_IDENTITY_POD_ROLE_ARN_H
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 /* Settings that a source depends on, judged before anything is sent: each REASON_OK, or
  * REASON_SETTING_INVALID, which is permanent. */
-#ifndef POD_IDENTITY_SOURCE_SETTINGS_H
-#define POD_IDENTITY_SOURCE_SETTINGS_H
+#ifndef POD_IDENTITY_SOURCE_SOURCE_SETTINGS_H
+#define POD_IDENTITY_SOURCE_SOURCE_SETTINGS_H
 
 #include "common/source/source_options.h"
 #include "common/text/uri.h"
