@@ -80,13 +80,12 @@ enum check_status check_shadow_relative_uri(struct run *run, struct failure *fin
     return CHECK_WARN;
 }
 
-/* Lower case is what most programs look at first; for http curl looks at nothing else. */
+/* No SDK that asks a proxy here reads ALL_PROXY. */
 static const char *proxy_variable(const struct run *run, bool https) {
-    static const char *const http[] = {"http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", NULL};
-    static const char *const secure[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", NULL};
-    for (const char *const *name = https ? secure : http; *name != NULL; name++) {
-        if (check_is_set(run, *name))
-            return *name;
+    static const char *const names[2][2] = {{"HTTP_PROXY", "http_proxy"}, {"HTTPS_PROXY", "https_proxy"}};
+    for (int i = 0; i < 2; i++) {
+        if (check_is_set(run, names[https ? 1 : 0][i]))
+            return names[https ? 1 : 0][i];
     }
     return NULL;
 }
@@ -95,24 +94,30 @@ enum check_status check_shadow_proxy(struct run *run, struct failure *finding) {
     const struct uri *uri = source_upstream(&run->source);
     const char *name = proxy_variable(run, uri->https);
     if (name == NULL)
-        return check_passed(finding, "no proxy is set");
+        return check_passed(finding, "no proxy is set that an AWS SDK would ask for credentials");
     if (run->source.kind != SOURCE_POD_IDENTITY)
         return check_passed(finding, "%s is set, and is used for %s unless NO_PROXY says otherwise", name,
                             uri->host);
-    /* Go, the one SDK that asks the proxy, leaves out loopback by itself. */
+    /* Go leaves out loopback by itself. */
     if (!uri_is_local(uri) || uri->kind == URI_HOST_LOOPBACK || uri->kind == URI_HOST_LOCALHOST)
         return check_passed(finding, "%s is set, and does not concern this address", name);
-    if (no_proxy_covers(run->lookup("no_proxy"), uri) || no_proxy_covers(run->lookup("NO_PROXY"), uri))
-        return check_passed(finding, "%s is set, and NO_PROXY leaves out %s", name, uri->host);
+    bool kotlin = !no_proxy_of_kotlin(run->lookup, uri);
+    if (no_proxy_of_go(run->lookup, uri))
+        return check_passed(finding, "%s is set, and NO_PROXY leaves out %s%s", name, uri->host,
+                            kotlin ? "; not for the AWS SDK for Kotlin, which knows no networks there" : "");
     struct buf m = warn(finding);
     buf_fmt(&m,
-            "%s is set, and NO_PROXY does not cover %s: the AWS SDKs for Go (v1, v2) and minio-go send the "
-            "request, with "
-            "its token, to the proxy; botocore, Java, JavaScript, .NET, PHP and Ruby do not, nor does this "
-            "program",
-            name, uri->host);
-    failure_remedy(finding, "add %s to NO_PROXY and no_proxy in the env of all containers that have a proxy",
-                   uri->kind == URI_HOST_ECS ? uri->host : URI_EKS_V4 " and " URI_EKS_V6);
+            "%s is set, and NO_PROXY does not cover %s as Go reads it: the AWS SDKs for Go (v1, v2)%s and "
+            "minio-go "
+            "send the request, with its token, to the proxy; botocore, Java, JavaScript, C++, .NET, PHP and "
+            "Ruby do "
+            "not, nor does this program",
+            name, uri->host, kotlin ? ", Kotlin" : "");
+    failure_remedy(
+        finding,
+        "add %s to both NO_PROXY and no_proxy in the env of all containers that have a proxy, without "
+        "brackets, and with commas between the entries",
+        uri->host);
     return CHECK_WARN;
 }
 

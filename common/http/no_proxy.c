@@ -80,3 +80,85 @@ bool no_proxy_covers(const char *list, const struct uri *uri) {
     }
     return false;
 }
+
+/* ---- of SDKs ---- */
+
+static bool same_port(const char *text, const struct uri *uri) {
+    char port[8];
+    struct buf b = BUF(port);
+    buf_u64(&b, uri->port);
+    return *text == '\0' || strcmp(text, port) == 0;
+}
+
+/* Entries that are names cover no address. */
+static bool go_entry_covers(char *entry, const struct uri *uri) {
+    char *host = entry, *end = strchr(entry, ':');
+    const char *port = "";
+    if (strcmp(entry, "*") == 0)
+        return true;
+    if (strchr(entry, '/') != NULL)
+        return address_covered(entry, uri);
+    if (*entry == '[') {
+        end = strstr(entry, "]:"); /* brackets count with a port only */
+        if (end == NULL || strchr(end + 2, ':') != NULL)
+            return false;
+        host++;
+        port = end + 2;
+        *end = '\0';
+    } else if (end != NULL && strchr(end + 1, ':') == NULL) {
+        port = end + 1;
+        *end = '\0';
+    }
+    return same_port(port, uri) && address_covered(host, uri);
+}
+
+/* Several colons are an error there, with which the client ends. */
+static bool kotlin_entry_covers(char *entry, const struct uri *uri) {
+    char *colon = strchr(entry, ':');
+    if (strcmp(entry, "*") == 0)
+        return true;
+    if (colon != NULL)
+        *colon = '\0';
+    entry += strspn(entry, ".");
+    return *entry != '*' && name_covered(entry, uri->host) && same_port(colon != NULL ? colon + 1 : "", uri);
+}
+
+static bool covered_by(const char *list, const char *separators,
+                       bool covers(char *entry, const struct uri *uri), const struct uri *uri) {
+    static const char blanks[] = " \t\r\n";
+    char entry[ENTRY_MAX];
+    for (const char *at = list; *at != '\0'; at += strspn(at, separators)) {
+        size_t len = strcspn(at, separators), skipped = strspn(at, blanks);
+        const char *start = at + (skipped < len ? skipped : len);
+        at += len;
+        len = (size_t)(at - start);
+        while (len > 0 && strchr(blanks, start[len - 1]) != NULL)
+            len--;
+        if (len == 0 || len >= sizeof entry)
+            continue;
+        memcpy(entry, start, len);
+        entry[len] = '\0';
+        if (covers(entry, uri))
+            return true;
+    }
+    return false;
+}
+
+static const char *either(proxy_lookup *lookup, const char *first, const char *second) {
+    const char *value = lookup(first);
+    return value != NULL && *value != '\0' ? value : lookup(second);
+}
+
+bool no_proxy_of_go(proxy_lookup *lookup, const struct uri *uri) {
+    const char *list = either(lookup, "NO_PROXY", "no_proxy");
+    return list != NULL && covered_by(list, ",", go_entry_covers, uri);
+}
+
+bool no_proxy_of_kotlin(proxy_lookup *lookup, const struct uri *uri) {
+    const char *lists[] = {lookup("no_proxy"), lookup("NO_PROXY")};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        if (lists[i] != NULL && covered_by(lists[i], ", ", kotlin_entry_covers, uri))
+            return true;
+    }
+    return false;
+}

@@ -4,7 +4,6 @@
 #include <strings.h>
 
 #include "common/base/wipe.h"
-#include "common/http/no_proxy.h"
 #include "common/text/base64url.h"
 #include "common/text/setting.h"
 

@@ -4,12 +4,11 @@
 #define POD_IDENTITY_HTTP_PROXY_H
 
 #include "common/base/err.h"
+#include "common/http/no_proxy.h"
 #include "common/text/uri.h"
 
 #define PROXY_USER_MAX 511 /* user and password, percent-encoded */
 #define PROXY_AUTHORIZATION_MAX (6 + (PROXY_USER_MAX + 2) / 3 * 4 + 1)
-
-typedef const char *proxy_lookup(const char *name);
 
 struct proxy {
     const char *variable;    /* the one that named it; NULL: none is used */

@@ -36,7 +36,11 @@ PRESENT: list[tuple[str, dict[str, str], list[str]]] = [
     ("shadow.region", {"AWS_DEFAULT_REGION": "eu-central-1 "}, ['AWS_DEFAULT_REGION="eu-central-1 " ends in a blank']),
     ("shadow.proxy", {"HTTP_PROXY": "http://10.0.0.1:3128"}, ["HTTP_PROXY", "NO_PROXY", "Go", "minio-go", "169.254.170.23"]),
     ("shadow.proxy", {"http_proxy": "http://10.0.0.1:3128", "NO_PROXY": "10.0.0.0/8,.example.com,localhost"}, ["http_proxy"]),
-    ("shadow.proxy", {"ALL_PROXY": "http://10.0.0.1:3128", "no_proxy": "169.254.170.2,1169.254.170.23"}, ["ALL_PROXY"]),
+    ("shadow.proxy", {"HTTP_PROXY": "http://10.0.0.1:3128", "no_proxy": "169.254.170.2,1169.254.170.23"}, ["HTTP_PROXY", "Kotlin"]),
+    # Go reads NO_PROXY first, and then not no_proxy; blanks do not separate there; Kotlin reads both, and takes blanks
+    ("shadow.proxy", {"HTTP_PROXY": "http://10.0.0.1:3128", "NO_PROXY": "example.com", "no_proxy": "169.254.170.23"}, ["Go (v1, v2) and minio-go"]),
+    ("shadow.proxy", {"HTTP_PROXY": "http://10.0.0.1:3128", "NO_PROXY": "10.0.0.0/8 169.254.170.23"}, ["Go (v1, v2) and minio-go", "commas"]),
+    ("shadow.proxy", {"HTTP_PROXY": "http://10.0.0.1:3128", "NO_PROXY": "169.254.170.23:443"}, ["Kotlin"]),
 ]
 
 ABSENT: list[dict[str, str]] = [
@@ -44,7 +48,8 @@ ABSENT: list[dict[str, str]] = [
     {"AWS_SHARED_CREDENTIALS_FILE": ""}, {"HOME": "/nonexistent"}, {"HOME": "relative"}, {"AWS_EC2_METADATA_DISABLED": "TRUE"},
     {"AWS_REGION": "", "AWS_DEFAULT_REGION": "eu-central-1"}, {"HTTPS_PROXY": "http://10.0.0.1:3128"}, {"NO_PROXY": "*"},
     *({"HTTP_PROXY": "http://10.0.0.1:3128", "NO_PROXY": value} for value in (
-        "*", "169.254.170.23", "10.0.0.0/8, 169.254.170.23", "169.254.0.0/16", "169.254.170.0/23", "169.254.170.23:80", "a b 169.254.170.23", "0.0.0.0/0")),
+        "*", "169.254.170.23", "10.0.0.0/8, 169.254.170.23", "169.254.0.0/16", "169.254.170.0/23", "169.254.170.23:80", "b, 169.254.170.23 ", "0.0.0.0/0")),
+    {"ALL_PROXY": "http://10.0.0.1:3128"}, {"all_proxy": "http://10.0.0.1:3128"},
 ]
 
 
@@ -143,9 +148,9 @@ def test_proxy_for_ipv6_and_for_loopback(look: Callable[..., Run]) -> None:
     proxy = {"HTTP_PROXY": "http://10.0.0.1:3128", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "IPv6"}
     six = {**proxy, URI: "http://[fd00:ec2::23]/v1/credentials"}
     assert set(warnings(look(six))) == {"shadow.proxy"}
-    for value in ("fd00:ec2::23", "[fd00:ec2::23]", "[fd00:ec2::23]:80", "fd00:ec2::/32", "FD00:EC2:0::23"):
+    for value in ("fd00:ec2::23", "[fd00:ec2::23]:80", "fd00:ec2::/32", "FD00:EC2:0::23"):
         assert warnings(look({**six, "NO_PROXY": value})) == {}, value
-    for value in ("fd00:ec2::24", "169.254.170.23", "fd00:ec2::/129", "fd00:ec2::23/", "::/1x"):
+    for value in ("[fd00:ec2::23]", "[fd00:ec2::23]:443", "fd00:ec2::24", "169.254.170.23", "fd00:ec2::/129", "fd00:ec2::23/", "::/1x"):
         assert set(warnings(look({**six, "NO_PROXY": value}))) == {"shadow.proxy"}, value
     assert warnings(look({**proxy, URI: "http://127.0.0.1:8080/"})) == {}
 

@@ -52,9 +52,60 @@ static void table_of_lists(void **state) {
     }
 }
 
+static const char *upper, *small;
+static const char *lookup(const char *name) {
+    return strcmp(name, "NO_PROXY") == 0 ? upper : strcmp(name, "no_proxy") == 0 ? small : NULL;
+}
+
+/* What http.ProxyFromEnvironment of Go 1.26 makes of each, and Kotlin's EnvironmentProxySelector. */
+static void rules_of_sdks(void **state) {
+    (void)state;
+    static const struct {
+        const char *upper, *small, *uri;
+        bool go, kotlin;
+    } table[] = {
+        {NULL, NULL, AGENT, false, false},
+        {"", "*", AGENT, true, true},
+        {"*", NULL, AGENT, true, true},
+        {"x,*", NULL, AGENT, true, true},
+        {"169.254.170.23", NULL, AGENT, true, true},
+        {NULL, "169.254.170.23", AGENT, true, true},
+        {"example.com", "169.254.170.23", AGENT, false, true},
+        {" a ,\t169.254.170.23 ", NULL, AGENT, true, true},
+        {"10.0.0.0/8 169.254.170.23", NULL, AGENT, false, true},
+        {"169.254.170.23:80", NULL, AGENT, true, true},
+        {"169.254.170.23:443", NULL, AGENT, false, false},
+        {"169.254.170.23:", NULL, AGENT, true, true},
+        {"169.254.0.0/16", NULL, AGENT, true, false},
+        {"169.254.0.0/33", NULL, AGENT, false, false},
+        {"[169.254.170.23]", NULL, AGENT, false, false},
+        {"170.23", NULL, AGENT, false, true}, /* as if it were a domain */
+        {".170.23", NULL, AGENT, false, true},
+        {".169.254.170.23", NULL, AGENT, false, true},
+        {"0.23", NULL, AGENT, false, false},
+        {"fd00:ec2::23", NULL, AGENT6, true, false},
+        {"[fd00:ec2::23]", NULL, AGENT6, false, false},
+        {"[fd00:ec2::23]:80", NULL, AGENT6, true, false},
+        {"[fd00:ec2::23]:81", NULL, AGENT6, false, false},
+        {"fd00::/8", NULL, AGENT6, true, false},
+        {"169.254.170.23,[fd00:ec2::23]", NULL, AGENT6, false, false},
+        {",,", ",", AGENT, false, false},
+    };
+    for (size_t i = 0; i < COUNT(table); i++) {
+        struct uri u;
+        upper = table[i].upper;
+        small = table[i].small;
+        assert_int_equal(uri_parse(table[i].uri, &u), ERR_OK);
+        bool go = no_proxy_of_go(lookup, &u), kotlin = no_proxy_of_kotlin(lookup, &u);
+        if (go != table[i].go || kotlin != table[i].kotlin)
+            fail_msg("NO_PROXY=%s no_proxy=%s for %s: %d, %d", upper, small, table[i].uri, go, kotlin);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_of_lists),
+        cmocka_unit_test(rules_of_sdks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
