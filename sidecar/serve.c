@@ -102,6 +102,8 @@ static void on_clock_jump(void) {
 
 /* ---- start ---- */
 
+#define ENDED_EARLY (-1) /* by a signal, before it served: no failure */
+
 static int cannot_listen(const char *option, const char *where, const struct buf *problem) {
     char text[1024];
     struct buf line = BUF(text);
@@ -160,6 +162,8 @@ static int open_unix(void) {
     int fd = listen_unix(config->unix_socket, config->socket_mode, config->socket_group, &problem);
     if (fd >= 0 && server_listen(&listeners[LISTENER_SOCKET].listener, fd))
         return 0;
+    if (fd == LISTEN_INTERRUPTED)
+        return ENDED_EARLY;
     return cannot_listen("unix-socket", config->unix_socket, &problem);
 }
 
@@ -322,7 +326,7 @@ int serve(const struct config *given) {
     if (status == 0)
         status = enter_sandbox();
     if (status != 0)
-        return status;
+        return status == ENDED_EARLY ? 0 : status;
     http_trust(source_ca_file(&config->profiles[0].source, environment));
     refresher_open(config, sources);
     loop_run();

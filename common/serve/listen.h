@@ -16,7 +16,10 @@
 #define LISTEN_PATH_MAX 108 /* sun_path */
 
 /* A Unix socket at path with that mode, and group (or (gid_t)-1). A socket that a killed process left is
- * taken over only if nobody answers on it. Returns the descriptor, or -1 with the problem in words. */
+ * taken over only if nobody answers on it. Waits some seconds for another process that is doing the same.
+ * Returns the descriptor; -1 with the problem in words; or LISTEN_INTERRUPTED, if SIGTERM or SIGINT, blocked,
+ * became pending in that time. */
+#define LISTEN_INTERRUPTED (-2)
 int listen_unix(const char *path, mode_t mode, gid_t group, struct buf *problem);
 
 /* A TCP socket; *port is the real one afterwards. hops: how many routers its packets may pass, 0 for the

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import signal
+import stat
 import subprocess
+import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Iterator, Sequence
 
 import pytest
 
@@ -212,3 +216,91 @@ def test_read_only_root(runner: Runner, binaries: Binaries, folder: Path, inject
         assert sidecar.stop() == 0
     finally:
         sidecar.close()
+
+
+# --- the lock that decides which of two goes on
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """By a process of the same user, as another sidecar would hold it."""
+    with open(path, "w") as file:
+        path.chmod(0o600)
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        yield
+
+
+def test_a_lock_that_is_held_is_waited_for_and_then_named(start_sidecar: Start, folder: Path) -> None:
+    """Whoever holds it may be stuck: bounded, and then 73 with his process id."""
+    with held(folder / "s.lock"):
+        sidecar = start_sidecar(f"--unix-socket={folder}/s", ready=False, with_http=False, with_socket=False)
+        assert sidecar.wait(20) == 73
+    assert f"held by process {os.getpid()}" in sidecar.stderr and "s.lock" in sidecar.stderr
+
+
+def test_a_lock_that_is_given_back_in_time(start_sidecar: Start, folder: Path) -> None:
+    with held(folder / "s.lock"):
+        sidecar = start_sidecar(f"--unix-socket={folder}/s", ready=False, with_http=False, with_socket=False)
+        time.sleep(0.5)
+    sidecar.socket_path = folder / "s"
+    sidecar.wait_ready()
+    assert not (folder / "s.lock").exists(), "nothing is left beside the socket"
+
+
+def test_sigterm_while_it_waits(start_sidecar: Start, folder: Path) -> None:
+    with held(folder / "s.lock"):
+        sidecar = start_sidecar(f"--unix-socket={folder}/s", ready=False, with_http=False, with_socket=False)
+        time.sleep(0.5)
+        began = time.monotonic()
+        assert sidecar.stop() == 0
+        assert time.monotonic() - began < 2
+    assert not (folder / "s").exists()
+
+
+NEIGHBOUR = """
+import fcntl, os, sys
+os.setgroups([]); os.setgid(4242); os.setuid(4242)
+directory = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.flock(directory, fcntl.LOCK_EX)
+path = sys.argv[1] + "/s.lock"
+if sys.argv[2] == "file":
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    os.chmod(path, 0o666)
+    fcntl.lockf(file, fcntl.LOCK_EX)
+elif sys.argv[2] == "link":
+    os.symlink(sys.argv[1] + "/target", path)
+elif sys.argv[2] == "fifo":
+    os.mkfifo(path)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@needs_root
+@pytest.mark.parametrize("how", ["directory", "file", "link", "fifo"])
+def test_a_neighbours_lock_holds_nothing_up(start_sidecar: Start, folder: Path, how: str) -> None:
+    """Another user with a lock on the directory, or with what he likes in the lock's place: the start does not wait, and follows no link."""
+    volume = folder / "volume"
+    volume.mkdir()
+    volume.chmod(0o777)
+    with subprocess.Popen([sys.executable, "-c", NEIGHBOUR, str(volume), how], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as neighbour:
+        assert neighbour.stdout and neighbour.stdout.readline() == "held\n"
+        sidecar = start_sidecar(f"--unix-socket={volume}/s", ready=False, with_http=False, with_socket=False)
+        sidecar.socket_path = volume / "s"
+        sidecar.wait_ready()
+        assert not (volume / "target").exists()
+        assert neighbour.stdin
+        neighbour.stdin.close()
+
+
+@needs_root
+@pytest.mark.parametrize("mode", ["0600", "0660", "0666", "0622"])
+def test_mode_and_group_of_the_socket(start_sidecar: Start, folder: Path, mode: str) -> None:
+    """Right from its first moment: neither chmod nor chown goes by its path."""
+    umask = os.umask(0o077)
+    try:
+        sidecar = start_sidecar(f"--socket-mode={mode}", "--socket-group=4243", with_http=False)
+    finally:
+        os.umask(umask)
+    found = sidecar.socket_path.stat()
+    assert stat.S_IMODE(found.st_mode) == int(mode, 8) and found.st_gid == 4243 and found.st_uid == 0

@@ -219,8 +219,8 @@ def test_read_only_root(runner: Runner, binaries: Binaries, injected: dict[str, 
 
 # What a whole life calls, on amd64 and arm64. All of these are in the default seccomp profiles of containerd and Docker: look there before
 # anything is added, since a container that has such a profile (RuntimeDefault) gets an error, or a signal, for what is not.
-CALLS = set("""accept4 arch_prctl bind brk capset chmod close connect epoll_create1 epoll_ctl epoll_pwait epoll_wait eventfd2 execve exit_group
-    faccessat fchmod fchmodat fchown fcntl flock fstat fsync futex getdents64 geteuid getpid getrandom getsockname getsockopt inotify_add_watch
+CALLS = set("""accept4 arch_prctl bind brk capset close connect epoll_create1 epoll_ctl epoll_pwait epoll_wait eventfd2 execve exit_group
+    faccessat fchmod fchmodat fchown fchownat fcntl fstat fsync futex getdents64 geteuid getpid getrandom getsockname getsockopt inotify_add_watch
     inotify_init1 inotify_rm_watch landlock_add_rule landlock_create_ruleset landlock_restrict_self listen lseek lstat madvise mmap mprotect
     munmap newfstatat open openat pidfd_open pidfd_send_signal poll ppoll prctl prlimit64 read readlink readlinkat recvfrom recvmsg rename renameat rt_sigaction rt_sigprocmask
     rt_sigreturn seccomp sendmsg sendto set_tid_address setsockopt shutdown signalfd4 socket timerfd_create timerfd_settime umask unlink unlinkat
