@@ -40,13 +40,13 @@ def test_rotation_while_all_is_well_asks_for_nothing(start_sidecar: Start, emula
 
 
 @pytest.mark.parametrize("how", ["kubelet", "rename", "in place"])
-def test_rotation_while_failing_prompts_a_retry(start_sidecar: Start, emulator: Emulator, token: ProjectedToken, how: str) -> None:
-    """Also when the agent asked for a minute's pause: the new token is a new case for it."""
+def test_rotation_while_failing_is_noticed(start_sidecar: Start, emulator: Emulator, token: ProjectedToken, how: str) -> None:
+    """However the file is replaced. The agent asked for a pause, and gets it; what comes then has the new token."""
     if how != "kubelet":
         token.path.unlink()
         token.path.write_text(emulator.token())
-    emulator.fault("answer", status=429, headers={"Retry-After": "60"}, body="Too Many Requests")
-    sidecar = start_sidecar(ready=False, with_http=False).wait_serving()
+    emulator.fault("answer", status=429, headers={"Retry-After": "3"}, body="Too Many Requests")
+    sidecar = start_sidecar("--log-level=debug", ready=False, with_http=False).wait_serving()
     eventually(lambda: sidecar.get().json.get("code") == "THROTTLED", 20, "failing")
     fresh = emulator.token()
     if how == "kubelet":
@@ -57,7 +57,9 @@ def test_rotation_while_failing_prompts_a_retry(start_sidecar: Start, emulator: 
         other.rename(token.path)
     else:
         token.path.write_text(fresh)
-    emulator.wait_for_requests(2, 30)  # half of that pause: a busy machine is slow, but not so slow
+    eventually(lambda: "token was replaced" in sidecar.stderr, 20, "the rotation was seen")
+    first, second = emulator.wait_for_requests(2, 30)
+    assert second["monotonic"] - first["monotonic"] >= 3
     assert authorizations(emulator)[1] == fresh
     sidecar.wait_ready()
 
