@@ -62,9 +62,10 @@ static bool is_cause(const struct failure *f, const char *const *causes) {
 
 /* Something answers, or takes connections, and it is not clear whether that is the agent. */
 static bool is_unclear(const struct failure *f) {
-    static const char *const causes[] = {"answer-timeout", "closed",         "cut-short",  "not-http",
-                                         "too-large",      "no-credentials", "redirect",   "path",
-                                         "status",         "status-401",     "status-403", NULL};
+    static const char *const causes[] = {
+        "answer-timeout", "closed",       "cut-short", "not-http", "too-large",
+        "no-credentials", "redirect",     "path",      "status",   "status-401",
+        "status-403",     "other-server", NULL};
     return is_cause(f, causes);
 }
 
@@ -136,6 +137,19 @@ static void add_skew(const struct wait_result *r, struct failure *f) {
             (long long)(skew_s < 0 ? -skew_s : skew_s), skew_s > 0 ? "behind" : "ahead of");
 }
 
+/* A token that was not made for a pod, by kubectl create token for instance, is taken by nobody. */
+static void add_podless(const struct jwt_claims *c, struct failure *f) {
+    if (c->pod[0] != '\0' || c->issuer[0] == '\0' ||
+        (f->reason != REASON_ACCESS_DENIED && f->reason != REASON_TOKEN_INVALID))
+        return;
+    struct buf m = failure_more(f);
+    buf_str(&m, "; the token names no pod (claim kubernetes.io)");
+    f->reason = REASON_TOKEN_INVALID;
+    failure_remedy(
+        f, "EKS Auth takes tokens of pods only: mount the projected serviceAccountToken volume of EKS Pod "
+           "Identity (audience " INJECTION_AUDIENCE "), which the webhook adds, and recreate the pod");
+}
+
 void diagnosis_extend(struct run *run) {
     struct failure *f = &run->fetched.failure;
     const struct jwt_claims *c = &run->claims;
@@ -148,6 +162,8 @@ void diagnosis_extend(struct run *run) {
         add_owner(c, f);
     if (is_cause(f, absent))
         advise_association(c, f);
+    else if (run->source.kind != SOURCE_WEB_IDENTITY && run->fetched.answered)
+        add_podless(c, f);
     if (agent && is_cause(f, refused) && typeable(c->node)) {
         struct buf m = failure_more(f);
         buf_fmt(&m, "; the node is %s", c->node);
@@ -157,7 +173,8 @@ void diagnosis_extend(struct run *run) {
             "this "
             "node, or not yet: " NODE_COMMAND
             "%s; look at that pod's events and at the node's taints. On nodes "
-            "without IPv6 the agent must be told to bind IPv4 only (agent.additionalArgs -b 169.254.170.23)",
+            "without IPv6 the agent must be told to bind IPv4 only (agent.additionalArgs -b "
+            "169.254.170.23)" AGENT_CLIENT_MESH_HINT,
             c->node);
     }
     if (agent && f->reason == REASON_AGENT_UNREACHABLE)

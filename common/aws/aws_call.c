@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/wipe.h"
+#include "common/http/middlebox.h"
 
 static void put_url(const struct aws_target *t, struct buf *url) {
     const struct uri *uri = &t->endpoint->uri;
@@ -159,6 +160,9 @@ static bool of_proxy(const struct http_response *r) {
            (r->result == HTTP_REFUSED || r->result == HTTP_CONNECT_TIMEOUT || r->result == HTTP_NO_ROUTE ||
             r->result == HTTP_PROHIBITED || r->result == HTTP_NO_FAMILY || r->result == HTTP_NO_ANSWER);
 }
+#define MESH_HINT                                                                                            \
+    MIDDLEBOX_CNI "traffic.sidecar.istio.io/excludeOutboundPorts: \"443\" or "                               \
+                  "config.linkerd.io/skip-outbound-ports: \"443\""
 
 static void put_remedy(const struct aws_target *t, enum http_result result, struct failure *f) {
     const char *region = t->endpoint->region, *host = t->endpoint->uri.host;
@@ -203,8 +207,8 @@ static void put_remedy(const struct aws_target *t, enum http_result result, stru
         failure_remedy(
             f,
             "let this pod reach %s port %u: look at NetworkPolicies, security groups, routes and "
-            "HTTPS_PROXY; in a VPC without internet make the interface endpoint com.amazonaws.%s.%s",
-            host, port, region, t->service);
+            "HTTPS_PROXY; in a VPC without internet make the interface endpoint com.amazonaws.%s.%s%s",
+            host, port, region, t->service, result == HTTP_REFUSED ? MESH_HINT : "");
         return;
     }
 }
@@ -253,14 +257,38 @@ enum reason aws_call_unanswered(const struct aws_target *t, const struct http_re
 
 /* ---- answers that make no sense ---- */
 
+void aws_call_stranger(const struct aws_target *t, const struct http_response *r, struct failure *f) {
+    /* In the order of enum middlebox, each with its NUL. */
+    static const char known[] =
+        "look for a proxy\0"
+        "Envoy, the proxy of a service mesh. Let it pass there: a ServiceEntry, or annotation "
+        "traffic.sidecar.istio.io/excludeOutboundPorts: \"443\"\0"
+        "Linkerd's proxy. Let it pass there: annotation config.linkerd.io/skip-outbound-ports: \"443\"\0"
+        "a proxy. Look at HTTPS_PROXY and NO_PROXY, and at what that proxy lets through\0"
+        "a web server, proxy or captive portal. Look at this pod's DNS\0"
+        "a proxy, firewall or captive portal that shows a page. Look at this pod's DNS";
+    const char *who = known;
+    const char *service = strcmp(t->service, "sts") == 0 ? "STS" : "EKS Auth";
+    enum middlebox box = middlebox_of(r);
+    for (int i = 0; i < (int)box; i++)
+        who += strlen(who) + 1;
+    if (box == MIDDLEBOX_NONE && r->who.amazon)
+        failure_remedy(
+            f, "AWS itself answers without a reason: wait and try again; if it lasts, look at the AWS "
+               "Health Dashboard");
+    else
+        failure_remedy(f, "something other than %s answers there: %s, and at AWS_ENDPOINT_URL and its like",
+                       service, who);
+}
+
 enum reason aws_call_nonsense(const struct aws_target *t, const struct http_response *r, const char *part,
                               enum err e, struct failure *f) {
     struct buf m = aws_call_begin(t, REASON_BAD_RESPONSE, f);
     f->cause = "nonsense";
-    buf_fmt(&m, "answered 200 with %zu bytes that are not what was asked for: %s: %s", r->body_len, part,
-            err_text(e));
-    failure_remedy(f, "something other than AWS answers there: look for a proxy, and at AWS_ENDPOINT_URL and "
-                      "its like");
+    buf_str(&m, "answered 200");
+    middlebox_put(r, &m);
+    buf_fmt(&m, " with %zu bytes that are not what was asked for: %s: %s", r->body_len, part, err_text(e));
+    aws_call_stranger(t, r, f);
     return f->reason;
 }
 

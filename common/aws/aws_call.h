@@ -54,6 +54,10 @@ struct buf aws_call_begin(const struct aws_target *target, enum reason reason, s
 enum reason aws_call_unanswered(const struct aws_target *target, const struct http_response *response,
                                 struct failure *failure);
 
+/* The remedy of an answer that is not in AWS's form: it names who seems to have given it. */
+void aws_call_stranger(const struct aws_target *target, const struct http_response *response,
+                       struct failure *failure);
+
 /* The failure of an answer of 200 that is not what was asked for: `part` of it is wrong. */
 enum reason aws_call_nonsense(const struct aws_target *target, const struct http_response *response,
                               const char *part, enum err e, struct failure *failure);

@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "common/http/middlebox.h"
 #include "common/pod/agent_error.h"
+#include "common/pod/denial.h"
 #include "common/text/json.h"
 #include "common/text/quote.h"
 
@@ -12,6 +14,12 @@
 #define NODE_REMEDY                                                                                          \
     "the credentials of --node-credentials must allow eks-auth:AssumeRoleForPodIdentity (policy "            \
     "AmazonEKSWorkerNodePolicy), and must not have ended"
+#define CLUSTER_REMEDY                                                                                       \
+    "EKS knows no such cluster in that region: correct --cluster-name and --region (aws eks list-clusters)"
+#define REQUEST_REMEDY                                                                                       \
+    "EKS Auth does not take the request: check --cluster-name, --region and AWS_ENDPOINT_URL_EKS_AUTH"
+#define WAIT_REMEDY "wait and try again; if it lasts, look at the AWS Health Dashboard"
+#define ERROR_TEXT_MAX 1024 /* of code and message, which are quoted from it */
 #define CLOCK_REMEDY "compare the node's clock with the real time (chronyc tracking): AWS allows 5 minutes"
 
 bool eksauth_cluster_valid(const char *name) {
@@ -99,10 +107,11 @@ static enum err parse(const struct http_response *r, struct credentials *out, co
 
 /* ---- errors ---- */
 
-/* As the agent would pass it on, so that one table judges both: "(Code): message". */
+/* As the agent would pass it on, so that one table judges both: "(Code): message". Empty if the answer has
+ * neither. */
 static void put_error(const struct http_response *r, struct buf *out) {
     const struct json *root;
-    const char *code = r->error_type[0] != '\0' ? r->error_type : NULL, *message = NULL;
+    const char *code = r->who.error_type[0] != '\0' ? r->who.error_type : NULL, *message = NULL;
     if (json_open(r->body, r->body_len, &root) == ERR_OK) {
         const char *type = json_text(json_get(root, "__type"));
         if (type == NULL)
@@ -116,13 +125,25 @@ static void put_error(const struct http_response *r, struct buf *out) {
     if (code != NULL) {
         buf_char(out, '(');
         buf_printable(out, code, strcspn(code, ":"), 64);
-        buf_str(out, "): ");
+        buf_str(out, ")");
+        buf_str(out, message != NULL ? ": " : "");
     }
     if (message != NULL)
-        buf_printable(out, message, strlen(message), AWS_CALL_QUOTED_MAX);
-    else
-        buf_printable(out, r->body, r->body_len, AWS_CALL_QUOTED_MAX);
+        buf_printable(out, message, strlen(message), ERROR_TEXT_MAX - 128);
     json_close();
+}
+
+/* What the agent's remedies say of the agent is not so here. */
+static const char *own_remedy(const struct agent_error *error) {
+    if (error->reason == REASON_THROTTLED)
+        return WAIT_REMEDY;
+    if (strcmp(error->cause, "no-cluster") == 0)
+        return CLUSTER_REMEDY;
+    if (strcmp(error->cause, "InvalidParameterException") == 0 ||
+        strcmp(error->cause, "InvalidRequestException") == 0 ||
+        strcmp(error->cause, "request-refused") == 0 || strcmp(error->cause, "agent-endpoint") == 0)
+        return REQUEST_REMEDY;
+    return error->remedy;
 }
 
 /* The front end refused the caller, not the pod. */
@@ -137,22 +158,35 @@ static bool about_the_signer(const char *text) {
 }
 
 static enum reason refused(const struct aws_target *t, const struct http_response *r, struct failure *f) {
-    char text[AWS_CALL_QUOTED_MAX + 80];
+    char text[ERROR_TEXT_MAX];
     struct buf said = BUF(text);
     put_error(r, &said);
-    struct agent_error error = agent_error_find(r->status, text, said.len);
+    struct agent_error error = agent_error_find(r->status, text, said.len, MIDDLEBOX_NONE);
+    const char *remedy = own_remedy(&error), *denial = denial_remedy(text, said.len);
     bool clock =
         strstr(text, "(InvalidSignatureException)") != NULL || strstr(text, "Signature expired") != NULL;
-    if (clock)
-        error = (struct agent_error){REASON_ACCESS_DENIED, AWS_CAUSE_SIGNATURE, CLOCK_REMEDY};
-    else if (about_the_signer(text) || (r->status == 403 && error.reason != REASON_THROTTLED))
-        error = (struct agent_error){REASON_ACCESS_DENIED, "node-credentials", NODE_REMEDY};
+    if (clock) {
+        error = (struct agent_error){REASON_ACCESS_DENIED, AWS_CAUSE_SIGNATURE, NULL};
+        remedy = CLOCK_REMEDY;
+    } else if (said.len > 0 &&
+               (about_the_signer(text) || (r->status == 403 && error.reason != REASON_THROTTLED))) {
+        error = (struct agent_error){REASON_ACCESS_DENIED, "node-credentials", NULL};
+        remedy = denial != NULL ? denial : NODE_REMEDY;
+    }
     struct buf m = aws_call_begin(t, error.reason, f);
     f->cause = error.cause;
     f->retry_after_ms = r->retry_after_ms;
-    buf_fmt(&m, "answered %d: ", r->status);
-    quote_text(&m, text, said.len, QUOTE_MAX);
-    failure_remedy(f, "%s", error.remedy);
+    buf_fmt(&m, "answered %d", r->status);
+    middlebox_put(r, &m);
+    buf_str(&m, said.len + r->body_len > 0 ? ": " : "");
+    if (said.len > 0)
+        quote_text(&m, text, said.len, QUOTE_MAX);
+    else if (r->body_len > 0)
+        quote_body(&m, r->body, r->body_len);
+    if (said.len > 0)
+        failure_remedy(f, "%s", remedy);
+    else
+        aws_call_stranger(t, r, f);
     return f->reason;
 }
 

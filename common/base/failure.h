@@ -34,7 +34,7 @@ const char *reason_name(enum reason reason);
 
 /* Message and remedy together stay within a termination log of 4096 bytes. */
 #define FAILURE_MESSAGE_MAX 1024
-#define FAILURE_REMEDY_MAX 768
+#define FAILURE_REMEDY_MAX 1024
 
 struct failure {
     enum reason reason;

@@ -65,11 +65,7 @@ static size_t take_header(char *line, size_t size, size_t count, void *transfer)
     value = http_header_value(line, len, "Date", &value_len);
     if (value != NULL && time_parse_http(value, value_len, &t->response.date_s) != ERR_OK)
         t->response.date_s = 0;
-    value = http_header_value(line, len, "x-amzn-ErrorType", &value_len);
-    if (value != NULL && value_len < sizeof t->response.error_type) {
-        memcpy(t->response.error_type, value, value_len);
-        t->response.error_type[value_len] = '\0';
-    }
+    http_header_who(line, len, &t->response.who);
     return len;
 }
 

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "common/base/err.h"
+#include "common/http/http_header.h"
 #include "common/http/http_result.h"
 #include "common/http/lookup.h"
 
@@ -22,7 +23,6 @@
 #define HTTP_REQUEST_HEADERS_MAX 12
 #define HTTP_HEADER_LINE_MAX 69632 /* a token of TOKEN_FILE_MAX with its header's name */
 #define HTTP_DETAIL_MAX 160
-#define HTTP_ERROR_TYPE_MAX 64
 #define HTTP_ERROR_MAX 256 /* what libcurl asks for */
 
 struct http_header {
@@ -49,9 +49,9 @@ struct http_response {
     int64_t retry_after_ms; /* 0 if the answer did not say */
     int64_t date_s;         /* the server's clock, 0 if it did not say */
     int64_t elapsed_ms;
-    const char *proxy_variable;           /* what named the proxy that was used; NULL without one */
-    int proxy_status;                     /* of its answer to CONNECT; 0 if there was none */
-    char error_type[HTTP_ERROR_TYPE_MAX]; /* x-amzn-ErrorType, with which AWS names an error; "" if absent */
+    const char *proxy_variable; /* what named the proxy that was used; NULL without one */
+    int proxy_status;           /* of its answer to CONNECT; 0 if there was none */
+    struct http_who who;
     char detail[HTTP_DETAIL_MAX]; /* for all but HTTP_ANSWERED: what libcurl or the system said; may be "" */
 };
 

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/buf.h"
 #include "common/base/clock.h"
 #include "common/base/timefmt.h"
 
@@ -37,4 +38,29 @@ int64_t http_retry_after_ms(const char *value, size_t len) {
     if (seconds > RETRY_AFTER_MAX_S)
         seconds = RETRY_AFTER_MAX_S;
     return seconds > 0 ? seconds * 1000 : 0;
+}
+
+static void copy(const char *value, size_t len, char *out, size_t cap) {
+    struct buf b = buf_over(out, cap);
+    buf_printable(&b, value, len, cap - sizeof "...");
+}
+
+void http_header_who(const char *line, size_t len, struct http_who *who) {
+    static const char linkerd[] = "l5d-";
+    const struct {
+        const char *name;
+        char *out;
+        size_t cap;
+    } kept[] = {{"Server", who->server, sizeof who->server},
+                {"Via", who->via, sizeof who->via},
+                {"x-amzn-ErrorType", who->error_type, sizeof who->error_type}};
+    size_t value_len;
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+        const char *value = http_header_value(line, len, kept[i].name, &value_len);
+        if (value != NULL)
+            copy(value, value_len, kept[i].out, kept[i].cap);
+    }
+    who->linkerd =
+        who->linkerd || (len > sizeof linkerd && strncasecmp(line, linkerd, sizeof linkerd - 1) == 0);
+    who->amazon = who->amazon || http_header_value(line, len, "x-amzn-RequestId", &value_len) != NULL;
 }

@@ -2,6 +2,7 @@
 #ifndef POD_IDENTITY_HTTP_HTTP_HEADER_H
 #define POD_IDENTITY_HTTP_HTTP_HEADER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,5 +11,15 @@ const char *http_header_value(const char *line, size_t len, const char *name, si
 
 /* Retry-After: seconds, or an HTTP date (RFC 9110 10.2.3). What is neither is as good as absent: 0. */
 int64_t http_retry_after_ms(const char *value, size_t len);
+
+/* Who says that it answered. */
+#define HTTP_SERVER_MAX 64 /* names and versions: what is longer says no more */
+#define HTTP_ERROR_TYPE_MAX 64
+struct http_who {
+    char error_type[HTTP_ERROR_TYPE_MAX]; /* x-amzn-ErrorType, with which AWS names an error; "" if absent */
+    char server[HTTP_SERVER_MAX], via[HTTP_SERVER_MAX]; /* those headers, cut; "" if absent */
+    bool linkerd, amazon;                               /* an l5d-... header; a request id of AWS */
+};
+void http_header_who(const char *line, size_t len, struct http_who *who);
 
 #endif

@@ -35,19 +35,26 @@ static struct buf begin(struct failure *f, enum reason reason, const struct uri 
 #define REFUSED_REMEDY                                                                                       \
     "nothing listens there: the agent's DaemonSet (add-on eks-pod-identity-agent) is not running on this "   \
     "node, or not "                                                                                          \
-    "yet (" AGENT_PODS "): look at its pod's events and at the taints of the node; Fargate has no agent"
+    "yet (" AGENT_PODS                                                                                       \
+    "): look at its pod's events and at the taints of the node; Fargate has no agent" AGENT_CLIENT_MESH_HINT
 #define DROPPED_REMEDY                                                                                       \
     "packets are dropped: look for a NetworkPolicy without egress to 169.254.170.23/32 (or "                 \
-    "fd00:ec2::23/128) port 80, "                                                                            \
-    "and for a host firewall on the node; if neither, the agent may be hung: " AGENT_PODS
+    "fd00:ec2::23/128) port 80 (with Cilium an ipBlock cannot match the node: allow it in a "                \
+    "CiliumNetworkPolicy with toEntities: [host]), and for a host firewall on the node; if neither, the "    \
+    "agent may be hung: " AGENT_PODS
 #define HUNG_REMEDY                                                                                          \
     "the agent takes connections, and does not answer: look at " AGENT_LOG_HINT                              \
     ", and whether the node reaches EKS Auth "                                                               \
-    "(eks-auth.REGION.api.aws, port 443; VPC endpoint com.amazonaws.REGION.eks-auth)"
+    "(eks-auth.REGION.api.aws, port 443; VPC endpoint com.amazonaws.REGION.eks-auth) and its own "           \
+    "metadata service (IMDS, 169.254.169.254), from which the agent takes the node's credentials"
 #define CLOSED_REMEDY                                                                                        \
     "something takes the connection and drops it: the agent is just ending, or a proxy or service mesh "     \
     "takes link-local "                                                                                      \
     "traffic (exclude 169.254.170.23/32 from its redirection); look at " AGENT_LOG_HINT
+#define CUT_REMEDY                                                                                           \
+    "the connection ended within the answer: the agent failed or was ended meanwhile (look "                 \
+    "at " AGENT_LOG_HINT                                                                                     \
+    "), or something other than the EKS Pod Identity Agent answers there: look for a proxy"
 #define NO_ROUTE_REMEDY                                                                                      \
     "this pod has no route to the agent's link-local address: look at the routes of the pod and of the "     \
     "CNI, which must not "                                                                                   \
@@ -93,6 +100,8 @@ static const char *silence_remedy(enum http_result result) {
         return CLOSED_REMEDY;
     case HTTP_FAILED:
         return "look at " AGENT_LOG_HINT;
+    case HTTP_CUT_SHORT:
+        return CUT_REMEDY;
     default:
         return OTHER_SERVER_REMEDY;
     }
@@ -118,10 +127,11 @@ static enum reason no_answer(const struct uri *uri, const struct http_response *
 /* ---- an error answer ---- */
 
 static enum reason error_answer(const struct uri *uri, const struct http_response *r, struct failure *f) {
-    const struct agent_error error = agent_error_find(r->status, r->body, r->body_len);
+    const struct agent_error error = agent_error_find(r->status, r->body, r->body_len, middlebox_of(r));
     struct buf m = begin(f, error.reason, uri);
     f->cause = error.cause;
     buf_fmt(&m, "answered %d", r->status);
+    middlebox_put(r, &m);
     if (r->body_len > 0) {
         buf_str(&m, ": ");
         quote_body(&m, r->body, r->body_len);
@@ -151,7 +161,7 @@ enum reason agent_client_result(const struct uri *uri, const struct http_respons
     credentials_wipe(out);
     if (r->result != HTTP_ANSWERED)
         return no_answer(uri, r, f);
-    if (r->status != 200)
+    if (r->status != 200 || agent_error_is_bare(r->body, r->body_len))
         return error_answer(uri, r, f);
     enum err e = credentials_parse(r->body, r->body_len, out, &field);
     if (e != ERR_OK) {

@@ -7,13 +7,21 @@
 #include "common/base/clock.h"
 #include "common/base/failure.h"
 #include "common/http/http.h"
+#include "common/http/middlebox.h"
 #include "common/pod/credentials.h"
 #include "common/pod/token_file.h"
 #include "common/text/uri.h"
 
 #define AGENT_CLIENT_CONNECT_TIMEOUT_MS 2000 /* on the same node: a connection takes well under 1 ms */
-/* A cold request makes the agent try EKS Auth three times, a second each with pauses between. */
-#define AGENT_CLIENT_TOTAL_TIMEOUT_MS 10000
+/* A cold request makes the agent try EKS Auth three times, a second each with pauses between, and before that
+ * a metadata service that may be deaf three times, 5 s each; with the probe behind it, all ends within 20 s.
+ */
+#define AGENT_CLIENT_TOTAL_TIMEOUT_MS 18500
+
+/* Behind a remedy for a refused connection. */
+#define AGENT_CLIENT_MESH_HINT                                                                               \
+    MIDDLEBOX_CNI "traffic.sidecar.istio.io/excludeOutboundIPRanges: 169.254.170.23/32 or "                  \
+                  "config.linkerd.io/skip-outbound-ports: \"80\""
 
 /* Fills in the request; headers is storage for two, and all that is passed must live until the request was
  * started. */

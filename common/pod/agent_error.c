@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "common/pod/denial.h"
+
 #define CLUSTER_COMMAND "aws eks list-pod-identity-associations --cluster-name CLUSTER"
 
 #define ASSOCIATION_REMEDY                                                                                   \
@@ -54,6 +56,40 @@
     "something other than the EKS Pod Identity Agent answers there: look for a proxy or a service mesh "     \
     "that takes the "                                                                                        \
     "request"
+#define CLUSTER_REMEDY                                                                                       \
+    "the agent asks for a cluster that EKS does not know there: correct its --cluster-name and AWS_REGION "  \
+    "(kubectl -n kube-system get ds eks-pod-identity-agent -o yaml; aws eks list-clusters)"
+#define ENDPOINT_REMEDY                                                                                      \
+    "what the agent asks is no EKS Auth: correct its --endpoint or AWS_ENDPOINT_URL_EKS_AUTH (kubectl -n "   \
+    "kube-system get ds eks-pod-identity-agent -o yaml), or look for a proxy of the node"
+#define OTHER_UPSTREAM_REMEDY                                                                                \
+    "the agent is well; what answered the node in EKS Auth's stead was not EKS Auth: look for a proxy "      \
+    "(HTTPS_PROXY of the agent's DaemonSet), TLS inspection or a gateway between the node and "              \
+    "eks-auth.REGION.api.aws, for its DNS, and at " AGENT_LOG_HINT                                           \
+    "; the VPC endpoint com.amazonaws.REGION.eks-auth avoids them"
+#define SHORT_REMEDY                                                                                         \
+    "compare the node's clock with the real time (chronyc tracking); if it is right, sessions of the "       \
+    "association's role are too short for the agent: look at the role's maximum session duration"
+#define CERTIFICATE_REMEDY                                                                                   \
+    "the agent does not trust the certificate that it was shown for EKS Auth: look for a proxy or firewall " \
+    "that inspects TLS between the node and eks-auth.REGION.api.aws, and exempt that host from it (the "     \
+    "agent does not read AWS_CA_BUNDLE)"
+#define STRANGER "something other than the EKS Pod Identity Agent answers there: "
+#define ENVOY_REMEDY                                                                                         \
+    STRANGER "Envoy, the proxy of a service mesh. Exclude the agent from it: annotation "                    \
+             "traffic.sidecar.istio.io/excludeOutboundIPRanges: 169.254.170.23/32,fd00:ec2::23/128 on the "  \
+             "pod"
+#define LINKERD_REMEDY                                                                                       \
+    STRANGER "Linkerd's proxy. Exclude the agent from the mesh: annotation config.linkerd.io/skip-subnets: " \
+             "169.254.170.23/32 (or config.linkerd.io/skip-outbound-ports: \"80\") on the pod"
+#define PROXY_BOX_REMEDY                                                                                     \
+    STRANGER "a proxy. No proxy is asked for this address, so one takes the connection on its way: exclude " \
+             "169.254.170.23/32 and fd00:ec2::23/128 from its redirection on pod, node and network"
+#define SERVER_REMEDY                                                                                        \
+    STRANGER "a web server, ingress controller, proxy or captive portal. Look for what holds the node's "    \
+             "host port 80 or redirects 169.254.170.23 (hostNetwork, hostPort, iptables -t nat -L on the "   \
+             "node), and whether the agent runs there (kubectl -n kube-system get ds "                       \
+             "eks-pod-identity-agent)"
 
 #define NODE_KEYS_REMEDY                                                                                     \
     "EKS Auth does not take the node's signature, not the pod's token: look at the node's clock (chronyc "   \
@@ -82,7 +118,13 @@ enum remedy {
     PROXY_403,
     HOST,
     PATH,
-    REDIRECT
+    REDIRECT,
+    CLUSTER,
+    ENDPOINT,
+    OTHER_UPSTREAM,
+    SHORT,
+    CERTIFICATE,
+    BOX /* and enum middlebox, less one */
 };
 
 static const char *const remedies[] = {
@@ -108,9 +150,20 @@ static const char *const remedies[] = {
     [PATH] =
         "the path is not the agent's, or something else answers there: the URI must end in /v1/credentials",
     [REDIRECT] = "the agent never redirects, and redirects are not followed: something else answers there",
+    [CLUSTER] = CLUSTER_REMEDY,
+    [ENDPOINT] = ENDPOINT_REMEDY,
+    [OTHER_UPSTREAM] = OTHER_UPSTREAM_REMEDY,
+    [SHORT] = SHORT_REMEDY,
+    [CERTIFICATE] = CERTIFICATE_REMEDY,
+    [BOX + MIDDLEBOX_ENVOY - 1] = ENVOY_REMEDY,
+    [BOX + MIDDLEBOX_LINKERD - 1] = LINKERD_REMEDY,
+    [BOX + MIDDLEBOX_PROXY - 1] = PROXY_BOX_REMEDY,
+    [BOX + MIDDLEBOX_SERVER - 1] = SERVER_REMEDY,
+    [BOX + MIDDLEBOX_PAGE - 1] = SERVER_REMEDY,
 };
 
-/* Arrays and not pointers: in a static PIE each pointer costs a relocation of 24 bytes. */
+/* Arrays and not pointers: in a static PIE each pointer costs a relocation of 24 bytes. The first that fits
+ * counts. */
 static const struct text {
     char text[36]; /* looked for in the body */
     char cause[28];
@@ -121,9 +174,16 @@ static const struct text {
     {"PackedPolicyTooLarge", "PackedPolicyTooLarge", REASON_ACCESS_DENIED, TAGS, 0},
     {"Packed size of session tags", "PackedPolicyTooLarge", REASON_ACCESS_DENIED, TAGS, 0},
     {"eks-auth:AssumeRoleForPodIdentity", "AccessDeniedException-node", REASON_ACCESS_DENIED, NODE, 0},
+    {"No cluster found", "no-cluster", REASON_ACCESS_DENIED, CLUSTER, 0},
+    /* The front end refuses the caller, who is the node, before it looks at the token. */
+    {"(AccessDeniedException)", "AccessDeniedException-node", REASON_ACCESS_DENIED, NODE, 403},
     {"(AccessDeniedException)", "AccessDeniedException", REASON_ACCESS_DENIED, TRUST, 0},
     {"(ResourceNotFoundException)", "ResourceNotFoundException", REASON_ACCESS_DENIED, ASSOCIATION, 0},
-    /* The front end refuses the caller, who is the node, before it looks at the token. */
+    {"(UnknownOperation", "agent-endpoint", REASON_ACCESS_DENIED, ENDPOINT, 0},
+    {"(ThrottlingException)", "ThrottlingException", REASON_THROTTLED, THROTTLED, 0},
+    {"(InternalServerException)", "InternalServerException", REASON_THROTTLED, SERVICE, 0},
+    {"(ServiceUnavailableException)", "ServiceUnavailableException", REASON_THROTTLED, SERVICE, 0},
+    {"]: (", "node-credentials", REASON_ACCESS_DENIED, NODE_KEYS, 403},
     {"(ExpiredTokenException)", "node-credentials", REASON_ACCESS_DENIED, NODE_KEYS, 403},
     {"(InvalidSignatureException)", "node-credentials", REASON_ACCESS_DENIED, NODE_KEYS, 403},
     {"(UnrecognizedClientException)", "node-credentials", REASON_ACCESS_DENIED, NODE_KEYS, 403},
@@ -131,19 +191,19 @@ static const struct text {
     {"(InvalidTokenException)", "InvalidTokenException", REASON_TOKEN_INVALID, TOKEN, 0},
     {"(InvalidParameterException)", "InvalidParameterException", REASON_TOKEN_INVALID, REQUEST, 0},
     {"(InvalidRequestException)", "InvalidRequestException", REASON_TOKEN_INVALID, REQUEST, 0},
-    {"(ThrottlingException)", "ThrottlingException", REASON_THROTTLED, THROTTLED, 0},
-    {"(InternalServerException)", "InternalServerException", REASON_THROTTLED, SERVICE, 0},
-    {"(ServiceUnavailableException)", "ServiceUnavailableException", REASON_THROTTLED, SERVICE, 0},
     /* The agent's own. */
     {"token is expired", "token-expired", REASON_TOKEN_INVALID, EXPIRED, 0},
     {"token is not valid yet", "token-not-yet-valid", REASON_TOKEN_INVALID, EXPIRED, 0},
     {"Service account token", "token-refused", REASON_TOKEN_INVALID, TOKEN, 0},
+    {"pod claims", "token-refused", REASON_TOKEN_INVALID, TOKEN, 0},
     {"agent through invalid address", "host-refused", REASON_INJECTION_INVALID, HOST, 0},
-    {"Too Many Requests", "agent-limit", REASON_THROTTLED, LIMITER, 0},
+    {"expired or will expire within", "short-lived", REASON_BAD_RESPONSE, SHORT, 0},
     {"failed to refresh cached credenti", "node-credentials", REASON_THROTTLED, NODE_ROLE, 0},
     {"no EC2 IMDS role found", "node-credentials", REASON_THROTTLED, NODE_ROLE, 0},
+    {"x509: ", "eks-auth-certificate", REASON_THROTTLED, CERTIFICATE, 0},
     {"request send failed", "eks-auth-unreachable", REASON_THROTTLED, WAY, 0},
     {"unable to fetch credentials", "eks-auth-unreachable", REASON_THROTTLED, WAY, 0},
+    {"operation error EKS Auth", "eks-auth-unreachable", REASON_THROTTLED, WAY, 0},
 };
 
 static const struct status {
@@ -161,17 +221,76 @@ static const struct status {
     {0, 999, "status", REASON_BAD_RESPONSE, PROXY},
 };
 
-struct agent_error agent_error_find(int status, const char *body, size_t len) {
-    for (size_t i = 0; status >= 400 && i < sizeof texts / sizeof texts[0]; i++) {
+static struct agent_error made(enum reason reason, const char *cause, unsigned remedy) {
+    return (struct agent_error){reason, cause, remedies[remedy]};
+}
+
+/* The length of "[REQUEST-ID]", or 0. */
+static size_t request_id(const char *body, size_t len) {
+    const char *end = len > 0 && body[0] == '[' ? memchr(body, ']', len < 130 ? len : 130) : NULL;
+    return end != NULL && memchr(body, ' ', (size_t)(end - body)) == NULL ? (size_t)(end + 1 - body) : 0;
+}
+
+static size_t without_end(const char *body, size_t len) {
+    while (len > 0 && (body[len - 1] == '\n' || body[len - 1] == '\r' || body[len - 1] == ' '))
+        len--;
+    return len;
+}
+
+bool agent_error_is_bare(const char *body, size_t len) {
+    size_t id = request_id(body, len);
+    return id > 0 && id == without_end(body, len);
+}
+
+/* "[ID]: (CODE): …, fault: …" with a code that is in no table, or "(CODE): …" as eksauth.c has it. */
+static bool has_code(const char *body, size_t len) {
+    size_t id = request_id(body, len), at = id > 0 ? id + 2 : 0;
+    return at + 2 < len && body[at] == '(' && memchr(body + at, ')', len - at) != NULL;
+}
+
+static struct agent_error other_code(int status, bool throttled) {
+    if (status == 429 || throttled)
+        return made(REASON_THROTTLED, "ThrottlingException", THROTTLED);
+    if (status >= 500)
+        return made(REASON_THROTTLED, "status-5xx", SERVICE);
+    return status == 403 ? made(REASON_ACCESS_DENIED, "node-credentials", NODE_KEYS)
+                         : made(REASON_ACCESS_DENIED, "request-refused", REQUEST);
+}
+
+static const struct text *find_text(int status, const char *body, size_t len) {
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         const struct text *t = &texts[i];
         if ((t->status == 0 || t->status == status) && memmem(body, len, t->text, strlen(t->text)) != NULL)
-            return (struct agent_error){(enum reason)t->reason, t->cause, remedies[t->remedy]};
+            return t;
     }
-    /* What the agent makes of no answer at all from EKS Auth: the error's own text is lost on the way. */
-    if (status == 500 && len >= 2 && len <= 3 && memcmp(body, "[]", 2) == 0)
-        return (struct agent_error){REASON_THROTTLED, "eks-auth-unreachable", remedies[WAY]};
+    return NULL;
+}
+
+/* Nobody's text: who answered is told by the box, what it means by the status. */
+static struct agent_error by_status(int status, enum middlebox box) {
     const struct status *s = statuses;
     while (s < statuses + sizeof statuses / sizeof statuses[0] - 1 && (status < s->first || status > s->last))
         s++;
-    return (struct agent_error){(enum reason)s->reason, s->cause, remedies[s->remedy]};
+    if (box == MIDDLEBOX_NONE)
+        return made((enum reason)s->reason, s->cause, s->remedy);
+    return made((enum reason)s->reason, "other-server", BOX + (unsigned)box - 1);
+}
+
+struct agent_error agent_error_find(int status, const char *body, size_t len, enum middlebox box) {
+    static const char limiter[] = "Too Many Requests";
+    if (agent_error_is_bare(body, len))
+        return made(status == 429 || status >= 500 ? REASON_THROTTLED : REASON_BAD_RESPONSE, "eks-auth-other",
+                    OTHER_UPSTREAM);
+    const struct text *t = status >= 400 ? find_text(status, body, len) : NULL;
+    if (t != NULL) {
+        const char *denial = t->reason == REASON_ACCESS_DENIED ? denial_remedy(body, len) : NULL;
+        return (struct agent_error){(enum reason)t->reason, t->cause,
+                                    denial != NULL ? denial : remedies[t->remedy]};
+    }
+    if (status >= 400 && has_code(body, len))
+        return other_code(status, memmem(body, len, "Throttl", 7) != NULL);
+    if (status == 429 && box == MIDDLEBOX_NONE && without_end(body, len) == sizeof limiter - 1 &&
+        memcmp(body, limiter, sizeof limiter - 1) == 0)
+        return made(REASON_THROTTLED, "agent-limit", LIMITER);
+    return by_status(status, box);
 }

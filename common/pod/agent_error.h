@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "common/base/failure.h"
+#include "common/http/middlebox.h"
 
 #define AGENT_LOG_HINT "the agent's log (kubectl -n kube-system logs ds/eks-pod-identity-agent)"
 
@@ -18,7 +19,12 @@ struct agent_error {
     const char *remedy; /* static text without % */
 };
 
-/* The meaning of an answer with that status, which is not 200. The body is text of any kind. */
-struct agent_error agent_error_find(int status, const char *body, size_t len);
+/* The meaning of an answer that brings no credentials. The body is text of any kind; box: who seems to have
+ * answered, if it was not the agent. */
+struct agent_error agent_error_find(int status, const char *body, size_t len, enum middlebox box);
+
+/* Whether the body is "[REQUEST-ID]" and nothing else: so the agent says, with any status, that it can make
+ * nothing of what answered it. */
+bool agent_error_is_bare(const char *body, size_t len);
 
 #endif

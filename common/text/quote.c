@@ -216,15 +216,22 @@ static void quote_json(struct buf *message, const char *body, size_t len) {
     json_close();
 }
 
-/* The text of the first element of that name. */
-static const char *element(const char *body, size_t len, const char *open, size_t *text_len) {
-    const char *at = memmem(body, len, open, strlen(open));
-    if (at == NULL)
-        return NULL;
-    at += strlen(open);
-    const char *end = memchr(at, '<', (size_t)(body + len - at));
-    *text_len = (size_t)((end != NULL ? end : body + len) - at);
-    return at;
+/* The first text of a page, which is its title where it has one; of other markup, that of <Message>. */
+static const char *first_text(const char *body, size_t len, bool page, size_t *text_len) {
+    static const char open[] = "<Message>";
+    const char *end = body + len, *at = page ? body : memmem(body, len, open, sizeof open - 1);
+    while (at != NULL && at < end) {
+        const char *behind = memchr(at, '>', (size_t)(end - at));
+        at = behind != NULL ? behind + 1 : end;
+        while (at < end && strchr(" \t\r\n", *at) != NULL)
+            at++;
+        if (at < end && *at != '<') {
+            const char *close = memchr(at, '<', (size_t)(end - at));
+            *text_len = (size_t)((close != NULL ? close : end) - at);
+            return at;
+        }
+    }
+    return NULL;
 }
 
 bool quote_is_page(const char *body, size_t len) {
@@ -239,19 +246,14 @@ bool quote_is_page(const char *body, size_t len) {
 }
 
 static void quote_markup(struct buf *message, const char *body, size_t len) {
-    static const char titles[][8] = {"<title>", "<TITLE>", "<h1>", "<H1>"};
-    const char *title = NULL;
-    size_t title_len = 0;
+    size_t text_len = 0;
     bool page = quote_is_page(body, len);
-    for (size_t i = 0; page && title == NULL && i < sizeof titles / sizeof titles[0]; i++)
-        title = element(body, len, titles[i], &title_len);
-    if (title == NULL)
-        title = element(body, len, "<Message>", &title_len);
+    const char *text = first_text(body, len, page, &text_len);
     buf_str(message, page ? "a page of HTML" : "XML");
-    if (title == NULL)
+    if (text == NULL)
         return;
     buf_char(message, ' ');
-    quote_text(message, title, title_len, QUOTE_MAX);
+    quote_text(message, text, text_len, QUOTE_MAX);
 }
 
 void quote_body(struct buf *message, const char *body, size_t len) {

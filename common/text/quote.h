@@ -18,7 +18,7 @@
 void quote_text(struct buf *message, const char *text, size_t len, size_t max);
 
 /* The same for an error's body: only the part of it that is a message is quoted. That is the member "message"
- * of a JSON object, the title of a page, or the whole of a plain text. */
+ * of a JSON object, the title of a page (or its first text), or the whole of a plain text. */
 void quote_body(struct buf *message, const char *body, size_t len);
 
 /* Whether the body is a page of HTML. */

@@ -23,6 +23,7 @@ struct event {
 struct reader {
     const char *at, *end;
     enum err error; /* sticks, with END */
+    bool words;     /* a text may have several lines */
 };
 
 static bool equal(struct span a, const char *text, size_t len) {
@@ -261,7 +262,7 @@ static enum err check_bytes(const char *text, size_t len) {
 }
 
 enum err xml_check(const char *text, size_t len, const char *ns) {
-    struct reader r = {text, text + len, ERR_OK};
+    struct reader r = {.at = text, .end = text + len};
     struct span open[XML_DEPTH_MAX];
     size_t depth = 0;
     bool root = false;
@@ -328,7 +329,8 @@ static enum err unescape(struct span s, char *out, size_t cap, size_t *len) {
     return e;
 }
 
-static enum err finish_text(char *out, size_t len) {
+/* With `words`, line breaks and tabs within it become blanks. */
+static enum err finish_text(char *out, size_t len, bool words) {
     size_t from = 0;
     while (len > 0 && blank(out[len - 1]))
         len--;
@@ -337,7 +339,9 @@ static enum err finish_text(char *out, size_t len) {
     memmove(out, out + from, len - from);
     out[len - from] = '\0';
     for (size_t i = 0; i < len - from; i++) {
-        if ((unsigned char)out[i] < ' ')
+        if (words && blank(out[i]))
+            out[i] = ' ';
+        else if ((unsigned char)out[i] < ' ')
             return ERR_CONTROL;
     }
     return len == from ? ERR_EMPTY : ERR_OK;
@@ -350,7 +354,7 @@ static enum err read_text(struct reader *r, char *out, size_t cap) {
         enum err e = v.kind == TEXT ? unescape(v.text, out, cap, &len) : ERR_OK;
         if (v.kind == CLOSE) {
             out[len] = '\0';
-            return finish_text(out, len);
+            return finish_text(out, len, r->words);
         }
         if (v.kind != TEXT)
             return v.kind == END ? ERR_SYNTAX : ERR_TYPE;
@@ -387,10 +391,17 @@ static enum err find(struct reader *r, const char *path, char *out, size_t cap) 
     return ERR_MISSING;
 }
 
-enum err xml_text(const char *text, size_t len, const char *path, char *out, size_t cap) {
-    struct reader r = {text, text + len, ERR_OK};
+static enum err find_text(struct reader r, const char *path, char *out, size_t cap) {
     enum err e = find(&r, path, out, cap);
     if (e != ERR_OK)
         wipe(out, cap);
     return e;
+}
+
+enum err xml_text(const char *text, size_t len, const char *path, char *out, size_t cap) {
+    return find_text((struct reader){.at = text, .end = text + len}, path, out, cap);
+}
+
+enum err xml_words(const char *text, size_t len, const char *path, char *out, size_t cap) {
+    return find_text((struct reader){.at = text, .end = text + len, .words = true}, path, out, cap);
 }

@@ -23,4 +23,7 @@ enum err xml_check(const char *text, size_t len, const char *ns);
  * On an error out is "". */
 enum err xml_text(const char *text, size_t len, const char *path, char *out, size_t cap);
 
+/* The same for a text that people read: line breaks and tabs within it become blanks. */
+enum err xml_words(const char *text, size_t len, const char *path, char *out, size_t cap);
+
 #endif

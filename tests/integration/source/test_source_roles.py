@@ -108,7 +108,7 @@ def test_no_tag_session_in_the_trust(run_init: Init, aws: Aws, env: dict[str, st
     ("MalformedPolicyDocument", 400, "ACCESS_DENIED", "option"), ("ExpiredToken", 403, "ACCESS_DENIED", "have ended"),
     ("InvalidClientTokenId", 403, "ACCESS_DENIED", "partition"), ("Throttling", 400, "THROTTLED", "wait"),
     ("InternalFailure", 500, "THROTTLED", "wait"), ("ServiceUnavailable", 503, "THROTTLED", "wait"),
-    ("SignatureDoesNotMatch", 403, "ACCESS_DENIED", "clock"), ("NoSuchThing", 400, "BAD_RESPONSE", "NoSuchThing")])
+    ("SignatureDoesNotMatch", 403, "ACCESS_DENIED", "clock"), ("NoSuchThing", 400, "ACCESS_DENIED", "STS itself")])
 def test_errors_by_name(run_init: Init, aws: Aws, env: dict[str, str], code: str, status: int, reason: str, says: str) -> None:
     aws.emulator.fault("aws_error", service="sts", code=code, status=status, message="words of STS", times=None)
     assert_failed(run_init(f"--assume-role={TARGET}", env=env), reason, code, "words of STS", says, "AssumeRole")

@@ -93,7 +93,7 @@ def test_sidecar_shows_no_bearer_and_nothing_that_it_serves(start_sidecar: Start
     (json.dumps({"AccessKeyId": "ASIAIOSFODNN7EXAMPLE", "SecretAccessKey": "short", "Token": "alsoshort"}), "JSON without a message", "alsoshort"),
     ("id ASIAIOSFODNN7EXAMPLE is not known", "ASIA...MPLE", "IOSFODNN7"),
     ("bad key wJalrXUtnFEMIxKoMDENGxbPxRfiCYzEXAMPLEKE", "bad key", "wJalr"),
-    ("<html><body>secret=abc</body></html>", "a page of HTML", "secret=abc"),
+    ("<html><title>Sign in</title><body>secret=abc</body></html>", 'a page of HTML "Sign in"', "secret=abc"),
     ("see https://joe:pw@proxy.corp:3128/?key=abc", "https://[redacted]@proxy.corp:3128", "pw@"),
 ])
 def test_what_nobody_here_knows(run_init: Init, emulator: Emulator, body: str, kept: str, hidden: str) -> None:

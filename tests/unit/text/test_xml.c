@@ -155,10 +155,24 @@ static void depth(void **state) {
     }
 }
 
+static void words_may_have_several_lines(void **state) {
+    (void)state;
+    static const char text[] = "<A xmlns=\"" XML_NAMESPACE_STS "\"><B> one\n\ttwo\r\nthree </B></A>";
+    char out[64];
+    assert_int_equal(xml_check(text, sizeof text - 1, XML_NAMESPACE_STS), ERR_OK);
+    assert_int_equal(xml_text(text, sizeof text - 1, "A/B", out, sizeof out), ERR_CONTROL);
+    assert_string_equal(out, "");
+    assert_int_equal(xml_words(text, sizeof text - 1, "A/B", out, sizeof out), ERR_OK);
+    assert_string_equal(out, "one  two  three");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds),      cmocka_unit_test(table_of_documents),
-        cmocka_unit_test(references), cmocka_unit_test(cut_at_every_byte),
+        cmocka_unit_test(words_may_have_several_lines),
+        cmocka_unit_test(finds),
+        cmocka_unit_test(table_of_documents),
+        cmocka_unit_test(references),
+        cmocka_unit_test(cut_at_every_byte),
         cmocka_unit_test(depth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
