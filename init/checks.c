@@ -84,6 +84,7 @@ void checks_run(struct run *run, struct report *report) {
             struct buf m = failure_begin(&r->finding, REASON_OK);
             buf_fmt(&m, "not reached, because %s failed", failed);
             r->status = CHECK_SKIP;
+            r->unreached = true;
             continue;
         }
         r->status = checks[i](run, &r->finding);

@@ -96,6 +96,37 @@ static void explain_by_labels(const struct run *run, struct failure *finding) {
     }
 }
 
+#define API_TOKEN_FILE "/var/run/secrets/kubernetes.io/serviceaccount/token"
+
+/* A name as Kubernetes has them, and nothing that a shell would take for more. */
+static bool is_name(const char *text) {
+    size_t len = strlen(text);
+    return len > 0 && len <= 253 && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789.-") == len;
+}
+
+/* Most pods mount a token for the API server, which says whose association is missing. */
+static void name_account(struct run *run, struct failure *finding) {
+    static struct failure ignored;
+    struct jwt_claims *c = &run->claims;
+    if (finding->reason != REASON_NOT_INJECTED || run->labels.injected || run->labels.skipped ||
+        token_file_read(API_TOKEN_FILE, &run->token, &ignored) != REASON_OK)
+        return;
+    enum err e = jwt_inspect_unverified(run->token.text, run->token.len, c, NULL);
+    token_wipe(&run->token);
+    if (e != ERR_OK || !is_name(c->namespace) || !is_name(c->service_account))
+        return;
+    struct buf m = failure_more(finding);
+    buf_fmt(&m, "; this pod is of service account \"%s\" in namespace \"%s\"", c->service_account,
+            c->namespace);
+    failure_remedy(
+        finding,
+        "restarting this container cannot help, a new pod can: aws eks create-pod-identity-association "
+        "--cluster-name CLUSTER --namespace %s --service-account %s --role-arn ROLE (aws eks "
+        "list-pod-identity-associations shows whether it is there already), wait some seconds, then kubectl "
+        "-n %s delete pod %s",
+        c->namespace, c->service_account, c->namespace, is_name(c->pod) ? c->pod : "POD");
+}
+
 static enum check_status own_token(const struct run *run, struct failure *finding) {
     if (run->config->source.self_injected == INJECTION_SELF_REQUIRE)
         return check_passed(finding,
@@ -120,6 +151,7 @@ enum check_status check_injection_pair(struct run *run, struct failure *finding)
     if (injection->wrong == INJECTION_PART_PAIR) {
         *finding = run->opening;
         explain_by_labels(run, finding);
+        name_account(run, finding);
         return CHECK_FAIL;
     }
     if (run->source.kind == SOURCE_WEB_IDENTITY) {

@@ -62,18 +62,42 @@ static void put_check(struct buf *out, const struct check_result *r, size_t widt
     }
 }
 
+/* What was not reached would hide the one line that counts. */
+static void put_unreached(struct buf *out, const struct report *report, const char *failed) {
+    unsigned count = 0;
+    for (size_t i = 0; i < report->count; i++)
+        count += report->results[i].unreached;
+    if (count > 0)
+        buf_fmt(out, "%u check%s not reached, because %s failed\n", count, count == 1 ? " was" : "s were",
+                failed);
+}
+
+/* Last, so that `kubectl logs --tail=3` shows it. */
+static void put_verdict(struct buf *out, const struct report *report) {
+    const struct check_result *decisive = report_decisive(report);
+    enum reason reason = report_reason(report);
+    if (decisive != NULL)
+        put_unreached(out, report, decisive->id);
+    buf_fmt(out, "result: %s, reason %s, exit code %d\n", reason == REASON_OK ? "ok" : "failed",
+            reason_name(reason), (int)reason);
+    if (decisive == NULL)
+        return;
+    buf_fmt(out, "%s: ", reason_name(reason));
+    put_line(out, decisive->finding.message);
+    buf_str(out, "remedy: ");
+    put_line(out, decisive->finding.remedy);
+}
+
 bool report_text(const struct report *report, bool colour, int fd) {
     static char storage[REPORT_ITEM_MAX];
     struct buf out = BUF(storage);
     for (size_t i = 0; i < report->count; i++) {
-        put_check(&out, &report->results[i], id_width(report), colour);
+        if (!report->results[i].unreached)
+            put_check(&out, &report->results[i], id_width(report), colour);
         if (!flush(&out, fd))
             return false;
     }
-    enum reason reason = report_reason(report);
-    buf_fmt(&out, "result: %s, reason %s, exit code %d", reason == REASON_OK ? "ok" : "failed",
-            reason_name(reason), (int)reason);
-    buf_char(&out, '\n');
+    put_verdict(&out, report);
     return flush(&out, fd);
 }
 

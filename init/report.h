@@ -23,6 +23,7 @@ enum check_status { CHECK_PASS, CHECK_WARN, CHECK_FAIL, CHECK_SKIP };
 struct check_result {
     const char *id;
     enum check_status status;
+    bool unreached;         /* skipped, because an earlier one failed */
     struct failure finding; /* reason is that of a warning or failure, REASON_OK otherwise */
 };
 

@@ -153,7 +153,10 @@ void unix_client_explain(const struct unix_answer *answer, struct buf *out) {
     static const char key[] = "\"message\":\"";
     const char *at = strstr(answer->body, key);
     if (at == NULL) {
-        buf_printable(out, answer->body, answer->body_len, 1024);
+        size_t len = answer->body_len;
+        while (len > 0 && (answer->body[len - 1] == '\n' || answer->body[len - 1] == '\r'))
+            len--;
+        buf_printable(out, answer->body, len, 1024);
         return;
     }
     for (at += sizeof key - 1; *at != '\0' && *at != '"'; at++) {

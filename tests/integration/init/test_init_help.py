@@ -78,6 +78,21 @@ def test_text_is_aligned(run_init: Callable[..., Run], emulator: Emulator) -> No
     columns = {re.match(r"\w+  \S+ +", line).end() for line in checks}  # type: ignore[union-attr]
     assert len(columns) == 1, columns
     assert all(line.startswith("      remedy: ") for line in lines if line not in checks and not line.startswith("result: "))
+    assert lines[-1] == "result: ok, reason OK, exit code 0"
+
+
+def test_text_ends_with_what_decides(run_init: Callable[..., Run], injected: dict[str, str]) -> None:
+    """`kubectl logs --tail=3` shows it; what was not reached is one line."""
+    run = run_init(text=True, env={})
+    lines = run.stdout.splitlines()
+    failed = next(index for index, line in enumerate(lines) if line.startswith("fail  injection.pair"))
+    message, remedy = lines[failed].split("injection.pair", 1)[1].strip(), lines[failed + 1].split("remedy: ", 1)[1]
+    assert lines[-3:] == ["result: failed, reason NOT_INJECTED, exit code 10", f"NOT_INJECTED: {message}", f"remedy: {remedy}"]
+    listed = len(run_init("--list-checks", **NOWHERE).stdout.splitlines())
+    assert lines[-4] == f"{listed - 3} checks were not reached, because injection.pair failed"
+    assert run.stdout.count("not reached") == 1 and len(lines) == failed + 2 + 4
+    late = run_init("--expect-account=999999999999", text=True, env=injected).stdout.splitlines()
+    assert late[-4] == "1 check was not reached, because credentials.account failed"
 
 
 @pytest.mark.parametrize("reason", EXITS)

@@ -254,6 +254,21 @@ def test_in_an_empty_image(runner: Runner, binaries: Binaries, emulator: Emulato
     assert_ok(run)
 
 
+@needs_root
+def test_whose_association_is_missing(runner: Runner, binaries: Binaries, emulator: Emulator, folder: Path) -> None:
+    """The mounted token of the API server names the account: with the command to paste."""
+    image = folder / "image"
+    ProjectedToken(image / "var/run/secrets/kubernetes.io/serviceaccount", emulator.token(audience="https://kubernetes.default.svc"), "token")
+    shutil.copy(binaries.init, image / "init")
+    run = runner.run([shutil.which("chroot") or "chroot", str(image), "/init", "--wait=0", "--format=json"], {})
+    says = assert_failed(run, "NOT_INJECTED", 'service account "app" in namespace "demo"')
+    assert "aws eks create-pod-identity-association --cluster-name CLUSTER --namespace demo --service-account app --role-arn ROLE" in says
+    (image / "var/run/secrets/kubernetes.io/serviceaccount/token").unlink()
+    (image / "var/run/secrets/kubernetes.io/serviceaccount/token").write_text("nonsense")
+    run = runner.run([shutil.which("chroot") or "chroot", str(image), "/init", "--wait=0", "--format=json"], {})
+    assert "service account \"" not in assert_failed(run, "NOT_INJECTED")
+
+
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full"])
 def test_closed_or_full_streams(runner: Runner, binaries: Binaries, injected: dict[str, str], emulator: Emulator, closed: str) -> None:
     """No stream, no report; but the exit code, and nothing else opened in its place, where a log line could go."""
