@@ -89,7 +89,8 @@ static const struct explanation {
      "kubectl debug POD -it --image=busybox -- wget -SO- http://169.254.170.23/\n    404 means alive\n\n"
      "Install the add-on eks-pod-identity-agent, and let it tolerate the node's taints. Allow egress to "
      "169.254.170.23/32\n"
-     "and fd00:ec2::23/128, port 80. On nodes without IPv6, configure the add-on with\n"
+     "and fd00:ec2::23/128, port 80; with Cilium, where an ipBlock cannot match the node, by a\n"
+     "CiliumNetworkPolicy with toEntities: [host]. On nodes without IPv6, configure the add-on with\n"
      "{\"agent\":{\"additionalArgs\":{\"-b\":\"169.254.170.23\"}}}. If it only starts late on fresh nodes: a "
      "longer --wait.\n"},
     {REASON_ACCESS_DENIED,

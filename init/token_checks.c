@@ -21,6 +21,14 @@
     "mount the projected serviceAccountToken volume of EKS Pod Identity there (audience " INJECTION_AUDIENCE \
     "); a mutated pod has it, so recreate the pod"
 
+#define WEB_MOUNT_REMEDY                                                                                     \
+    "mount the projected serviceAccountToken volume of IRSA there (audience " INJECTION_WEB_AUDIENCE         \
+    ", or what the annotation eks.amazonaws.com/audience says); a mutated pod has it, so recreate the pod"
+
+static const char *mount_remedy(const struct run *run) {
+    return run->source.kind == SOURCE_WEB_IDENTITY ? WEB_MOUNT_REMEDY : MOUNT_REMEDY;
+}
+
 enum check_status check_token_readable(struct run *run, struct failure *finding) {
     const char *path = source_token_path(&run->source);
     if (token_file_read(path, &run->token, finding) != REASON_OK)
@@ -47,7 +55,7 @@ enum check_status check_token_format(struct run *run, struct failure *finding) {
     buf_str(&m, "token file ");
     check_quote(&m, source_token_path(&run->source));
     buf_fmt(&m, " holds no usable JSON web token: %s: %s", wrong, err_text(e));
-    failure_remedy(finding, "%s", MOUNT_REMEDY);
+    failure_remedy(finding, "%s", mount_remedy(run));
     return CHECK_FAIL;
 }
 
@@ -100,7 +108,7 @@ enum check_status check_token_issuer(struct run *run, struct failure *finding) {
     check_quote(&m, issuer ? c->subject : c->issuer);
     buf_str(&m, issuer ? ", and that of a service account is system:serviceaccount:NAMESPACE:NAME"
                        : ", and that of a cluster is an https:// address");
-    failure_remedy(finding, "%s", MOUNT_REMEDY);
+    failure_remedy(finding, "%s", mount_remedy(run));
     return CHECK_WARN;
 }
 
@@ -160,7 +168,7 @@ enum check_status check_token_times(struct run *run, struct failure *finding) {
     if (!c->has_expires) {
         struct buf m = failure_begin(finding, REASON_TOKEN_INVALID);
         buf_str(&m, "the token has no expiry (claim exp): it is none that the kubelet projects");
-        failure_remedy(finding, "%s", MOUNT_REMEDY);
+        failure_remedy(finding, "%s", mount_remedy(run));
         return CHECK_FAIL;
     }
     if (c->expires_s <= now_s)
@@ -210,7 +218,7 @@ enum check_status check_token_identity(struct run *run, struct failure *finding)
     if (c->namespace[0] == '\0' || c->service_account[0] == '\0') {
         struct buf m = failure_begin(finding, REASON_TOKEN_INVALID);
         buf_str(&m, "the token names no namespace and service account (claims kubernetes.io and sub)");
-        failure_remedy(finding, "%s", MOUNT_REMEDY);
+        failure_remedy(finding, "%s", mount_remedy(run));
         return CHECK_WARN;
     }
     struct buf m = failure_begin(finding, REASON_OK);

@@ -22,6 +22,7 @@ struct walk {
     char path[PATH_MAX];   /* what the last link made of it */
     char link[PATH_MAX];   /* the last link that was followed; "" if none */
     char target[PATH_MAX]; /* of that link, as it stands there */
+    size_t target_end;     /* of path: so much of it is that target */
     size_t end;            /* the first `end` bytes of path are what cannot be got at */
     int error;             /* why; 0 if all of it is there */
 };
@@ -36,6 +37,7 @@ static bool splice(struct walk *w, size_t link_end) {
     if (w->target[0] != '/')
         buf_put(&next, w->path, folder);
     buf_str(&next, w->target);
+    w->target_end = next.len;
     buf_str(&next, w->path + link_end);
     if (next.overflow)
         return false;
@@ -100,6 +102,12 @@ static void put_missing(struct buf *m, const struct walk *w) {
     memcpy(missing, w->path, w->end);
     missing[w->end] = '\0';
     token_path_put(m, missing);
+}
+
+/* Whether what is missing is the link's own business: a link of the image that leads to a folder, as /var/run
+ * mostly is, has nothing to do with what that folder lacks; the kubelet's ..data has. */
+static bool is_link_broken(const struct walk *w) {
+    return w->link[0] != '\0' && (w->end <= w->target_end || strcmp(last_name(w->link), DATA_LINK) == 0);
 }
 
 static void broken_link(const struct walk *w, struct buf *m, struct failure *f) {
@@ -223,7 +231,7 @@ enum reason token_path_explain(const char *path, int error, struct failure *f) {
     if (error == EACCES || error == EPERM) {
         f->cause = "permission";
         forbidden(path, &w, &m, f);
-    } else if (error == ENOENT && w.error == ENOENT && w.link[0] != '\0') {
+    } else if (error == ENOENT && w.error == ENOENT && is_link_broken(&w)) {
         f->cause = "broken-link";
         broken_link(&w, &m, f);
     } else if (error == ENOENT && w.error == ENOENT) {

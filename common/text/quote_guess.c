@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#define JWT_LEAST 16    /* from "eyJ", base64 of '{"', on */
+#define TOKEN_LEAST 16  /* from its beginning on */
 #define HEX_LEAST 40    /* the issuer's id has 32 digits, a bearer or hash more */
 #define ARN_PART_MAX 64 /* of roles and sessions: what is longer is no name */
 #define KEY_ID_LEAST 16
@@ -160,9 +160,11 @@ static void guess_ids(struct quote_marks *m, const struct quote_stream *s, size_
     }
 }
 
-static size_t find_jwt(const char *text, size_t len) {
-    for (size_t i = 0; i + JWT_LEAST <= len; i++) {
-        if (memcmp(text + i, "eyJ", 3) == 0)
+/* JSON web tokens begin with "eyJ", session tokens of AWS, now and once, with the others. */
+static size_t find_token(const char *text, size_t len) {
+    for (size_t i = 0; i + TOKEN_LEAST <= len; i++) {
+        if (memcmp(text + i, "eyJ", 3) == 0 || memcmp(text + i, "IQoJ", 4) == 0 ||
+            memcmp(text + i, "FwoG", 4) == 0)
             return i;
     }
     return len;
@@ -170,11 +172,11 @@ static size_t find_jwt(const char *text, size_t len) {
 
 static void guess_word(struct quote_marks *m, const struct quote_stream *s, size_t first, size_t len,
                        unsigned nested) {
-    size_t end = first + len, jwt = find_jwt(s->c + first, len);
-    if (jwt < len) {
+    size_t end = first + len, token = find_token(s->c + first, len);
+    if (token < len) {
         while (end < s->len && (dense(s->c[end]) || s->c[end] == '.' || s->c[end] == '='))
             end++;
-        quote_mark(m, s, first + jwt, end, QUOTE_HIDDEN);
+        quote_mark(m, s, first + token, end, QUOTE_HIDDEN);
     } else if (random_like(s->c + first, len)) {
         while (end < s->len && s->c[end] == '=')
             end++;

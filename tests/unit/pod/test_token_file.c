@@ -145,6 +145,21 @@ static void the_kubelets_links_are_followed_afresh(void **state) {
 }
 
 /* In a child that is nobody, since root may read anything. */
+/* /var/run is a link in most images: what its target lacks is not the kubelet's doing. */
+static void a_link_of_the_image_is_not_the_kubelets(void **state) {
+    (void)state;
+    assert_int_equal(mkdir(scratch_path("run"), 0755), 0);
+    assert_int_equal(symlink("run", scratch_path("varrun")), 0);
+    assert_int_equal(read_token(scratch_path("varrun/secrets/token")), REASON_TOKEN_UNREADABLE);
+    assert_string_equal(failure.cause, "missing");
+    assert_non_null(
+        strstr(failure.message, "/run/secrets does not exist: the token's volume is not mounted"));
+    assert_null(strstr(failure.message, "kubelet"));
+    assert_int_equal(symlink("nowhere", scratch_path("lost")), 0);
+    assert_int_equal(read_token(scratch_path("lost/token")), REASON_TOKEN_UNREADABLE);
+    assert_string_equal(failure.cause, "broken-link");
+}
+
 static void a_missing_permission_says_who_and_whose(void **state) {
     (void)state;
     const char *path = scratch_path("private");
@@ -189,6 +204,7 @@ int main(void) {
         cmocka_unit_test(sizes_at_the_limit),
         cmocka_unit_test(what_is_no_file_is_named),
         cmocka_unit_test(the_kubelets_links_are_followed_afresh),
+        cmocka_unit_test(a_link_of_the_image_is_not_the_kubelets),
         cmocka_unit_test(a_missing_permission_says_who_and_whose),
         cmocka_unit_test(long_and_strange_paths_stay_one_line),
     };

@@ -93,6 +93,7 @@ static void a_part_of_it_tells_nothing(void **state) {
         {"secret=wJalrXUtnFEMI%2FK7MDENG%2FbPxRfiCYzEXAMPLEKE&x", "\"secret=[redacted]&x\""},
         {"<p>wJalrXUtnFEMI&#x2F;K7MDENG&#47;bPxRfiCYzEXAMPLEKE</p>", "\"<p>[redacted]</p>\""},
         {"k wJalrXUtnFEMI\\u002fK7MDENG\\/bPxRfiCYzEXAMPLEKE", "\"k [redacted]\""},
+        {"token=IQoJb3JpZ2luX2VjEJx%2FY%2Bz1%3Dx%2FY%2Bz1%3D&x", "\"token=[redacted]&x\""},
         {"token deadbeefdeadbeefdeadbeefdeadbeefdeadbeef", "\"token [redacted]\""},
         {"key ASIAIOSFODNN7EXAMPLE is not known", "\"key ASIA...MPLE is not known\""},
         {"(AKIAIOSFODNN7EXAMPLE/20261123/us-east-1)", "\"(AKIA...MPLE/20261123/us-east-1)\""},
