@@ -43,16 +43,33 @@ const char *setting_flaw(const char *value) {
     return typographic(value);
 }
 
+/* The '@' behind which the host of a URL begins, if value + 1 is behind the scheme of one that has user
+ * information. */
+static const char *user_ends(const char *value) {
+    const char *at = NULL;
+    for (const char *c = value; *c != '\0' && strchr(" \t\r\n", *c) == NULL; c++) {
+        if (*c == '@')
+            at = c;
+    }
+    return at;
+}
+
 void setting_quote(struct buf *message, const char *value) {
     size_t len = strnlen(value, SETTING_SHOWN_MAX + 1),
            shown = len > SETTING_SHOWN_MAX ? SETTING_SHOWN_MAX : len;
     buf_char(message, '"');
     for (size_t i = 0; i < shown; i++) {
         unsigned char c = (unsigned char)value[i];
-        if (c == '\n' || c == '\r' || c == '\t')
+        if (c == '\n' || c == '\r' || c == '\t') {
             buf_str(message, c == '\n' ? "\\n" : c == '\r' ? "\\r" : "\\t");
-        else
-            buf_printable(message, value + i, 1, 1);
+            continue;
+        }
+        buf_printable(message, value + i, 1, 1);
+        const char *at = i >= 2 && strncmp(value + i - 2, "://", 3) == 0 ? user_ends(value + i + 1) : NULL;
+        if (at != NULL) { /* a URL where none belongs may have a password all the same */
+            buf_str(message, "[redacted]");
+            i = (size_t)(at - value) - 1;
+        }
     }
     buf_str(message, len > shown ? "...\"" : "\"");
 }

@@ -12,8 +12,8 @@
 const char *setting_flaw(const char *value);
 
 #define SETTING_SHOWN_MAX 200
-/* The value in quotes, for a message: on one line, with the bytes that a reader would not see escaped ("\n").
- */
+/* The value in quotes, for a message: on one line, with the bytes that a reader would not see escaped ("\n"),
+ * and without the user information of a URL. */
 void setting_quote(struct buf *message, const char *value);
 
 #endif

@@ -44,6 +44,9 @@ static void quotes(void **state) {
     struct buf b = BUF(storage);
     setting_quote(&b, "a\n\r\t\x1b\xC2\xA0");
     assert_string_equal(b.data, "\"a\\n\\r\\t???\"");
+    buf_reset(&b);
+    setting_quote(&b, "eu https://u:p@w@host/x z@y");
+    assert_string_equal(b.data, "\"eu https://[redacted]@host/x z@y\"");
     memset(value, 'x', sizeof value - 1);
     value[sizeof value - 1] = '\0';
     buf_reset(&b);
