@@ -126,7 +126,13 @@ def logged_in_the_source() -> set[str]:
 
 def test_lines_of_the_log() -> None:
     listed = {(row[0], row[1].strip("`")) for row in rows(section("sidecar/README.md", "## Log"))}
-    assert listed == logged_in_the_source()
+    found = logged_in_the_source()
+    for level, event in list(listed):
+        if event.endswith("…"):  # its beginning is enough, if one line has it
+            whole = {one for one in found if one[0] == level and one[1].startswith(event[:-1])}
+            assert len(whole) == 1, (event, whole)
+            listed = listed - {(level, event)} | whole
+    assert listed == found
 
 
 def test_links() -> None:

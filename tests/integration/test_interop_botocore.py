@@ -112,7 +112,7 @@ def test_refreshed_credentials_are_taken(start_sidecar: Start, emulator: Emulato
 
 def test_outlives_a_crash_of_the_sidecar(start_sidecar: Start, emulator: Emulator, session: Session) -> None:
     emulator.settings(lifetime_s=5 * 60.0)
-    sidecar = start_sidecar()
+    sidecar = start_sidecar(bearer="a-bearer-that-is-given-and-so-outlives-it")
     credentials = session(sidecar.app_env).get_credentials()
     first = frozen(credentials)
     sidecar.kill()

@@ -146,7 +146,7 @@ def test_the_example_of_the_documentation(run_sidecar: Once, env: dict[str, str]
     ('{"profiles":[{"name":"a","source":"auto"},\n{"name":"b"},\n{"name":"c","source"\n:"x"}]}', "line 3: source: not one of"),
     ('{"profiles":[{"name":"a"}],\n"linger":"1s",\n"linger":"2s"}', "line 3: linger: it is there twice"),
     ('{"profiles":[{"name":"a"},\n{"name":"b"},\n{"name":\n"a"}]}', "line 3: a: two profiles"),
-    ('{"profiles":[{"name":"source", "assume-role":["%s",\n{"role-arn":"%s"},\n"x"]}]}' % (TARGET, TARGET), "line 3: assume-role: no ARN"),
+    ('{"profiles":[{"name":"source", "assume-role":["%s",\n{"role-arn":"%s"},\n"x"]}]}' % (TARGET, TARGET), "line 3: assume-role: is no ARN"),
     ('{"profiles":[{"name":"a"}],\n"allow-uid":[1,\n2,\n"x"]}', "line 4: allow-uid: no numeric"),
     ('{"profiles":[{"name":"a","session-tag":{"k":"v",\n"l":1}}]}', "line 2: l: a text is wanted"),
     ('{"profiles":\n[{"name":"a","process-file":"/x\\"}]: [,"}],\n"x":1}', "line 3: x: no key of this file"), ('{"profiles":[{"name":"a"}],\n"http":\n{}}', "line 2: http: a text"),
