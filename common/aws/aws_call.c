@@ -5,24 +5,22 @@
 #include "common/base/wipe.h"
 #include "common/http/middlebox.h"
 
-static void put_url(const struct aws_target *t, struct buf *url) {
+/* The same path is sent and signed, and the same host: as libcurl puts it into the Host header. */
+static size_t put_url(const struct aws_target *t, struct buf *url, struct buf *host) {
     const struct uri *uri = &t->endpoint->uri;
-    size_t len = strlen(uri->path);
+    size_t len = strlen(uri->path), scheme = uri->https ? sizeof "https://" - 1 : sizeof "http://" - 1;
     uri_put_origin(uri, url);
+    size_t origin = url->len;
+    buf_put(host, url->data + scheme, origin - scheme);
     while (len > 0 && uri->path[len - 1] == '/')
         len--;
     buf_put(url, uri->path, len);
     buf_str(url, t->path);
+    return origin;
 }
 
-/* What stands behind "https://", up to the path: as libcurl puts it into the Host header. */
-static void put_host(const char *url, struct buf *host) {
-    const char *at = strstr(url, "://") + 3;
-    buf_put(host, at, strcspn(at, "/"));
-}
-
-static enum err sign(struct aws_call *call, const struct aws_target *t, const struct credentials *signer,
-                     int64_t unix_s) {
+static enum err sign(struct aws_call *call, const struct aws_target *t, const char *path,
+                     const struct credentials *signer, int64_t unix_s) {
     const struct sigv4_header signed_headers[] = {
         {"content-type", t->type},
         {"host", call->host},
@@ -31,7 +29,7 @@ static enum err sign(struct aws_call *call, const struct aws_target *t, const st
     };
     const struct sigv4_request request = {
         .method = "POST",
-        .path = call->url + (strstr(call->url, call->host) - call->url) + strlen(call->host),
+        .path = path,
         .query = "",
         .headers = signed_headers,
         .header_count = signer->session_token[0] != '\0' ? 4 : 3,
@@ -53,15 +51,14 @@ enum err aws_call_request(struct aws_call *call, const struct aws_target *t, con
                           int64_t unix_s, struct http_request *out) {
     struct buf url = BUF(call->url), host = BUF(call->host);
     struct http_header *h = call->headers;
-    put_url(t, &url);
-    put_host(call->url, &host);
+    size_t origin = put_url(t, &url, &host);
     if (url.overflow || host.overflow)
         return ERR_TOO_LONG;
     *h++ = (struct http_header){"Content-Type", t->type};
     *h++ = (struct http_header){"User-Agent", "pod-identity-toolkit"};
     if (signer != NULL) {
         time_format_basic(unix_s, call->date);
-        enum err e = sign(call, t, signer, unix_s);
+        enum err e = sign(call, t, call->url + origin, signer, unix_s);
         if (e != ERR_OK)
             return e;
         *h++ = (struct http_header){"X-Amz-Date", call->date};
@@ -167,6 +164,10 @@ static bool of_proxy(const struct http_response *r) {
 static void put_remedy(const struct aws_target *t, enum http_result result, struct failure *f) {
     const char *region = t->endpoint->region, *host = t->endpoint->uri.host;
     unsigned port = t->endpoint->uri.port;
+    if (http_result_of_tls(result) || result == HTTP_TLS_CLOSED) {
+        failure_remedy(f, "%s", http_result_tls_remedy(result));
+        return;
+    }
     switch (result) {
     case HTTP_NO_NAME:
         failure_remedy(
@@ -181,27 +182,6 @@ static void put_remedy(const struct aws_target *t, enum http_result result, stru
         return;
     case HTTP_DNS_ERROR:
         failure_remedy(f, DNS_ERROR_REMEDY, region, t->service);
-        return;
-    case HTTP_TLS_UNTRUSTED:
-        failure_remedy(f,
-                       "if a proxy opens TLS here, or the endpoint is private, give its authority's "
-                       "certificate, with those of AWS, in --ca-bundle or AWS_CA_BUNDLE; otherwise another "
-                       "server answers for AWS: do not go on");
-        return;
-    case HTTP_TLS_EXPIRED:
-        failure_remedy(f,
-                       "compare the node's clock with the real time (chronyc tracking); if it is right, the "
-                       "server's certificate must be renewed");
-        return;
-    case HTTP_TLS_NAME:
-        failure_remedy(f,
-                       "another server answers at that name: look at this pod's DNS, at AWS_ENDPOINT_URL and "
-                       "its like, and for a proxy");
-        return;
-    case HTTP_TLS_NO_CA:
-        failure_remedy(
-            f, "mount a PEM file of certificate authorities, and name it in --ca-bundle, AWS_CA_BUNDLE "
-               "or SSL_CERT_FILE, or put it at /etc/ssl/certs/ca-certificates.crt");
         return;
     default:
         failure_remedy(
@@ -226,14 +206,8 @@ static enum reason reason_of(enum http_result result) {
     case HTTP_NOT_HTTP:
     case HTTP_TOO_LARGE:
         return REASON_BAD_RESPONSE;
-    case HTTP_TLS_UNTRUSTED:
-    case HTTP_TLS_EXPIRED:
-    case HTTP_TLS_NAME:
-    case HTTP_TLS_NO_CA:
-    case HTTP_TLS:
-        return REASON_TLS_FAILED;
     default:
-        return REASON_AWS_UNREACHABLE;
+        return http_result_of_tls(result) ? REASON_TLS_FAILED : REASON_AWS_UNREACHABLE;
     }
 }
 

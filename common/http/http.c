@@ -2,15 +2,16 @@
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
-#include "common/base/timefmt.h"
+#include "common/base/log.h"
 #include "common/base/wipe.h"
-#include "common/http/http_header.h"
+#include "common/http/ca_bundle.h"
+#include "common/http/http_memory.h"
+#include "common/http/tls.h"
 
 #define RECEIVE_BUFFER 4096 /* answers are small; libcurl's default of 16 kB would stay resident */
 
@@ -18,24 +19,6 @@ static CURLM *multi; /* one client for the process, as there is one loop that dr
 static const char *ca_file;
 static struct http_hooks hooks;
 static int64_t curl_due_ms; /* monotonic: when libcurl wants to be called without an event */
-
-/* ---- memory: what libcurl gives back held tokens and keys ---- */
-
-static void wiping_free(void *p) {
-    if (p != NULL)
-        wipe(p, malloc_usable_size(p));
-    free(p);
-}
-
-static void *wiping_realloc(void *old, size_t size) {
-    void *p = malloc(size);
-    if (p == NULL || old == NULL)
-        return p;
-    size_t had = malloc_usable_size(old);
-    memcpy(p, old, had < size ? had : size);
-    wiping_free(old);
-    return p;
-}
 
 /* ---- answers ---- */
 
@@ -53,42 +36,26 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *transfer) 
 
 static size_t take_header(char *line, size_t size, size_t count, void *transfer) {
     struct http_transfer *t = transfer;
-    size_t len = size * count, value_len;
-    t->headers_len += len;
-    if (t->headers_len > HTTP_HEADERS_MAX) {
-        t->too_large = true;
-        return 0;
-    }
-    const char *value = http_header_value(line, len, "Retry-After", &value_len);
-    if (value != NULL)
-        t->response.retry_after_ms = http_retry_after_ms(value, value_len);
-    value = http_header_value(line, len, "Date", &value_len);
-    if (value != NULL && time_parse_http(value, value_len, &t->response.date_s) != ERR_OK)
-        t->response.date_s = 0;
-    http_header_who(line, len, &t->response.who);
-    return len;
+    return http_head_take(&t->head, line, size * count, &t->response) ? size * count : 0;
 }
 
-static bool says(const struct http_transfer *t, const char *text) {
-    return strstr(t->error, text) != NULL;
-}
-
-/* The certificate was looked at, and is not good. libcurl has one code for all of it, and BearSSL's verdict
- * in words of its own (lib/vtls/bearssl.c). */
-static enum http_result classify_certificate(const struct http_transfer *t) {
-    if (says(t, "expired or not yet valid"))
-        return HTTP_TLS_EXPIRED;
-    if (says(t, "server name was not found"))
-        return HTTP_TLS_NAME;
-    return says(t, "trust anchor") ? HTTP_TLS_UNTRUSTED : HTTP_TLS;
+static long info(const struct http_transfer *t, CURLINFO what) {
+    long value = 0;
+    curl_easy_getinfo(t->easy, what, &value);
+    return value;
 }
 
 /* The connection ended: before, within, or instead of an answer. */
 static enum http_result classify_end(const struct http_transfer *t) {
-    bool refused = t->response.proxy_status != 0 && t->response.proxy_status / 100 != 2;
-    if (refused || says(t, "CONNECT"))
+    if (t->response.proxy_status != 0 && t->response.proxy_status / 100 != 2)
         return HTTP_PROXY;
-    return t->headers_len > 0 ? HTTP_CUT_SHORT : HTTP_NO_ANSWER;
+    return t->head.len > 0 ? HTTP_CUT_SHORT : HTTP_NO_ANSWER;
+}
+
+/* BearSSL's own number, or one of tls_chain.h; the proxy's comes first, as its handshake does. */
+static long tls_error(const struct http_transfer *t) {
+    long of_proxy = info(t, CURLINFO_PROXY_SSL_VERIFYRESULT);
+    return of_proxy != 0 ? of_proxy : info(t, CURLINFO_SSL_VERIFYRESULT);
 }
 
 static enum http_result classify_timeout(const struct http_transfer *t) {
@@ -121,33 +88,39 @@ static enum http_result classify(const struct http_transfer *t, CURLcode code, l
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_BAD_CONTENT_ENCODING:
         return HTTP_NOT_HTTP;
-    case CURLE_PEER_FAILED_VERIFICATION:
-        return classify_certificate(t);
     case CURLE_SSL_CACERT_BADFILE:
         return HTTP_TLS_NO_CA;
+    case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_CIPHER:
-    case CURLE_SSL_ISSUER_ERROR:
         return HTTP_TLS;
     default:
         return HTTP_FAILED;
     }
 }
 
-/* The words of the system are the better ones, where there are any: libcurl's are about its own part. */
-static void describe(const struct http_transfer *t, long os_error, struct buf *out) {
+static void describe_authorities(struct buf *out) {
+    struct ca_counts counts;
+    enum err e = ca_bundle_load(ca_file, &counts, NULL);
+    buf_printable(out, ca_file, strlen(ca_file), HTTP_DETAIL_MAX / 2);
+    buf_fmt(out, ": %s", e == ERR_SYSTEM ? strerror(errno) : err_text(e));
+}
+
+/* No text of libcurl, which saw the URL, the proxy's password and headers. */
+static void describe(struct http_transfer *t, CURLcode code, long os_error, struct buf *out) {
     enum { HOST_MAX = 64 };
     const struct proxy *proxy = &t->lookup.proxy;
-    bool of_another =
-        os_error == ECONNREFUSED && t->response.result != HTTP_REFUSED; /* address of the host */
-    if (t->response.result == HTTP_PROXY && t->response.proxy_status != 0)
-        buf_fmt(out, "it answered %d to CONNECT", t->response.proxy_status);
-    else if (os_error != 0 && !of_another &&
-             (!t->tls || t->response.result == http_result_of_connect(os_error)))
+    struct http_response *r = &t->response;
+    bool of_another = os_error == ECONNREFUSED && r->result != HTTP_REFUSED; /* address of the host */
+    if (r->result == HTTP_TLS)
+        r->result = tls_verdict(&t->tls, tls_error(t), out);
+    else if (r->result == HTTP_TLS_NO_CA && ca_file != NULL)
+        describe_authorities(out);
+    else if (r->result == HTTP_PROXY && r->proxy_status != 0)
+        buf_fmt(out, "it answered %d to CONNECT", r->proxy_status);
+    else if (os_error != 0 && !of_another)
         buf_str(out, strerror((int)os_error));
-    else if (t->tls || t->response.result == HTTP_PROXY || t->response.result == HTTP_FAILED)
-        buf_printable(out, t->error, strlen(t->error), HTTP_DETAIL_MAX - 32);
+    else if (r->result == HTTP_FAILED)
+        buf_fmt(out, "libcurl's error %d", (int)code);
     if (proxy->variable == NULL)
         return;
     buf_fmt(out, "%sthrough %s, ", out->len > 0 ? ", " : "", proxy->variable);
@@ -159,9 +132,8 @@ static void describe(const struct http_transfer *t, long os_error, struct buf *o
 static void wipe_response(struct http_transfer *t) {
     wipe(t->body, t->response.body_len + 1);
     memset(&t->response, 0, sizeof t->response);
-    t->headers_len = 0;
+    memset(&t->head, 0, sizeof t->head);
     t->too_large = false;
-    t->error[0] = '\0';
 }
 
 static void release(struct http_transfer *t) {
@@ -189,18 +161,17 @@ static void conclude(struct http_transfer *t) {
 }
 
 static void finish(struct http_transfer *t, CURLcode code) {
-    long status = 0, os_error = 0, proxy_status = 0;
-    curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_error);
-    curl_easy_getinfo(t->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
+    long os_error = info(t, CURLINFO_OS_ERRNO);
     struct http_response *r = &t->response;
     r->proxy_variable = t->lookup.proxy.variable;
-    r->proxy_status = (int)proxy_status;
-    r->result = t->too_large ? HTTP_TOO_LARGE : classify(t, code, os_error);
-    r->status = r->result == HTTP_ANSWERED ? (int)status : 0;
+    r->proxy_status = (int)info(t, CURLINFO_HTTP_CONNECTCODE);
+    r->result = t->too_large || t->head.too_large ? HTTP_TOO_LARGE
+                : t->head.not_http                ? HTTP_NOT_HTTP
+                                                  : classify(t, code, os_error);
+    r->status = r->result == HTTP_ANSWERED ? (int)info(t, CURLINFO_RESPONSE_CODE) : 0;
     if (r->result != HTTP_ANSWERED) {
         struct buf detail = BUF(r->detail);
-        describe(t, os_error, &detail);
+        describe(t, code, os_error, &detail);
     }
     conclude(t);
 }
@@ -306,8 +277,8 @@ static void watch_lookup(int fd, int events) {
 }
 
 enum err http_open(const struct http_hooks *given) {
-    if (curl_global_init_mem(CURL_GLOBAL_NOTHING, malloc, wiping_free, wiping_realloc, strdup, calloc) !=
-        CURLE_OK)
+    if (curl_global_init_mem(CURL_GLOBAL_NOTHING, malloc, http_memory_free, http_memory_realloc, strdup,
+                             calloc) != CURLE_OK)
         return ERR_SYSTEM;
     multi = curl_multi_init();
     if (multi == NULL)
@@ -317,9 +288,9 @@ enum err http_open(const struct http_hooks *given) {
     if (given == NULL)
         return ERR_OK;
     hooks = *given;
-    curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
-    return ERR_OK;
+    bool ok = curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK &&
+              curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK;
+    return ok ? ERR_OK : ERR_SYSTEM;
 }
 
 void http_close(void) {
@@ -344,31 +315,59 @@ static bool add_headers(struct http_transfer *t, const struct http_request *requ
     return ok;
 }
 
-static void set_options(struct http_transfer *t, const struct http_request *request) {
+/* Called by libcurl before each handshake. Without authorities nobody is trusted. */
+static CURLcode begin_tls(CURL *easy, void *client, void *transfer) {
+    struct http_transfer *t = transfer;
+    struct ca_counts counts;
+    bool changed;
+    (void)easy;
+    if (ca_file == NULL || ca_bundle_load(ca_file, &counts, &changed) != ERR_OK)
+        return CURLE_SSL_CACERT_BADFILE;
+    char text[LOG_LINE_MAX / 4];
+    struct buf unusable = BUF(text);
+    if (changed && ca_bundle_unusable(&counts, &unusable))
+        LOG(LOG_WARN, "authorities that cannot be used", LOG_TEXT("ca_bundle", ca_file),
+            LOG_TEXT("detail", unusable.data));
+    tls_begin(client, &t->tls, (unsigned char *)t->body, HTTP_BODY_MAX);
+    return CURLE_OK;
+}
+
+/* What is not taken must not be left out: without the options of the proxy, say, a token went to it. */
+#define SET(option, value) (ok = curl_easy_setopt(easy, (option), (value)) == CURLE_OK && ok)
+
+static bool set_callbacks(struct http_transfer *t) {
     CURL *easy = t->easy;
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
-    curl_easy_setopt(easy, CURLOPT_URL, request->url);
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t->header_list);
+    bool ok = true;
+    SET(CURLOPT_PRIVATE, t);
+    SET(CURLOPT_WRITEFUNCTION, take_body);
+    SET(CURLOPT_WRITEDATA, t);
+    SET(CURLOPT_HEADERFUNCTION, take_header);
+    SET(CURLOPT_HEADERDATA, t);
+    SET(CURLOPT_SSL_CTX_FUNCTION, begin_tls);
+    SET(CURLOPT_SSL_CTX_DATA, t);
+    return ok;
+}
+
+static bool set_options(struct http_transfer *t, const struct http_request *request) {
+    CURL *easy = t->easy;
+    bool ok = set_callbacks(t);
+    SET(CURLOPT_URL, request->url);
+    SET(CURLOPT_CUSTOMREQUEST, request->method);
+    SET(CURLOPT_HTTPHEADER, t->header_list);
     if (request->body != NULL) {
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)request->body_len);
-        curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, request->body);
+        SET(CURLOPT_POSTFIELDSIZE, (long)request->body_len);
+        SET(CURLOPT_COPYPOSTFIELDS, request->body);
     }
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
+    SET(CURLOPT_PROTOCOLS_STR, "http,https");
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    SET(CURLOPT_FOLLOWLOCATION, 0L);
+    SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's headers are not the server's */
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
     /* Hours lie between two requests: no connection is worth keeping. */
-    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
-    if (t->tls)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file != NULL ? ca_file : "");
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->error);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
+    SET(CURLOPT_FORBID_REUSE, 1L);
+    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
+    return ok;
 }
 
 void http_trust(const char *path) {
@@ -379,7 +378,6 @@ enum err http_start(struct http_transfer *t, const struct http_request *request,
                     void *context) {
     http_cancel(t);
     wipe_response(t);
-    t->tls = strncmp(request->url, "https:", 6) == 0;
     t->done = done;
     t->context = context;
     t->started_ms = clock_now().mono_ms;
@@ -387,13 +385,11 @@ enum err http_start(struct http_transfer *t, const struct http_request *request,
     int64_t name_ms =
         t->total_timeout_ms < request->connect_timeout_ms ? t->total_timeout_ms : request->connect_timeout_ms;
     t->easy = curl_easy_init();
-    if (t->easy != NULL && add_headers(t, request)) {
-        set_options(t, request);
-        if (lookup_start(&t->lookup, request->url, request->local, (unsigned char *)t->body,
-                         t->started_ms + name_ms, t) == ERR_OK) {
-            arm();
-            return ERR_OK;
-        }
+    if (t->easy != NULL && add_headers(t, request) && set_options(t, request) &&
+        lookup_start(&t->lookup, request->url, request->local, (unsigned char *)t->body,
+                     t->started_ms + name_ms, t) == ERR_OK) {
+        arm();
+        return ERR_OK;
     }
     release(t);
     return ERR_SYSTEM;

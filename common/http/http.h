@@ -14,16 +14,14 @@
 #include <stdint.h>
 
 #include "common/base/err.h"
-#include "common/http/http_header.h"
+#include "common/http/http_head.h"
 #include "common/http/http_result.h"
 #include "common/http/lookup.h"
+#include "common/http/tls.h"
 
-#define HTTP_BODY_MAX 16384    /* the largest legal answer here is 10,000 bytes */
-#define HTTP_HEADERS_MAX 16384 /* all header lines of an answer together; servers send under 1 kB */
+#define HTTP_BODY_MAX 16384 /* the largest legal answer here is 10,000 bytes */
 #define HTTP_REQUEST_HEADERS_MAX 12
 #define HTTP_HEADER_LINE_MAX 69632 /* a token of TOKEN_FILE_MAX with its header's name */
-#define HTTP_DETAIL_MAX 160
-#define HTTP_ERROR_MAX 256 /* what libcurl asks for */
 
 struct http_header {
     const char *name, *value; /* value without control characters */
@@ -41,20 +39,6 @@ struct http_request {
     int64_t total_timeout_ms;
 };
 
-struct http_response {
-    enum http_result result;
-    int status;       /* 0 unless HTTP_ANSWERED */
-    const char *body; /* NUL-terminated for convenience; may hold NULs of its own */
-    size_t body_len;
-    int64_t retry_after_ms; /* 0 if the answer did not say */
-    int64_t date_s;         /* the server's clock, 0 if it did not say */
-    int64_t elapsed_ms;
-    const char *proxy_variable; /* what named the proxy that was used; NULL without one */
-    int proxy_status;           /* of its answer to CONNECT; 0 if there was none */
-    struct http_who who;
-    char detail[HTTP_DETAIL_MAX]; /* for all but HTTP_ANSWERED: what libcurl or the system said; may be "" */
-};
-
 struct http_transfer;
 /* Called once for each started transfer, unless it is cancelled. The response is valid until this returns, or
  * until it starts the transfer anew, which it may; then it is wiped. */
@@ -69,10 +53,10 @@ struct http_transfer {
     struct http_response response;
     int64_t started_ms, total_timeout_ms;
     struct lookup lookup;
-    size_t headers_len;
-    bool too_large, tls;
-    char error[HTTP_ERROR_MAX];
-    char body[HTTP_BODY_MAX + 1];
+    struct http_head head;
+    bool too_large;
+    struct tls tls;
+    char body[HTTP_BODY_MAX + 1]; /* until the answer comes: of the lookup, then the server's chain */
 };
 
 enum { HTTP_READ = 1, HTTP_WRITE = 2 };

@@ -5,7 +5,7 @@
 
 /* Arrays: see agent_error.c. */
 static const struct {
-    char cause[16], text[64];
+    char cause[16], text[72];
 } results[HTTP_RESULTS] = {
     [HTTP_REFUSED] = {"refused", "was refused"},
     [HTTP_CONNECT_TIMEOUT] = {"connect-timeout", "timed out while connecting"},
@@ -22,9 +22,22 @@ static const struct {
     [HTTP_TOO_LARGE] = {"too-large", "got an answer of more than 16384 bytes"},
     [HTTP_PROXY] = {"proxy", "was not let through by the proxy"},
     [HTTP_TLS_UNTRUSTED] = {"tls-untrusted", "got a certificate that no trusted authority signed"},
-    [HTTP_TLS_EXPIRED] = {"tls-expired", "got a certificate that is not valid at this time"},
+    [HTTP_TLS_EXPIRED] = {"tls-expired", "got a certificate that is not valid at this time: it has expired"},
+    [HTTP_TLS_EARLY] = {"tls-early", "got a certificate that is not valid at this time: not yet"},
     [HTTP_TLS_NAME] = {"tls-name", "got a certificate for another host"},
     [HTTP_TLS_NO_CA] = {"tls-no-ca", "has no trusted certificates"},
+    [HTTP_TLS_CONSTRAINTS] = {"tls-constraints",
+                              "got a chain with name constraints, which are not supported"},
+    [HTTP_TLS_EXTENSION] = {"tls-extension", "got a certificate with a critical extension that is not known"},
+    [HTTP_TLS_HASH] = {"tls-hash", "got a certificate that is signed with a weak hash"},
+    [HTTP_TLS_ALGORITHM] = {"tls-algorithm",
+                            "got a certificate with a key or signature that is not supported"},
+    [HTTP_TLS_KEY] = {"tls-key", "got a certificate with a key of a size that is not accepted"},
+    [HTTP_TLS_USAGE] = {"tls-usage", "got a certificate that is not for a server"},
+    [HTTP_TLS_CHAIN] = {"tls-chain", "got a certificate chain that is broken"},
+    [HTTP_TLS_VERSION] = {"tls-version", "found no common version of TLS"},
+    [HTTP_TLS_CIPHER] = {"tls-cipher", "found no common cipher suite or curve of TLS"},
+    [HTTP_TLS_CLOSED] = {"tls-closed", "connected, and in the TLS handshake was closed without an answer"},
     [HTTP_TLS] = {"tls", "failed to set up TLS"},
     [HTTP_FAILED] = {"failed", "failed"},
 };
@@ -62,4 +75,66 @@ enum http_result http_result_of_lookup(enum resolver_state state) {
     if (state == RESOLVER_NO_NAME)
         return HTTP_NO_NAME;
     return state == RESOLVER_ERROR ? HTTP_DNS_ERROR : HTTP_DNS_SILENT;
+}
+
+bool http_result_of_tls(enum http_result result) {
+    return result >= HTTP_TLS_UNTRUSTED && result <= HTTP_TLS;
+}
+
+#define REISSUE "; where a proxy opens TLS, that is the proxy's"
+#define LOOK "; openssl s_client -connect HOST:443 -servername HOST -showcerts </dev/null shows what is sent"
+
+const char *http_result_tls_remedy(enum http_result result) {
+    switch (result) {
+    case HTTP_TLS_UNTRUSTED:
+        return "if a proxy opens TLS here, or the endpoint is private, give its authority's certificate, "
+               "with those "
+               "of AWS, in --ca-bundle or AWS_CA_BUNDLE, and let the server send every certificate between; "
+               "otherwise "
+               "another server answers for AWS: do not go on";
+    case HTTP_TLS_EXPIRED:
+    case HTTP_TLS_EARLY:
+        return "compare the node's clock with the real time (chronyc tracking); if it is right, the server's "
+               "certificate must be renewed" REISSUE;
+    case HTTP_TLS_NAME:
+        return "another server answers at that name: look at this pod's DNS, at AWS_ENDPOINT_URL and its "
+               "like, and for "
+               "a proxy; a certificate must have the name or address among its subjectAltNames, the common "
+               "name does "
+               "not count";
+    case HTTP_TLS_NO_CA:
+        return "mount a PEM file of certificate authorities, and name it in --ca-bundle, AWS_CA_BUNDLE or "
+               "SSL_CERT_FILE, or put it at /etc/ssl/certs/ca-certificates.crt";
+    case HTTP_TLS_CONSTRAINTS:
+    case HTTP_TLS_EXTENSION:
+        return "let an authority without such an extension sign the server's certificate" REISSUE LOOK;
+    case HTTP_TLS_HASH:
+        return "let the certificate be signed with SHA-256, SHA-384 or SHA-512" REISSUE LOOK;
+    case HTTP_TLS_ALGORITHM:
+        return "let the certificates have keys of RSA, P-256, P-384 or P-521, and be signed with RSA (PKCS "
+               "#1 v1.5) or "
+               "ECDSA with SHA-256, SHA-384 or SHA-512" REISSUE LOOK;
+    case HTTP_TLS_KEY:
+        return "let the certificate be issued for an RSA key of 2048 to 4096 bits" REISSUE LOOK;
+    case HTTP_TLS_USAGE:
+        return "let the certificate be issued for a server: extended key usage serverAuth, key usage "
+               "digitalSignature" REISSUE LOOK;
+    case HTTP_TLS_CHAIN:
+        return "let the server send its certificate and those of the authorities between, as they were "
+               "issued" REISSUE LOOK;
+    case HTTP_TLS_VERSION:
+        return "let the server speak TLS 1.2: TLS 1.3 alone is not enough here, and older versions are not "
+               "spoken; if "
+               "no TLS is spoken at that port, the URL must begin with http://, or has the wrong "
+               "port" REISSUE;
+    case HTTP_TLS_CIPHER:
+        return "let the server speak TLS 1.2 with ECDHE and AES-GCM, on P-256, P-384, P-521 or "
+               "X25519" REISSUE;
+    case HTTP_TLS_CLOSED:
+        return "look for a firewall or proxy that ends connections to names which it does not allow (SNI), "
+               "and let the "
+               "server speak TLS 1.2, which is what is spoken here" LOOK;
+    default:
+        return "look at what answers there, a server or a proxy that opens TLS, and at its log" LOOK;
+    }
 }

@@ -2,7 +2,14 @@
 #ifndef POD_IDENTITY_HTTP_HTTP_RESULT_H
 #define POD_IDENTITY_HTTP_HTTP_RESULT_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/http/http_header.h"
 #include "common/http/resolver.h"
+
+#define HTTP_DETAIL_MAX 160
 
 enum http_result {
     HTTP_ANSWERED,        /* a whole answer, whatever its status */
@@ -20,13 +27,39 @@ enum http_result {
     HTTP_NOT_HTTP,        /* what came is no HTTP */
     HTTP_TOO_LARGE,       /* headers or body over the limit */
     HTTP_PROXY,           /* the proxy's name was not resolved, or it did not let us through */
+    HTTP_TLS_CLOSED,      /* closed or reset within the handshake, which says nothing about TLS yet */
     HTTP_TLS_UNTRUSTED,   /* no certificate of the server's chain is signed by one that is trusted */
-    HTTP_TLS_EXPIRED,     /* a certificate has ended or has not begun, by our clock */
+    HTTP_TLS_EXPIRED,     /* a certificate has ended, by our clock */
+    HTTP_TLS_EARLY,       /* a certificate has not begun, by our clock */
     HTTP_TLS_NAME,        /* the certificate is for another host */
     HTTP_TLS_NO_CA,       /* the file of trusted certificates cannot be read, or holds none */
+    HTTP_TLS_CONSTRAINTS, /* an authority is limited to names, which BearSSL cannot check */
+    HTTP_TLS_EXTENSION,   /* another extension that must be understood is not */
+    HTTP_TLS_HASH,        /* signed with SHA-1 or worse */
+    HTTP_TLS_ALGORITHM,   /* a key or signature of a kind, or on a curve, that is not known */
+    HTTP_TLS_KEY,         /* an RSA key that is too small or too large */
+    HTTP_TLS_USAGE,       /* the certificate is for something else than a server */
+    HTTP_TLS_CHAIN,       /* the chain is broken otherwise: detail says how */
+    HTTP_TLS_VERSION,     /* the server does not speak TLS 1.2 */
+    HTTP_TLS_CIPHER,      /* no cipher suite or curve in common */
     HTTP_TLS,             /* TLS failed otherwise: detail says how */
     HTTP_FAILED,          /* anything else: detail says what */
     HTTP_RESULTS
+};
+
+struct http_response {
+    enum http_result result;
+    int status;       /* 0 unless HTTP_ANSWERED */
+    const char *body; /* NUL-terminated for convenience; may hold NULs of its own */
+    size_t body_len;
+    int64_t retry_after_ms; /* 0 if the answer did not say */
+    int64_t date_s;         /* the server's clock, 0 if it did not say */
+    int64_t elapsed_ms;
+    const char *proxy_variable; /* what named the proxy that was used; NULL without one */
+    int proxy_status;           /* of its answer to CONNECT; 0 if there was none */
+    struct http_who who;
+    char detail[HTTP_DETAIL_MAX]; /* for all but HTTP_ANSWERED: what the system, the proxy or the judge of
+                                     TLS said, never text of libcurl; may be "" */
 };
 
 /* Names of the result, static text: a word for programs ("refused", "tls-untrusted"), and what stands behind
@@ -37,5 +70,11 @@ const char *http_result_text(enum http_result result);
 /* Of a connection that failed with this error of the system; of a name that was not resolved. */
 enum http_result http_result_of_connect(long os_error);
 enum http_result http_result_of_lookup(enum resolver_state state);
+
+/* Whether it is a verdict of TLS, and then (and for HTTP_TLS_CLOSED) what to do: one line, static text
+ * without
+ * %. */
+bool http_result_of_tls(enum http_result result);
+const char *http_result_tls_remedy(enum http_result result);
 
 #endif

@@ -28,12 +28,15 @@ class Kind:
     from_s: float = -DAY_S
     until_s: float = 7 * DAY_S
     issuer: str = "ca"
-    """ca, other-ca (which nobody trusts), self, intermediate or not-a-ca (an intermediate with CA:FALSE)"""
-    send_chain: bool = True
+    """ca, other-ca (which nobody trusts), self, or one of INTERMEDIATES"""
+    send_chain: tuple[str, ...] | bool = True
+    """the order in which certificates are sent, "self" being the server's; True: as they should be; False: the server's alone"""
     digest: str = "sha256"
     usage: str = "critical,digitalSignature,keyEncipherment"
     extended: str = "serverAuth"
     versions: tuple[ssl.TLSVersion, ssl.TLSVersion] = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
+    options: tuple[str, ...] = ()
+    """more for `openssl ca`"""
 
 
 KINDS = {
@@ -43,6 +46,9 @@ KINDS = {
     "good-p384": Kind(key="ec:secp384r1", digest="sha384", usage="critical,digitalSignature"),
     "good-rsa4096": Kind(key="rsa:4096", digest="sha512"),
     "good-many-names": Kind(san=",".join([NAMES, *(f"DNS:service-{number}.region.example" for number in range(500))])),
+    "good-p521": Kind(key="ec:secp521r1", digest="sha512", usage="critical,digitalSignature"),
+    "good-out-of-order": Kind(issuer="second", send_chain=("self", "ca", "second", "intermediate")),
+    "good-rsa4096-chain": Kind(key="rsa:4096", issuer="rsa4096"),
     "good-tls1.2": Kind(versions=(ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2)),
     "expired": Kind(from_s=-30 * DAY_S, until_s=-DAY_S),
     "not-yet-valid": Kind(from_s=DAY_S, until_s=30 * DAY_S),
@@ -56,7 +62,29 @@ KINDS = {
     "sha1": Kind(digest="sha1"),
     "small-key": Kind(key="rsa:1024"),
     "no-san": Kind(san=None),
+    "address-as-name": Kind(san="DNS:localhost,DNS:127.0.0.1"),
+    "brainpool": Kind(key="ec:brainpoolP256r1", usage="critical,digitalSignature"),
+    "brainpool-ca": Kind(issuer="brainpool"),
+    "rsa-pss": Kind(issuer="rsa4096", options=("-sigopt", "rsa_padding_mode:pss")),
+    "large-key": Kind(key="rsa:5120"),
+    "name-constraints": Kind(issuer="constrained"),
+    "client-ca": Kind(issuer="client-ca"),
     "ip-only": Kind(san="IP:127.0.0.1,IP:::1", common_name="127.0.0.1"),
+}
+
+
+# Key, signer and extensions of each authority.
+CA = ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign", "subjectKeyIdentifier=hash")
+AUTHORITIES = {
+    "ca": ("ec:prime256v1", None, CA),
+    "other-ca": ("ec:prime256v1", None, CA),
+    "intermediate": ("ec:prime256v1", "ca", CA),
+    "second": ("rsa:2048", "intermediate", CA),
+    "rsa4096": ("rsa:4096", "ca", CA),
+    "brainpool": ("ec:brainpoolP256r1", "ca", CA),
+    "constrained": ("ec:prime256v1", "ca", (*CA, "nameConstraints=critical,permitted;DNS:localhost")),
+    "client-ca": ("ec:prime256v1", "ca", (*CA, "extendedKeyUsage=clientAuth")),
+    "not-a-ca": ("ec:prime256v1", "ca", ("basicConstraints=critical,CA:FALSE", *CA[1:])),
 }
 
 
@@ -102,15 +130,15 @@ class Tls:
         """Makes a CA when it is first needed: a root, or an intermediate under `ca`."""
         if name in self.authorities:
             return name
-        root = name in ("ca", "other-ca")
-        self.request(name, "ec:prime256v1", f"Emulator {name}")
-        constraint = "critical,CA:" + ("FALSE" if name == "not-a-ca" else "TRUE")
-        extensions = [f"basicConstraints={constraint}", "keyUsage=critical,keyCertSign,cRLSign", "subjectKeyIdentifier=hash"]
-        self.sign(name, name if root else self.authority("ca"), extensions, -60 * DAY_S, 60 * DAY_S, "sha256")
+        key, signer, extensions = AUTHORITIES[name]
+        issuer = name if signer is None else self.authority(signer)
+        self.request(name, key, f"Emulator {name}")
+        self.sign(name, issuer, list(extensions), -60 * DAY_S, 60 * DAY_S, "sha256")
         self.authorities.add(name)
         return name
 
-    def sign(self, name: str, issuer: str, extensions: list[str], from_s: float, until_s: float, digest: str) -> None:
+    def sign(self, name: str, issuer: str, extensions: list[str], from_s: float, until_s: float, digest: str,
+             *options: str) -> None:
         """A certificate for a request. `openssl ca` is the command that takes any dates."""
         now = time.time()
         start, end = (time.strftime("%Y%m%d%H%M%SZ", time.gmtime(now + shift)) for shift in (from_s, until_s))
@@ -121,7 +149,7 @@ class Tls:
         open(self.path("index.txt"), "a", encoding="ascii").close()
         own = ["-selfsign", "-keyfile", f"{name}.key"] if issuer == name else ["-cert", f"{issuer}.crt", "-keyfile", f"{issuer}.key"]
         self.run("ca", "-batch", "-notext", "-config", "ca.cnf", "-in", f"{name}.csr", "-out", f"{name}.crt",
-                 "-startdate", start, "-enddate", end, *own)
+                 "-startdate", start, "-enddate", end, *own, *options)
 
     def context(self, kind_name: str) -> ssl.SSLContext:
         """What a server with such a certificate uses; ValueError for a kind that does not exist."""
@@ -135,13 +163,15 @@ class Tls:
         if kind.san:
             extensions.append(f"subjectAltName={kind.san}")
         issuer = name if kind.issuer == "self" else self.authority(kind.issuer)
-        self.sign(name, issuer, extensions, kind.from_s, kind.until_s, kind.digest)
-        chain = [f"{name}.crt"]
-        if kind.send_chain and kind.issuer in ("intermediate", "not-a-ca"):
-            chain.append(f"{kind.issuer}.crt")
+        self.sign(name, issuer, extensions, kind.from_s, kind.until_s, kind.digest, *kind.options)
+        chain = ["self"]
+        if isinstance(kind.send_chain, tuple):
+            chain = list(kind.send_chain)
+        elif kind.send_chain and kind.issuer not in ("ca", "other-ca", "self"):
+            chain.append(kind.issuer)
         with open(self.path(f"{name}.pem"), "w", encoding="ascii") as file:
             for part in chain:
-                with open(self.path(part), encoding="ascii") as certificate:
+                with open(self.path(f"{name if part == 'self' else part}.crt"), encoding="ascii") as certificate:
                     file.write(certificate.read())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_ciphers("DEFAULT:@SECLEVEL=0")  # so that a small key or SHA-1 can be served at all

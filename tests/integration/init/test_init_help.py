@@ -57,6 +57,7 @@ def test_reports_fit_the_schema(run_init: Callable[..., Run], emulator: Emulator
     web = {"AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/app", "AWS_WEB_IDENTITY_TOKEN_FILE": str(token), "AWS_REGION": "eu-central-1"}
     runs["AWS_UNREACHABLE"] = run_init("--source=web-identity", env={**web, "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1"})
     plain = emulator.serve("imds")["port"]
+    emulator.listen("alert-handshake", service="imds")
     runs["TLS_FAILED"] = run_init("--source=web-identity", env={**web, "AWS_ENDPOINT_URL_STS": f"https://127.0.0.1:{plain}"})
     token.rotate("x" * 1000)
     runs["TOKEN_INVALID"] = run_init()

@@ -22,9 +22,20 @@ pytestmark = [pytest.mark.place("loopback"), needs_openssl]
 Init, Start = Callable[..., Run], Callable[..., Sidecar]
 KINDS = {
     "good": None, "good-ec": None, "good-intermediate": None,
-    "expired": "not valid at this time", "not-yet-valid": "not valid at this time", "wrong-host": "another host",
+    "good-p384": None, "good-p521": None, "good-rsa4096": None, "good-rsa4096-chain": None, "good-tls1.2": None,
+    "good-out-of-order": None, "good-many-names": None,
+    "expired": "not valid at this time: it has expired", "not-yet-valid": "not valid at this time: not yet", "wrong-host": "another host",
     "self-signed": "no trusted authority", "unknown-ca": "no trusted authority", "intermediate-missing": "no trusted authority",
-    "not-a-ca": "TLS", "sha1": "TLS", "ip-only": "another host",
+    "not-a-ca": "no authority has signed", "sha1": "SHA-1", "ip-only": "another host", "no-san": "another host",
+    "brainpool-ca": "curve other than P-256",
+    "rsa-pss": "RSA-PSS", "small-key": "less than 2048 bits", "large-key": "more than 4096 bits", "name-constraints": "name constraints",
+    "client-only": "without serverAuth", "client-ca": "without serverAuth", "wrong-usage": "not for a server",
+}
+# What is to be done about it.
+REMEDIES = {
+    "expired": "chronyc tracking", "not-yet-valid": "chronyc tracking", "wrong-host": "subjectAltName", "unknown-ca": "--ca-bundle",
+    "sha1": "SHA-256", "name-constraints": "without such an extension",
+    "client-only": "serverAuth", "small-key": "2048 to 4096",
 }
 
 
@@ -47,7 +58,8 @@ def test_certificates(run_init: Init, aws: Aws, web_token: ProjectedToken, kind:
     if expected is None:
         assert run.exit_code == 0, run.stdout
     else:
-        assert_failed(run, "TLS_FAILED", expected, "https://localhost:", "AssumeRoleWithWebIdentity")
+        text = assert_failed(run, "TLS_FAILED", expected, "https://localhost:", "AssumeRoleWithWebIdentity")
+        assert "NetworkPolic" not in text and "0x" not in text and REMEDIES.get(kind, "") in text
         assert aws.emulator.secrets() == [] or "SecretAccessKey" not in run.stdout
 
 

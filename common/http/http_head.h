@@ -1,0 +1,21 @@
+/* What the header lines of an answer say. */
+#ifndef POD_IDENTITY_HTTP_HTTP_HEAD_H
+#define POD_IDENTITY_HTTP_HTTP_HEAD_H
+
+#include "common/http/http_result.h"
+
+#define HTTP_HEADERS_MAX 16384 /* all header lines of an answer together; servers send under 1 kB */
+
+/* Zero it for each answer. */
+struct http_head {
+    size_t len;       /* of all lines so far */
+    unsigned lengths; /* Content-Length lines of the answer */
+    bool too_large, not_http;
+};
+
+/* Takes one line, the status line or a header, into *out: retry_after_ms, date_s, who. False if the
+ * answer cannot be taken: over HTTP_HEADERS_MAX, or two lengths, of which somebody on the way may have
+ * believed the other. */
+bool http_head_take(struct http_head *head, const char *line, size_t len, struct http_response *out);
+
+#endif
