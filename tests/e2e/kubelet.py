@@ -205,10 +205,11 @@ class Pod:
         probe = container.get("startupProbe") or container.get("readinessProbe")
         tries = probe.get("failureThreshold", 20) if probe else 0
         for left in range(tries, 0, -1):
-            if self.node.call("exec", f"{self.folder.name}-{container['name']}", *probe["exec"]["command"], check=False).returncode == 0:
+            asked = self.node.call("exec", f"{self.folder.name}-{container['name']}", *probe["exec"]["command"], check=False)
+            if asked.returncode == 0:
                 return
             if left == 1:
-                raise PodFailed(container["name"], -1, "the probe never succeeded", self.log(container["name"]))
+                raise PodFailed(container["name"], -1, f"the probe never succeeded: {asked.returncode}, {asked.stderr}", self.log(container["name"]))
             time.sleep(0.3)  # periodSeconds, shortened
 
     def start(self) -> "Pod":

@@ -25,7 +25,7 @@ def evaluator() -> Path:
     go = need("go", "1.25 or later")
     program = ROOT / "build/e2e/policy"
     program.parent.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run([go, "build", "-buildvcs=false", "-o", program, "."], cwd=SOURCE, env={**os.environ, "GOTOOLCHAIN": "local"},
+    done = subprocess.run([go, "build", "-buildvcs=false", "-o", program, "."], cwd=SOURCE, env={**os.environ, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"},
                           capture_output=True, text=True, check=False)
     if done.returncode != 0:
         if "main.go:" in done.stderr:
