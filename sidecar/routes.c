@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/wipe.h"
+#include "common/text/ini.h"
 #include "sidecar/imds.h"
 #include "sidecar/metrics.h"
 
@@ -19,6 +20,9 @@ static const struct answer *pick_metrics(const struct request *r, enum answers_p
         return metrics_answer();
     return answers_error(404);
 }
+
+_Static_assert(sizeof "/latest/meta-data/iam/security-credentials/" + INI_PROFILE_MAX <= REQUEST_PATH_MAX,
+               "the longest path with the longest name of a profile");
 
 /* PATH is the first profile's, PATH/NAME that of another. NULL: neither. */
 static const struct answer *pick_page(const struct request *r, const char *path, enum answers_page page) {

@@ -277,7 +277,9 @@ static void end(void) {
 static int enter_sandbox(void) {
     char text[512];
     struct buf problem = BUF(text);
-    struct sandbox_rules rules = {.may_signal = config->notify_pid_file[0] != '\0'};
+    struct sandbox_path paths[SERVE_SANDBOX_PATHS];
+    struct sandbox_rules rules = {
+        .paths = paths, .path_max = SERVE_SANDBOX_PATHS, .may_signal = config->notify_pid_file[0] != '\0'};
     const char *ca_file = source_ca_file(&config->profiles[0].source, environment);
     bool tls = false, names_only = false;
     for (size_t i = 0; i < config->profile_count; i++) {
@@ -301,11 +303,14 @@ static int enter_sandbox(void) {
     sandbox_allow(&rules, "/etc/hosts", SANDBOX_READ);
     sandbox_allow(&rules, "/etc/resolv.conf", SANDBOX_READ);
     sandbox_allow(&rules, "/etc/services", SANDBOX_READ);
-    if (sandbox_enter(config->sandbox, &rules, &problem))
+    if (!rules.overflow && sandbox_enter(config->sandbox, &rules, &problem))
         return 0;
     if (config->unix_socket[0] != '\0')
         unlink(config->unix_socket);
     bearer_close(&bearer);
+    if (rules.overflow)
+        return complain(REASON_INTERNAL,
+                        "more paths than the sandbox has rules for: an error of the program");
     struct buf line = BUF((char[640]){0});
     buf_fmt(&line, "--sandbox=require: %s; use --sandbox=auto to run without it", problem.data);
     return complain(EXIT_NO_SANDBOX, line.data);

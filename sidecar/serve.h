@@ -2,13 +2,23 @@
 #ifndef POD_IDENTITY_SIDECAR_SERVE_H
 #define POD_IDENTITY_SIDECAR_SERVE_H
 
+#include "common/serve/upstream.h"
 #include "sidecar/config.h"
+#include "sidecar/listeners.h"
 
 /* What the server gets of storage. */
-#define SERVE_PLACES 1024         /* for connections; serve.c divides them among the listeners */
-#define SERVE_PARTIALS 180        /* requests begun and not ended; SDKs send theirs in one piece */
-#define SERVE_DESCRIPTORS_KEPT 32 /* not for clients: listeners, the loop's own, a refresh and its files */
-#define SERVE_UPSTREAM_SOCKETS 8  /* of a transfer: its connection, its rival, and the resolver */
+#define SERVE_PLACES 1024  /* for connections; serve.c divides them among the listeners */
+#define SERVE_PARTIALS 180 /* requests begun and not ended; SDKs send theirs in one piece */
+/* One transfer of each profile at a time. */
+#define SERVE_UPSTREAM_SOCKETS (CONFIG_PROFILES_MAX * UPSTREAM_SOCKETS_A_TRANSFER)
+/* Not for clients: standard streams, listeners, the loop with signals, clock and files that are watched,
+ * upstream with libcurl's own wake-up, and what is open for a moment: a token or a bundle, a file that is
+ * written and its directory, the pid file and its process. */
+#define SERVE_DESCRIPTORS_KEPT 51
+_Static_assert(SERVE_DESCRIPTORS_KEPT == 3 + LISTENERS + 4 + SERVE_UPSTREAM_SOCKETS + 2 + 6, "as above");
+/* Token and two files of each profile; socket, bearer, pid file, /proc, authorities, and three of name
+ * resolution. */
+#define SERVE_SANDBOX_PATHS (CONFIG_PROFILES_MAX * 3 + 8)
 
 /* Returns the program's exit status. */
 int serve(const struct config *config);

@@ -17,7 +17,11 @@
 #define CAPABILITIES_MAX 64 /* as many as a capset can hold; the kernel ends the loop before */
 
 void sandbox_allow(struct sandbox_rules *rules, const char *path, enum sandbox_access access) {
-    if (path[0] != '\0' && rules->path_count < SANDBOX_PATHS_MAX)
+    if (path[0] == '\0')
+        return;
+    if (rules->path_count == rules->path_max)
+        rules->overflow = true;
+    else
         rules->paths[rules->path_count++] = (struct sandbox_path){.path = path, .access = access};
 }
 

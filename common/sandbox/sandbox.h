@@ -8,7 +8,8 @@
 /* AUTO: every part that can be had; a warning for what is not. REQUIRE: all, or an error. */
 enum sandbox_mode { SANDBOX_AUTO, SANDBOX_REQUIRE, SANDBOX_OFF };
 
-/* Adds a path; "" is nothing. More than SANDBOX_PATHS_MAX is an error of the program, and leaves it out. */
+/* Adds a path; "" is nothing. One beyond the storage sets rules->overflow, to be asked for once at the end.
+ */
 void sandbox_allow(struct sandbox_rules *rules, const char *path, enum sandbox_access access);
 
 /* Logs what is in force. False, with problem, if mode wants a part that cannot be had. After it, a system

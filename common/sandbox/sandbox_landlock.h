@@ -20,12 +20,13 @@ struct sandbox_path {
     enum sandbox_access access;
 };
 
-#define SANDBOX_PATHS_MAX 16
 #define SANDBOX_PORTS_MAX 4
 
 struct sandbox_rules {
-    struct sandbox_path paths[SANDBOX_PATHS_MAX];
+    struct sandbox_path *paths; /* the caller's storage… */
+    size_t path_max;            /* …for so many */
     size_t path_count;
+    bool overflow;                     /* there were more: the rules are not complete */
     uint16_t ports[SANDBOX_PORTS_MAX]; /* that may be connected to by TCP */
     size_t port_count;                 /* 0: any */
     bool may_signal;                   /* processes outside */

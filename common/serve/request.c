@@ -97,6 +97,29 @@ static enum request_status in_method(struct request *r, char c) {
     return REQUEST_MORE;
 }
 
+static int hex_digit(char c) {
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Some clients escape what need not be escaped in a path. A character that came out of an escape begins none:
+ * %2541 is no A. */
+static void decode_escape(struct request *r, char c) {
+    if (c == '%')
+        r->escape = 1;
+    else if (r->escape > 0 && ++r->escape == 3) {
+        r->escape = 0;
+        int high = hex_digit(r->path[r->at - 2]), low = hex_digit(r->path[r->at - 1]);
+        char decoded = high < 0 || low < 0 ? '\0' : (char)(high * 16 + low);
+        if (decoded <= ' ' || decoded >= 0x7F || decoded == '%')
+            return;
+        r->at -= 2;
+        r->path[r->at - 1] = decoded;
+    }
+}
+
 static enum request_status in_target(struct request *r, char c) {
     if (c == ' ' && r->target_len > 0) {
         if (r->path_too_long)
@@ -116,10 +139,12 @@ static enum request_status in_target(struct request *r, char c) {
     r->in_query = r->in_query || c == '?';
     if (r->in_query)
         return REQUEST_MORE;
-    if (r->at == REQUEST_PATH_MAX - 1)
+    if (r->at == REQUEST_PATH_MAX - 1) {
         r->path_too_long = true;
-    else
-        r->path[r->at++] = c;
+        return REQUEST_MORE;
+    }
+    r->path[r->at++] = c;
+    decode_escape(r, c);
     return REQUEST_MORE;
 }
 

@@ -14,7 +14,7 @@
 #define REQUEST_HEAD_MAX 16384 /* all bytes of request line and headers; SDKs send under 2 kB */
 #define REQUEST_HEADERS_MAX 100
 #define REQUEST_TARGET_MAX 1024
-#define REQUEST_PATH_MAX 128          /* longer than any path served; with its NUL */
+#define REQUEST_PATH_MAX 192          /* longer than any path served; with its NUL */
 #define REQUEST_HOST_MAX 64           /* "[::1]:65535" fits; with its NUL */
 #define REQUEST_AUTHORIZATION_MAX 257 /* a bearer of 256 characters; with its NUL */
 #define REQUEST_NAME_MAX 40           /* of a header's name that matters; with its NUL */
@@ -52,7 +52,8 @@ struct request {
     bool close;                  /* the client wants the connection closed, or speaks HTTP/1.0 */
     int error_status;            /* for REQUEST_BAD: 400, 413, 414, 431, 501 or 505 */
     const char *error;           /* likewise, in words; static */
-    char path[REQUEST_PATH_MAX]; /* without the query; "" if it was longer, which no served path is */
+    char path[REQUEST_PATH_MAX]; /* without the query, its escapes decoded but for %25 and what is no
+                                    visible ASCII; "" if it was longer, which no served path is */
     char host[REQUEST_HOST_MAX]; /* "" if there was none, or it was longer */
     char authorization[REQUEST_AUTHORIZATION_MAX]; /* likewise */
     bool has_host, has_authorization;
@@ -69,6 +70,7 @@ struct request {
     bool has_length, chunked, in_query, field_too_long, path_too_long;
     uint16_t header_count, target_len;
     uint32_t head_len;
+    uint8_t escape;     /* characters of a %XY in the path that have come */
     uint32_t at;        /* characters of the present token or value */
     uint32_t room_used; /* bytes of the room that are not zero */
     char name[REQUEST_NAME_MAX];

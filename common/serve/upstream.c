@@ -1,7 +1,10 @@
 #include "common/serve/upstream.h"
 
+#include <errno.h>
+#include <string.h>
 #include <sys/epoll.h>
 
+#include "common/base/log.h"
 #include "common/http/http.h"
 #include "common/serve/footprint.h"
 
@@ -55,13 +58,16 @@ static void watch_socket(void *context, int fd, int events) {
         loop_change(watch, epoll_mask(events));
         return;
     }
-    for (size_t i = 0; i < watch_count; i++) {
-        if (watches[i].ready == NULL) {
-            watches[i] = (struct loop_watch){.fd = fd, .ready = on_socket};
-            loop_add(&watches[i], epoll_mask(events));
+    for (size_t i = 0; i < watch_count && watch == NULL; i++)
+        watch = watches[i].ready == NULL ? &watches[i] : NULL;
+    errno = ENOSPC;
+    if (watch != NULL) {
+        *watch = (struct loop_watch){.fd = fd, .ready = on_socket};
+        if (loop_add(watch, epoll_mask(events)))
             return;
-        }
+        *watch = (struct loop_watch){.fd = -1};
     }
+    LOG(LOG_ERROR, "cannot watch a socket to upstream", LOG_TEXT("error", strerror(errno)));
 }
 
 static void set_timer(void *context, int64_t delay_ms) {

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
@@ -44,9 +45,10 @@ bool watches_signals(watches_signal *handler) {
            watch(&signal_watch, signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC), read_signals);
 }
 
-/* A timer that never fires, and is cancelled when the clock is set: that is all it is for. */
+/* A timer that never fires, and is cancelled when the clock is set: that is all it is for. The kernel counts
+ * in nanoseconds, so its end of time is in 2262. */
 static bool arm_clock(int fd) {
-    struct itimerspec never = {.it_value = {.tv_sec = INT32_MAX}};
+    struct itimerspec never = {.it_value = {.tv_sec = INT64_MAX / 1000000000}};
     return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) == 0;
 }
 

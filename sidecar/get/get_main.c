@@ -42,6 +42,10 @@ static bool take_socket(void *config, const char *value, struct buf *problem) {
 
 static bool take_profile(void *config, const char *value, struct buf *problem) {
     struct get_config *c = config;
+    if (!ini_profile_valid(value)) {
+        buf_str(problem, "no name of a profile: 1 to 128 letters, digits and any of -_.@+=,:/");
+        return false;
+    }
     return option_text(value, c->profile, sizeof c->profile, problem);
 }
 

@@ -1,0 +1,68 @@
+/* Escapes in the path of a request: in every way that its bytes can come. */
+#include "tests/unit/unit.h"
+
+#include "common/base/buf.h"
+#include "common/serve/request.h"
+
+static void feed(struct request *r, const struct buf *bytes, size_t piece) {
+    enum request_status status = REQUEST_MORE;
+    *r = (struct request){.at = 0};
+    request_reset(r);
+    for (size_t at = 0; at < bytes->len && status == REQUEST_MORE; at += piece) {
+        size_t used, len = bytes->len - at < piece ? bytes->len - at : piece;
+        status = request_feed(r, NULL, bytes->data + at, len, &used);
+        assert_int_equal(used, len);
+    }
+    assert_int_equal(status, REQUEST_DONE);
+}
+
+/* Once, and only to what is visible: a character that came out of an escape begins none. */
+static void escapes_in_a_path(void **state) {
+    (void)state;
+    static const struct {
+        const char *sent, *path;
+    } table[] = {
+        {"/%61%2Fb%3fc%7e", "/a/b?c~"},
+        {"/%2541", "/%2541"},
+        {"/%%341", "/%41"},
+        {"/%4%41", "/%4A"},
+        {"/%00%0d%20%7F%80", "/%00%0d%20%7F%80"},
+        {"/%zz%4", "/%zz%4"},
+        {"/a%3Fb?%41", "/a?b"},
+    };
+    for (size_t i = 0; i < COUNT(table); i++) {
+        char text[256];
+        struct buf request = BUF(text);
+        buf_fmt(&request,
+                "GET %s HTTP/1.1\r\n"
+                "Host: x\r\n\r\n",
+                table[i].sent);
+        struct request r;
+        for (size_t piece = 1; piece <= request.len; piece++) {
+            feed(&r, &request, piece);
+            assert_string_equal(r.path, table[i].path);
+        }
+    }
+}
+
+/* One that does not fit as it came is too long, whatever it would come to. */
+static void an_escape_that_does_not_fit(void **state) {
+    (void)state;
+    static char text[REQUEST_PATH_MAX + 64];
+    struct buf request = BUF(text);
+    struct request r;
+    buf_str(&request, "GET /");
+    for (int i = 5; i < REQUEST_PATH_MAX + 2; i++)
+        buf_char(&request, 'p');
+    buf_str(&request, "%41 HTTP/1.1\r\nHost: x\r\n\r\n");
+    feed(&r, &request, 1);
+    assert_string_equal(r.path, "");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(escapes_in_a_path),
+        cmocka_unit_test(an_escape_that_does_not_fit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
