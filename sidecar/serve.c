@@ -183,10 +183,9 @@ static void warn_of_short_session(void) {
     const struct source_options *o = &config->profiles[0].source;
     int64_t duration_s = o->role_count > 0 ? o->roles[o->role_count - 1].duration_s : o->base.duration_s;
     if (config->imds.text[0] != '\0' && duration_s > 0 && duration_s < ENOUGH_S)
-        LOG(LOG_WARN,
-            "sessions under 40 minutes are too short for --imds: botocore, the AWS CLI and Java v1 go on "
-            "using "
-            "credentials from there for minutes after their end",
+        LOG(LOG_WARN, "sessions under 40 minutes are too short for --imds",
+            LOG_TEXT("because", "botocore, the AWS CLI and Java v1 go on using credentials from there for "
+                                "minutes after their end"),
             LOG_NUMBER("session_duration_s", duration_s));
 }
 
