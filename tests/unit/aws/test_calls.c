@@ -92,7 +92,7 @@ static void assume_role(void **state) {
     assert_int_equal(sts_assume_role(&sts, &full, &signer, NOW_S, &call, &request), ERR_OK);
     sent("https://sts.eu-west-1.amazonaws.com/",
          "Action=AssumeRole" FULL_BODY "&ExternalId=e%2F1&SourceIdentity=who&Tags.member.1.Key=team&Tags."
-                                       "member.1.Value=a%20b&Tags.member.2.Key=env"
+         "member.1.Value=a%20b&Tags.member.2.Key=env"
          "&Tags.member.2.Value=&TransitiveTagKeys.member.1=team",
          SCOPE("sts") "content-type;host;x-amz-date;x-amz-security-token, "
                       "Signature=3c318f8abf150a95e89ea7bcdd5883098deb9ad30684a5459818adcf2cdd8b9d");
