@@ -3,6 +3,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/aws/identity_expect.h"
+
 #define RETRY_MS 1000
 
 static bool passing(enum reason reason) {

@@ -90,6 +90,15 @@ static const char *find_file(int argc, char **argv) {
     return found != NULL && *found != '\0' && strcmp(found, "off") != 0 ? found : NULL;
 }
 
+/* What the command line or the whole file expects holds for every profile. */
+static void guard_all(struct config *c) {
+    for (size_t i = 0; i < c->profile_count; i++) {
+        c->profiles[i].source.expect_account = c->profiles[0].source.expect_account;
+        c->profiles[i].source.expect_role = c->profiles[0].source.expect_role;
+        c->profiles[i].source.guard = c->command == COMMAND_SERVE || c->command == COMMAND_ONCE;
+    }
+}
+
 enum options_result config_read(int argc, char **argv, struct config *out, struct buf *problem) {
     const char *operands[1];
     size_t operand_count, command = COMMAND_SERVE;
@@ -109,6 +118,7 @@ enum options_result config_read(int argc, char **argv, struct config *out, struc
     if ((file == NULL && !source_options_spread(&out->profiles[0].source, problem)) ||
         !read_http_token(out, problem) || !check_together(out, problem))
         return OPTIONS_USAGE;
+    guard_all(out);
     return OPTIONS_OK;
 }
 

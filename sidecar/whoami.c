@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "common/aws/identity.h"
+#include "common/aws/identity_expect.h"
 #include "common/base/environment.h"
 #include "common/base/io.h"
 #include "common/base/wipe.h"

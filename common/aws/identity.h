@@ -19,12 +19,4 @@ enum reason identity_ask(const struct endpoint *sts, const struct credentials *c
                          struct identity_exchange *exchange, struct sts_identity *out, int64_t *skew_s,
                          struct failure *failure);
 
-/* Whether a role of that ARN, or of that name, is the one of an identity. The path of a role does not stand
- * in the ARN of its sessions. */
-bool identity_is_role(const struct sts_identity *identity, const char *expected);
-
-/* REASON_UNEXPECTED_IDENTITY with *failure if it is not of that account or role; "": any will do. */
-enum reason identity_expect(const struct sts_identity *identity, const char *account, const char *role,
-                            struct failure *failure);
-
 #endif

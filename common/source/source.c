@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/aws/eksauth.h"
+#include "common/aws/identity_expect.h"
 #include "common/base/log.h"
 #include "common/base/owner.h"
 #include "common/base/wipe.h"
@@ -120,6 +121,16 @@ static enum reason open_base(struct source *s, struct failure *f) {
     return web ? open_web_identity(s, f) : reason;
 }
 
+static bool guards_role(const struct source *s) {
+    return s->options->guard && set(s->options->expect_role);
+}
+
+/* Of those that bring credentials. */
+static size_t last_hop(const struct source *s) {
+    size_t behind = s->hop_count > 0 && s->hops[s->hop_count - 1].kind == HOP_GUARD ? 2 : 1;
+    return s->hop_count > behind ? s->hop_count - behind : 0;
+}
+
 enum reason source_open(struct source *s, const struct source_options *options, injection_getenv *lookup,
                         struct source_scratch *scratch, struct failure *failure) {
     s->options = options;
@@ -129,11 +140,13 @@ enum reason source_open(struct source *s, const struct source_options *options, 
     s->secrets.visit = visit_secrets;
     secrets_hold(&s->secrets);
     enum reason reason = open_base(s, failure);
-    bool sts = s->kind == SOURCE_WEB_IDENTITY || options->role_count > 0;
+    bool sts = s->kind == SOURCE_WEB_IDENTITY || options->role_count > 0 || guards_role(s);
     if (reason == REASON_OK && sts)
         reason = endpoint_find(ENDPOINT_STS, options->region, lookup, &s->sts, failure);
     for (size_t i = 0; i < options->role_count; i++)
         add_hop(s, HOP_ASSUME_ROLE, &options->roles[i]);
+    if (options->guard && (guards_role(s) || set(options->expect_account)))
+        add_hop(s, HOP_GUARD, NULL);
     if (reason == REASON_OK && sts)
         reason = source_settings_proxy(lookup, &s->sts.uri, failure);
     if (reason == REASON_OK)
@@ -166,7 +179,8 @@ enum reason source_silence(const struct source *s) {
 }
 
 bool source_uses_tls(const struct source *s) {
-    return s->kind != SOURCE_POD_IDENTITY || s->injection.uri.https || s->options->role_count > 0;
+    return s->kind != SOURCE_POD_IDENTITY || s->injection.uri.https || s->options->role_count > 0 ||
+           guards_role(s);
 }
 
 /* ---- requests ---- */
@@ -215,6 +229,9 @@ static enum reason ask(struct source *s, struct moment now, struct http_request 
         e = sts_assume_role(&s->sts, &role, signer, unix_s, &s->scratch->call, out);
         break;
     }
+    case HOP_GUARD:
+        e = sts_caller_identity(&s->sts, signer, unix_s, &s->scratch->call, out);
+        break;
     }
     return e == ERR_OK ? REASON_OK : too_long(hop->role != NULL ? hop->role->arn : "the token", f);
 }
@@ -232,6 +249,13 @@ static void note_renewal(struct hop *hop, struct moment now) {
     hop->renew_wall_ms = hop->credentials.expires_ms == CLOCK_NEVER ? 0 : now.wall_ms + left_ms / 2;
 }
 
+/* Whoever signed it may have been revoked meanwhile: the next fetch begins with new credentials. */
+static enum source_step give_up(struct source *s, const struct failure *f) {
+    if (f->reason == REASON_ACCESS_DENIED || f->reason == REASON_UNEXPECTED_IDENTITY)
+        source_renew(s);
+    return SOURCE_FAILED;
+}
+
 /* The environment is there without asking. */
 static enum source_step proceed(struct source *s, struct moment now, struct http_request *out,
                                 struct failure *f) {
@@ -241,6 +265,11 @@ static enum source_step proceed(struct source *s, struct moment now, struct http
             return SOURCE_FAILED;
         s->at++;
     }
+    if (s->hops[s->at].kind == HOP_GUARD && !guards_role(s)) /* the credentials tell their account */
+        return identity_expect_account(s->hops[s->at - 1].credentials.account_id, s->options->expect_account,
+                                       f) == REASON_OK
+                   ? SOURCE_DONE
+                   : give_up(s, f);
     return ask(s, now, out, f) == REASON_OK ? SOURCE_SEND : SOURCE_FAILED;
 }
 
@@ -248,7 +277,7 @@ enum source_step source_begin(struct source *s, struct moment now, struct http_r
                               struct failure *f) {
     s->skew_corrected = false;
     s->at = 0;
-    while (s->at + 1 < s->hop_count && now.wall_ms < s->hops[s->at].renew_wall_ms)
+    while (s->at < last_hop(s) && now.wall_ms < s->hops[s->at].renew_wall_ms)
         s->at++;
     node_fetch_restart(&s->node);
     return proceed(s, now, out, f);
@@ -260,6 +289,8 @@ enum source_step source_begin(struct source *s, struct moment now, struct http_r
 static void compare_clocks(struct source *s, const struct http_response *r, struct moment now) {
     const enum hop_kind kind = s->hops[s->at].kind;
     bool aws = kind == HOP_WEB_IDENTITY || kind == HOP_EKS_AUTH || kind == HOP_ASSUME_ROLE;
+    if (kind == HOP_GUARD) /* the clock of whoever granted them counts */
+        return;
     s->ahead_ms = 0;
     if (!aws || r->date_s == 0 || r->date_s * 1000 <= now.wall_ms)
         return;
@@ -289,6 +320,12 @@ static enum reason judge(struct source *s, const struct http_response *r, struct
     case HOP_EKS_AUTH:
         reason = eksauth_result(&s->eks_auth, s->options->cluster_name, r, now, fresh, f);
         break;
+    case HOP_GUARD:
+        reason = sts_identity(&s->sts, r, &s->scratch->who, f);
+        return reason == REASON_OK
+                   ? identity_expect(&s->scratch->who, source_text(s->options->expect_account),
+                                     s->options->expect_role, f)
+                   : reason;
     default:
         reason = sts_credentials(&s->sts, hop->role, hop->kind == HOP_WEB_IDENTITY, r, now, fresh, f);
         break;
@@ -317,7 +354,7 @@ static bool correct_skew(struct source *s, const struct http_response *r, struct
 /* A hop before the last is not renewed, and lasts a while: better its old result than none. */
 static bool carry_on(const struct source *s, struct moment now, const struct failure *f) {
     const struct hop *hop = &s->hops[s->at];
-    if (s->at + 1 >= s->hop_count || hop->credentials.access_key_id[0] == '\0' ||
+    if (s->at >= last_hop(s) || hop->credentials.access_key_id[0] == '\0' ||
         hop->credentials.expires_ms - now.wall_ms <= USABLE_MS)
         return false;
     LOG(LOG_WARN, "a hop of the chain was not renewed; what it brought last is used",
@@ -326,18 +363,11 @@ static bool carry_on(const struct source *s, struct moment now, const struct fai
     return true;
 }
 
-/* Whoever signed it may have been revoked meanwhile: the next fetch begins with new credentials. */
-static enum source_step give_up(struct source *s, const struct failure *f) {
-    if (f->reason == REASON_ACCESS_DENIED)
-        source_renew(s);
-    return SOURCE_FAILED;
-}
-
 enum source_step source_answer(struct source *s, const struct http_response *response, struct moment now,
                                struct http_request *out, struct failure *f) {
     bool more;
     enum reason reason = judge(s, response, now, &more, f);
-    if (reason == REASON_OK && !more)
+    if (reason == REASON_OK && !more && s->at <= last_hop(s))
         note_renewal(&s->hops[s->at], now);
     bool again = more || (reason != REASON_OK && correct_skew(s, response, now, f));
     if (!again && reason != REASON_OK && !carry_on(s, now, f))
@@ -350,7 +380,7 @@ enum source_step source_answer(struct source *s, const struct http_response *res
 }
 
 const struct credentials *source_credentials(const struct source *s) {
-    return &s->hops[s->hop_count - 1].credentials;
+    return &s->hops[last_hop(s)].credentials;
 }
 
 int64_t source_ends_wall_ms(const struct source *s) {
@@ -358,7 +388,7 @@ int64_t source_ends_wall_ms(const struct source *s) {
 }
 
 void source_wipe_result(struct source *s) {
-    credentials_wipe(&s->hops[s->hop_count - 1].credentials);
+    credentials_wipe(&s->hops[last_hop(s)].credentials);
 }
 
 void source_renew(struct source *s) {

@@ -3,7 +3,9 @@
  * A source is a chain of hops. The first brings the pod's own role (from the agent, from STS with a web
  * identity, from EKS Auth); each one behind it assumes a role with what the hop before brought. Each hop
  * keeps its result, and is asked again when half of its life is over, so that a refresh costs one request as
- * a rule; a hop that cannot be renewed is used as long as it lasts. No I/O but the reading of the token. */
+ * a rule; a hop that cannot be renewed is used as long as it lasts. A guard behind them (options->guard) asks
+ * at each fetch whose credentials came, and lets none through for another identity. No I/O but the reading of
+ * the token. */
 #ifndef POD_IDENTITY_SOURCE_SOURCE_H
 #define POD_IDENTITY_SOURCE_SOURCE_H
 
@@ -15,8 +17,8 @@
 
 const char *source_name(enum source_kind kind);
 
-enum hop_kind { HOP_AGENT, HOP_WEB_IDENTITY, HOP_NODE, HOP_EKS_AUTH, HOP_ASSUME_ROLE };
-#define SOURCE_HOPS_MAX (SOURCE_ROLES_MAX + 2)
+enum hop_kind { HOP_AGENT, HOP_WEB_IDENTITY, HOP_NODE, HOP_EKS_AUTH, HOP_ASSUME_ROLE, HOP_GUARD };
+#define SOURCE_HOPS_MAX (SOURCE_ROLES_MAX + 3)
 
 struct hop {
     enum hop_kind kind;
@@ -30,6 +32,7 @@ struct hop {
  * yet. So one does for all sources of a thread. Zero it; large, so static. */
 struct source_scratch {
     struct credentials fresh; /* so that a failure leaves the old ones */
+    struct sts_identity who;  /* what the guard was told */
     struct http_header headers[2];
     struct token token;
     struct aws_call call;

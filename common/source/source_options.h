@@ -35,6 +35,7 @@ struct source_options {
     size_t role_count;
     bool own_settings; /* set by the caller: settings of roles go to the last role, not to base */
     const char *expect_account, *expect_role; /* of whom AWS takes the credentials for; "": any */
+    bool guard;                               /* the source itself holds the credentials to that */
     size_t text_used;
     char text[SOURCE_TEXT_MAX];
 };
