@@ -289,7 +289,8 @@ static int enter_sandbox(void) {
         sandbox_allow(&rules, config->profiles[i].process_file, SANDBOX_WRITE_BESIDE);
     }
     /* A name may need DNS over TCP, a proxy has any port, and a chain several servers. */
-    if (!tls && !names_only)
+    rules.may_resolve = tls || names_only;
+    if (!rules.may_resolve)
         rules.ports[rules.port_count++] = source_upstream(&sources[0])->port;
     sandbox_allow(&rules, config->unix_socket, SANDBOX_WRITE_BESIDE);
     sandbox_allow(&rules, bearer.path, SANDBOX_WRITE_BESIDE);

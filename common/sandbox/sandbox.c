@@ -64,12 +64,12 @@ static bool install(struct sock_fprog *program) {
            (errno == EINVAL && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, program) == 0);
 }
 
-static bool filter_calls(bool may_signal, struct buf *problem) {
+static bool filter_calls(struct sandbox_calls may, struct buf *problem) {
     struct sock_filter filter[SANDBOX_FILTER_MAX];
     struct sock_fprog program = {.filter = filter};
     struct sigaction action = {.sa_sigaction = on_denied_call, .sa_flags = SA_SIGINFO};
     sigset_t trap;
-    program.len = (unsigned short)sandbox_filter(filter, may_signal);
+    program.len = (unsigned short)sandbox_filter(filter, may);
     sigemptyset(&trap);
     sigaddset(&trap, SIGSYS);
     /* Blocked, or ignored by whoever started it, the signal would end the process without a word. */
@@ -117,7 +117,8 @@ bool sandbox_enter(enum sandbox_mode mode, const struct sandbox_rules *rules, st
         buf_str(&landlock_name, "landlock");
     note(&o, abi > 0, landlock, &why);
     buf_reset(&why);
-    note(&o, filter_calls(rules->may_signal, &why), "seccomp", &why);
+    const struct sandbox_calls may = {.signal = rules->may_signal, .resolve = rules->may_resolve};
+    note(&o, filter_calls(may, &why), "seccomp", &why);
     if (problem->len > 0)
         return false;
     LOG(LOG_INFO, "sandbox", LOG_TEXT("sandbox", o.list.len > 0 ? list : "none"));

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -19,13 +20,6 @@
 
 #define X32_BIT 0x40000000U
 
-/* Of musl's pthread_create, and of nothing else: VM FS FILES SIGHAND THREAD SYSVSEM SETTLS PARENT_SETTID
- * CHILD_CLEARTID DETACHED. libcurl resolves names in a thread. */
-#define THREAD_FLAGS 0x7d0f00U
-
-/* musl's SIGCANCEL: pthread_cancel() of the thread that resolves a name. */
-#define SIGNAL_CANCEL 33U
-
 /* Allowed whatever the arguments. The ones of every round first. */
 static const uint16_t allowed[] = {
     __NR_epoll_pwait,
@@ -34,7 +28,6 @@ static const uint16_t allowed[] = {
     __NR_readv,
     __NR_writev,
     __NR_recvfrom,
-    __NR_sendto,
     __NR_accept4,
     __NR_close,
     __NR_epoll_ctl,
@@ -44,20 +37,14 @@ static const uint16_t allowed[] = {
     __NR_getsockname,
     __NR_getpeername,
     __NR_clock_gettime,
-    /* upstream: connections, name resolution and its threads */
+    /* upstream: connections and name resolution */
     __NR_connect,
-    __NR_bind,
-    __NR_sendmsg,
     __NR_recvmsg,
     __NR_ppoll,
     __NR_pselect6,
     __NR_eventfd2,
     __NR_pipe2,
     __NR_futex,
-    __NR_set_robust_list,
-    __NR_set_tid_address,
-    __NR_gettid,
-    __NR_sched_yield,
     __NR_nanosleep,
     __NR_clock_nanosleep,
     __NR_exit,
@@ -116,6 +103,9 @@ static const uint16_t allowed[] = {
  * headers of the build may not know yet. */
 static const uint16_t signalling[] = {424, 434};
 
+/* Nothing is bound after the start: datagrams from outside would be taken. As Landlock answers for TCP. */
+static const uint16_t refused = __NR_bind;
+
 /* There for kernels or C libraries of another age: "no such call" makes the caller take the older one. */
 static const uint16_t unknown[] = {
     __NR_clone3, __NR_statx, __NR_membarrier, __NR_rseq, __NR_faccessat2, __NR_renameat2, __NR_epoll_pwait2,
@@ -150,14 +140,6 @@ static struct sock_filter *no_bits(struct sock_filter *at, uint32_t call, size_t
     return result(at, SECCOMP_RET_ALLOW);
 }
 
-static struct sock_filter *exactly(struct sock_filter *at, uint32_t call, size_t argument, uint32_t value) {
-    at = emit(at, EQUAL, call, 0, 4);
-    at = load(at, argument);
-    at = emit(at, EQUAL, value, 1, 0);
-    at = result(at, SECCOMP_RET_TRAP);
-    return result(at, SECCOMP_RET_ALLOW);
-}
-
 /* F_DUPFD to F_SETFL: not the owners of descriptors, who get signals. */
 static struct sock_filter *fcntl_commands(struct sock_filter *at) {
     at = emit(at, EQUAL, __NR_fcntl, 0, 4);
@@ -167,18 +149,31 @@ static struct sock_filter *fcntl_commands(struct sock_filter *at) {
     return result(at, SECCOMP_RET_ALLOW);
 }
 
-static struct sock_filter *socket_kinds(struct sock_filter *at) {
-    at = emit(at, EQUAL, __NR_socket, 0, 10);
+/* Of the type that is loaded, with the protocol that is its own and no other: MPTCP, SCTP and SMC are
+ * streams, too, to which Landlock's rules for TCP ports do not apply. Ends in a result unless it is another
+ * type. */
+static struct sock_filter *plain(struct sock_filter *at, uint32_t type, uint32_t protocol) {
+    at = emit(at, EQUAL, type, 0, 5);
+    at = load(at, ARGUMENT(2));
+    at = emit(at, EQUAL, 0, 2, 0);
+    at = emit(at, EQUAL, protocol, 1, 0);
+    at = result(at, SECCOMP_RET_ERRNO | EPROTONOSUPPORT);
+    return result(at, SECCOMP_RET_ALLOW);
+}
+
+/* Datagrams go to any port: only where DNS must be asked. */
+static struct sock_filter *socket_kinds(struct sock_filter *at, bool may_resolve) {
+    at = emit(at, EQUAL, __NR_socket, 0, may_resolve ? 19 : 13);
     at = load(at, ARGUMENT(0));
     at = emit(at, EQUAL, AF_INET, 2, 0);
     at = emit(at, EQUAL, AF_INET6, 1, 0);
     at = result(at, SECCOMP_RET_ERRNO | EAFNOSUPPORT);
     at = load(at, ARGUMENT(1));
     at = emit(at, BPF_ALU | BPF_AND | BPF_K, 0xF, 0, 0);
-    at = emit(at, EQUAL, SOCK_STREAM, 2, 0);
-    at = emit(at, EQUAL, SOCK_DGRAM, 1, 0);
-    at = result(at, SECCOMP_RET_ERRNO | EPROTONOSUPPORT);
-    return result(at, SECCOMP_RET_ALLOW);
+    at = plain(at, SOCK_STREAM, IPPROTO_TCP);
+    if (may_resolve)
+        at = plain(at, SOCK_DGRAM, IPPROTO_UDP);
+    return result(at, SECCOMP_RET_ERRNO | EPROTONOSUPPORT);
 }
 
 static struct sock_filter *listed(struct sock_filter *at, const uint16_t *calls, size_t count,
@@ -188,22 +183,24 @@ static struct sock_filter *listed(struct sock_filter *at, const uint16_t *calls,
     return result(at, value);
 }
 
-size_t sandbox_filter(struct sock_filter *out, bool may_signal) {
+size_t sandbox_filter(struct sock_filter *out, struct sandbox_calls may) {
     struct sock_filter *at = load(out, offsetof(struct seccomp_data, arch));
     at = emit(at, EQUAL, ARCHITECTURE, 1, 0);
     at = result(at, SECCOMP_RET_KILL_PROCESS);
     at = load(at, offsetof(struct seccomp_data, nr));
     at = emit(at, BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
     at = result(at, SECCOMP_RET_KILL_PROCESS);
+    /* With that flag, data opens a connection, without a call of connect() that Landlock would see. */
+    at = no_bits(at, __NR_sendmsg, ARGUMENT(2), MSG_FASTOPEN);
+    at = no_bits(at, __NR_sendto, ARGUMENT(3), MSG_FASTOPEN);
     at = listed(at, allowed, sizeof allowed / sizeof *allowed, SECCOMP_RET_ALLOW);
     at = no_bits(at, __NR_mmap, ARGUMENT(2), PROT_EXEC);
     at = no_bits(at, __NR_mprotect, ARGUMENT(2), PROT_EXEC);
-    at = exactly(at, __NR_clone, ARGUMENT(0), THREAD_FLAGS);
-    at = exactly(at, __NR_tkill, ARGUMENT(1), SIGNAL_CANCEL);
     at = fcntl_commands(at);
-    at = socket_kinds(at);
-    if (may_signal)
+    at = socket_kinds(at, may.resolve);
+    if (may.signal)
         at = listed(at, signalling, sizeof signalling / sizeof *signalling, SECCOMP_RET_ALLOW);
+    at = listed(at, &refused, 1, SECCOMP_RET_ERRNO | EACCES);
     at = listed(at, unknown, sizeof unknown / sizeof *unknown, SECCOMP_RET_ERRNO | ENOSYS);
     at = result(at, SECCOMP_RET_TRAP);
     return (size_t)(at - out);

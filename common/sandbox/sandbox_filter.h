@@ -13,8 +13,13 @@
 /* Jumps of the filter's own program reach 255 instructions: that bounds the list. */
 #define SANDBOX_FILTER_MAX 250
 
-/* Writes the program to out, SANDBOX_FILTER_MAX instructions; how many it has. may_signal:
- * pidfd_open(2) and pidfd_send_signal(2) are allowed, for any process and signal. */
-size_t sandbox_filter(struct sock_filter *out, bool may_signal);
+/* What is allowed only to who needs it. */
+struct sandbox_calls {
+    bool signal;  /* pidfd_open(2) and pidfd_send_signal(2), for any process and signal */
+    bool resolve; /* datagrams (UDP), which Landlock does not hold to a port */
+};
+
+/* Writes the program to out, SANDBOX_FILTER_MAX instructions; how many it has. */
+size_t sandbox_filter(struct sock_filter *out, struct sandbox_calls may);
 
 #endif

@@ -30,6 +30,7 @@ struct sandbox_rules {
     uint16_t ports[SANDBOX_PORTS_MAX]; /* that may be connected to by TCP */
     size_t port_count;                 /* 0: any */
     bool may_signal;                   /* processes outside */
+    bool may_resolve;                  /* names: send datagrams */
 };
 
 /* What a kernel of this ABI is told to deny unless a rule allows it. */

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -161,39 +160,81 @@ static long try_thread(void) {
     return error == 0 ? 0 : -1;
 }
 
-static void *forbidden(void *context) {
-    (void)try_dumpable();
-    return context;
+static struct sockaddr_in elsewhere(void) {
+    return (struct sockaddr_in){
+        .sin_family = AF_INET, .sin_port = htons(1), .sin_addr = {htonl(INADDR_LOOPBACK)}};
 }
 
-static long try_thread_denied(void) {
-    pthread_t thread;
-    return pthread_create(&thread, NULL, forbidden, NULL) == 0 && pthread_join(thread, NULL) == 0 ? 0 : -1;
+/* To a port that is not upstream's, by something other than connect() on a TCP socket. */
+static long send_by(int type, int protocol, int flags) {
+    struct sockaddr_in a = elsewhere();
+    int fd = socket(AF_INET, type | SOCK_CLOEXEC, protocol);
+    if (fd < 0)
+        return -1;
+    long sent = sendto(fd, "x", 1, flags | MSG_NOSIGNAL, (const struct sockaddr *)&a, sizeof a);
+    int error = errno;
+    close(fd);
+    errno = error;
+    return sent;
 }
 
-/* As libcurl does it, with a thread's calls: whatever the answer, it must not be the end. */
-static long try_resolve(void) {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG}, *found = NULL;
-    if (getaddrinfo("localhost", "80", &hints, &found) == 0)
-        freeaddrinfo(found);
-    if (getaddrinfo("agent.invalid", "80", &hints, &found) == 0)
-        freeaddrinfo(found);
-    return 0;
+static long try_datagram(void) {
+    return send_by(SOCK_DGRAM, 0, 0);
+}
+
+static long try_fastopen(void) {
+    return send_by(SOCK_STREAM, 0, MSG_FASTOPEN);
+}
+
+static long try_fastopen_message(void) {
+    struct sockaddr_in a = elsewhere();
+    struct iovec data = {.iov_base = "x", .iov_len = 1};
+    struct msghdr message = {.msg_name = &a, .msg_namelen = sizeof a, .msg_iov = &data, .msg_iovlen = 1};
+    return sendmsg(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), &message, MSG_FASTOPEN | MSG_NOSIGNAL);
+}
+
+static long protocol_only(int type, int protocol) {
+    int fd = socket(AF_INET, type, protocol);
+    if (fd >= 0)
+        close(fd);
+    return fd;
+}
+
+static long try_mptcp(void) {
+    return protocol_only(SOCK_STREAM, 262);
+}
+
+static long try_sctp(void) {
+    return protocol_only(SOCK_STREAM, 132);
+}
+
+static long try_ping(void) {
+    return protocol_only(SOCK_DGRAM, IPPROTO_ICMP);
+}
+
+static long try_tkill(void) {
+    return syscall(SYS_tkill, getpid(), 33);
 }
 
 static const struct {
     const char *name;
     long (*make)(void);
 } attempts[] = {
-    {"exec", try_exec},       {"fork", try_fork},         {"passwd", try_passwd},
-    {"program", try_program}, {"write", try_write},       {"truncate", try_truncate},
-    {"unlink", try_unlink},   {"unix", try_unix},         {"netlink", try_netlink},
-    {"packet", try_packet},   {"raw", try_raw},           {"udp", try_udp},
-    {"bind", try_bind},       {"connect", try_connect},   {"listen", try_listen},
-    {"ptrace", try_ptrace},   {"kill", try_kill},         {"code", try_code},
-    {"protect", try_protect}, {"dumpable", try_dumpable}, {"io_uring", try_io_uring},
-    {"clone3", try_clone3},   {"thread", try_thread},     {"thread_denied", try_thread_denied},
-    {"resolve", try_resolve},
+    {"exec", try_exec},         {"fork", try_fork},
+    {"passwd", try_passwd},     {"program", try_program},
+    {"write", try_write},       {"truncate", try_truncate},
+    {"unlink", try_unlink},     {"unix", try_unix},
+    {"netlink", try_netlink},   {"packet", try_packet},
+    {"raw", try_raw},           {"udp", try_udp},
+    {"bind", try_bind},         {"connect", try_connect},
+    {"listen", try_listen},     {"ptrace", try_ptrace},
+    {"kill", try_kill},         {"code", try_code},
+    {"protect", try_protect},   {"dumpable", try_dumpable},
+    {"io_uring", try_io_uring}, {"clone3", try_clone3},
+    {"thread", try_thread},     {"datagram", try_datagram},
+    {"fastopen", try_fastopen}, {"fastopen_message", try_fastopen_message},
+    {"mptcp", try_mptcp},       {"sctp", try_sctp},
+    {"ping", try_ping},         {"tkill", try_tkill},
 };
 
 static void attempt(const char *name) {

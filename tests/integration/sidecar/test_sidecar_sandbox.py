@@ -79,7 +79,8 @@ def failed(number: int) -> str:
 # Numbers of amd64 and arm64.
 STOPPED_CALLS = {
     "exec": (59, 221), "listen": (50, 201), "ptrace": (101, 117), "kill": (62, 129), "code": (9, 222),
-    "protect": (10, 226), "dumpable": (157, 167), "io_uring": (425, 425), "thread_denied": (157, 167),
+    "protect": (10, 226), "dumpable": (157, 167), "io_uring": (425, 425), "tkill": (200, 130),
+    "fastopen": (44, 206), "fastopen_message": (46, 211),
 }
 
 
@@ -94,9 +95,10 @@ def test_calls_that_end_it(attempt: Callable[..., Sidecar], name: str) -> None:
     assert f"syscall={STOPPED_CALLS[name][os.uname().machine == 'aarch64']} " in line
 
 
-def test_fork_ends_it_without_a_word(attempt: Callable[..., Sidecar]) -> None:
+@pytest.mark.parametrize("name", ["fork", "thread"])
+def test_a_new_one_ends_it_without_a_word(attempt: Callable[..., Sidecar], name: str) -> None:
     """musl blocks all signals around it, and the kernel then ends the process by the signal."""
-    sidecar = attempt("fork")
+    sidecar = attempt(name)
     needs(sidecar, "seccomp")
     assert sidecar.wait() == -signal.SIGSYS
     assert sidecar.stdout == ""
@@ -115,7 +117,7 @@ def test_other_address_families(attempt: Callable[..., Sidecar], uid: int | None
     needs(sidecar, "seccomp")
     refused = failed(errno.EAFNOSUPPORT)
     assert results(sidecar) == {"unix": refused, "netlink": refused, "packet": refused,
-                                "raw": failed(errno.EPROTONOSUPPORT), "udp": "ok", "clone3": failed(errno.ENOSYS)}
+                                "raw": failed(errno.EPROTONOSUPPORT), "udp": failed(errno.EPROTONOSUPPORT), "clone3": failed(errno.ENOSYS)}
     sidecar.wait_ready()
 
 
@@ -147,16 +149,24 @@ def test_other_ports(attempt: Callable[..., Sidecar]) -> None:
     sidecar.wait_ready()
 
 
-def test_threads_and_names_still_work(attempt: Callable[..., Sidecar]) -> None:
-    """libcurl resolves names in a thread; nothing is listed for upstream's ports then."""
-    sidecar = attempt("thread", "resolve")
-    assert results(sidecar) == {"thread": "ok", "resolve": "ok"}
+def test_ways_around_the_port(attempt: Callable[..., Sidecar]) -> None:
+    """Landlock looks at connect() and bind() on TCP sockets; what else could send is not there."""
+    sidecar = attempt("mptcp", "sctp", "ping", "datagram")
+    needs(sidecar, "seccomp")
+    assert set(results(sidecar).values()) == {failed(errno.EPROTONOSUPPORT)}
     sidecar.wait_ready()
+
+
+def test_datagrams_where_names_are_resolved(attempt: Callable[..., Sidecar]) -> None:
+    sidecar = attempt("udp", "datagram", "mptcp", "ping", "bind", options=("--assume-role=arn:aws:iam::444455556666:role/target", "--region=eu-central-1"))
+    needs(sidecar, "seccomp")
+    refused = failed(errno.EPROTONOSUPPORT)
+    assert results(sidecar) == {"udp": "ok", "datagram": "ok", "mptcp": refused, "ping": refused, "bind": failed(errno.EACCES)}
 
 
 def test_off_lets_all_of_it(attempt: Callable[..., Sidecar]) -> None:
     """The attempts themselves are right: without the sandbox they succeed."""
-    sidecar = attempt("passwd", "unix", "netlink", "write", "bind", "kill", "code", "fork", options=("--sandbox=off",))
+    sidecar = attempt("passwd", "unix", "netlink", "write", "bind", "kill", "code", "fork", "thread", "datagram", "udp", options=("--sandbox=off",))
     assert set(results(sidecar).values()) == {"ok"}
     assert in_force(sidecar) == "off"
 
@@ -301,3 +311,14 @@ def test_a_part_that_cannot_be_had(runner: Runner, binaries: Binaries, injected:
         for pid in child:
             os.kill(int(pid), signal.SIGTERM)
         process.wait(10)
+
+
+def test_an_agent_at_an_ipv6_address(start_sidecar: Start, emulator: Emulator, injected: dict[str, str]) -> None:
+    """libcurl looks for IPv6 with a datagram socket, which the sandbox does not have then."""
+    listener = emulator.serve("agent", host="::1")
+    env = {**injected, "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://[::1]:{listener['port']}/v1/credentials"}
+    sidecar = start_sidecar("--sandbox=require", env=env)
+    first = check_container(sidecar.get())
+    sidecar.send_signal(signal.SIGUSR1)
+    eventually(lambda: "refresh failed" in sidecar.stderr or sidecar.stderr.count("credentials refreshed") > 1, 10, "a second fetch")
+    assert "refresh failed" not in sidecar.stderr and first["AccessKeyId"]

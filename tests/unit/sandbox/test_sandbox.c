@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -13,21 +14,25 @@
 #include "common/sandbox/sandbox_filter.h"
 #include "common/sandbox/sandbox_landlock.h"
 
-size_t sandbox_filter_arm64(struct sock_filter *out, bool may_signal);
+size_t sandbox_filter_arm64(struct sock_filter *out, struct sandbox_calls may);
 
 static struct sock_filter program[SANDBOX_FILTER_MAX];
 static size_t length;
 static uint32_t architecture;
 
+static struct sandbox_calls may(bool signal) {
+    return (struct sandbox_calls){.signal = signal, .resolve = true};
+}
+
 static void build_native(bool may_signal) {
     architecture = AUDIT_ARCH_X86_64;
-    length = sandbox_filter(program, may_signal);
+    length = sandbox_filter(program, may(may_signal));
     assert_in_range(length, 1, SANDBOX_FILTER_MAX);
 }
 
 static void build_arm64(bool may_signal) {
     architecture = AUDIT_ARCH_AARCH64;
-    length = sandbox_filter_arm64(program, may_signal);
+    length = sandbox_filter_arm64(program, may(may_signal));
     assert_in_range(length, 1, SANDBOX_FILTER_MAX);
 }
 
@@ -66,9 +71,13 @@ static uint32_t run(const struct seccomp_data *data) {
     }
 }
 
-static uint32_t call(int nr, uint64_t a0, uint64_t a1, uint64_t a2) {
-    const struct seccomp_data data = {.nr = nr, .arch = architecture, .args = {a0, a1, a2}};
+static uint32_t call4(int nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3) {
+    const struct seccomp_data data = {.nr = nr, .arch = architecture, .args = {a0, a1, a2, a3}};
     return run(&data);
+}
+
+static uint32_t call(int nr, uint64_t a0, uint64_t a1, uint64_t a2) {
+    return call4(nr, a0, a1, a2, 0);
 }
 
 #define ALLOW SECCOMP_RET_ALLOW
@@ -106,14 +115,25 @@ static const struct expected table[] = {
     {SYS_mmap, 222, {0, 4096, PROT_READ | PROT_EXEC}, TRAP},
     {SYS_mprotect, 226, {0, 4096, PROT_NONE}, ALLOW},
     {SYS_mprotect, 226, {0, 4096, PROT_EXEC}, TRAP},
-    {SYS_clone, 220, {0x7d0f00}, ALLOW},
+    {SYS_socket, 198, {AF_INET, SOCK_STREAM, IPPROTO_TCP}, ALLOW},
+    {SYS_socket, 198, {AF_INET6, SOCK_STREAM, 262 /* MPTCP */}, ERROR(EPROTONOSUPPORT)},
+    {SYS_socket, 198, {AF_INET, SOCK_STREAM, 132 /* SCTP */}, ERROR(EPROTONOSUPPORT)},
+    {SYS_socket, 198, {AF_INET, SOCK_STREAM, 256 /* SMC */}, ERROR(EPROTONOSUPPORT)},
+    {SYS_socket, 198, {AF_INET, SOCK_DGRAM, IPPROTO_UDP}, ALLOW},
+    {SYS_socket, 198, {AF_INET, SOCK_DGRAM, IPPROTO_ICMP}, ERROR(EPROTONOSUPPORT)},
+    {SYS_socket, 198, {AF_INET, SOCK_DGRAM, 136 /* UDP-Lite */}, ERROR(EPROTONOSUPPORT)},
+    {SYS_bind, 200, {3}, ERROR(EACCES)},
+    {SYS_sendmsg, 211, {3, 0, MSG_NOSIGNAL}, ALLOW},
+    {SYS_sendmsg, 211, {3, 0, MSG_NOSIGNAL | MSG_FASTOPEN}, TRAP},
+    {SYS_sendmmsg, 269, {3}, TRAP},
+    {SYS_clone, 220, {0x7d0f00}, TRAP}, /* a thread */
     {SYS_clone, 220, {SIGCHLD}, TRAP},
     {SYS_clone, 220, {0x7d0f00 | 0x10000000}, TRAP}, /* a new user namespace */
     {SYS_clone3, 435, {0}, ERROR(ENOSYS)},
     {SYS_statx, 291, {0}, ERROR(ENOSYS)},
     {SYS_fcntl, 25, {3, 4 /* F_SETFL */}, ALLOW},
     {SYS_fcntl, 25, {3, 8 /* F_SETOWN */}, TRAP},
-    {SYS_tkill, 130, {1, 33}, ALLOW},
+    {SYS_tkill, 130, {1, 33}, TRAP},
     {SYS_tkill, 130, {1, SIGKILL}, TRAP},
     {SYS_fork, -1, {0}, TRAP},
     {SYS_vfork, -1, {0}, TRAP},
@@ -178,6 +198,33 @@ static void test_signals_only_to_notify(void **state) {
     }
 }
 
+/* An agent is asked at an address: nothing is sent but to its TCP port. */
+static void test_datagrams_only_to_resolve(void **state) {
+    (void)state;
+    for (int arm64 = 0; arm64 < 2; arm64++) {
+        int nr = arm64 ? 198 : SYS_socket;
+        architecture = arm64 ? AUDIT_ARCH_AARCH64 : AUDIT_ARCH_X86_64;
+        length = arm64 ? sandbox_filter_arm64(program, (struct sandbox_calls){0})
+                       : sandbox_filter(program, (struct sandbox_calls){0});
+        assert_int_equal(call(nr, AF_INET, SOCK_DGRAM, 0), ERROR(EPROTONOSUPPORT));
+        assert_int_equal(call(nr, AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP), ERROR(EPROTONOSUPPORT));
+        assert_int_equal(call(nr, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), ALLOW);
+        assert_int_equal(call(nr, AF_INET, SOCK_STREAM, 262), ERROR(EPROTONOSUPPORT));
+        assert_int_equal(call(nr, AF_UNIX, SOCK_DGRAM, 0), ERROR(EAFNOSUPPORT));
+        assert_int_equal(call(arm64 ? 129 : SYS_kill, 1, 9, 0), TRAP);
+    }
+}
+
+static void test_no_connection_by_data(void **state) {
+    (void)state;
+    build_native(false);
+    assert_int_equal(call4(SYS_sendto, 3, 0, 1, MSG_NOSIGNAL), ALLOW);
+    assert_int_equal(call4(SYS_sendto, 3, 0, 1, MSG_NOSIGNAL | MSG_FASTOPEN), TRAP);
+    build_arm64(false);
+    assert_int_equal(call4(206, 3, 0, 1, MSG_NOSIGNAL), ALLOW);
+    assert_int_equal(call4(206, 3, 0, 1, MSG_FASTOPEN), TRAP);
+}
+
 static void test_other_architectures_die(void **state) {
     (void)state;
     build_native(false);
@@ -233,6 +280,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_filter),
         cmocka_unit_test(test_signals_only_to_notify),
+        cmocka_unit_test(test_datagrams_only_to_resolve),
+        cmocka_unit_test(test_no_connection_by_data),
         cmocka_unit_test(test_other_architectures_die),
         cmocka_unit_test(test_lower_halves_decide),
         cmocka_unit_test(test_masks_by_abi),
