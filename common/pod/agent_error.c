@@ -195,6 +195,7 @@ static const struct text {
     {"token is expired", "token-expired", REASON_TOKEN_INVALID, EXPIRED, 0},
     {"token is not valid yet", "token-not-yet-valid", REASON_TOKEN_INVALID, EXPIRED, 0},
     {"Service account token", "token-refused", REASON_TOKEN_INVALID, TOKEN, 0},
+    {"JWT signature validation", "token-refused", REASON_TOKEN_INVALID, TOKEN, 0},
     {"pod claims", "token-refused", REASON_TOKEN_INVALID, TOKEN, 0},
     {"agent through invalid address", "host-refused", REASON_INJECTION_INVALID, HOST, 0},
     {"expired or will expire within", "short-lived", REASON_BAD_RESPONSE, SHORT, 0},

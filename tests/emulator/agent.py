@@ -6,20 +6,22 @@ internal/middleware/rate_limiter, internal/credsretriever) and golang-jwt v5, wh
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import random
 import re
 import uuid
 from typing import Any
 
 from emulator.eksauth import EksAuthError, assume_for_pod, rfc3339
 from emulator.faults import Faults
+from emulator.goserver import cleaned, path_parts, redirect
 from emulator.httpd import Request, Response
 from emulator.identity import Directory
 from emulator.state import Credentials, State
 from emulator.tokens import Tokens
 
-PATH = "/v1/credentials"
 REAL_HOSTS = ("169.254.170.23", "fd00:ec2::23")
 MIN_CREDENTIAL_S = 15.0
 BASE64URL = re.compile(r"[A-Za-z0-9\-_]*")
@@ -76,12 +78,17 @@ class Agent:
 
     async def handle(self, request: Request) -> Response:
         """Answers one request, any method."""
-        if request.path != PATH:
+        if request.target == "*":
+            return Response(400, content_type="", headers=[("Connection", "close")])
+        if request.method != "CONNECT" and cleaned(request.path) != request.path:
+            location, kind, body = redirect(request.method, cleaned(request.path), request.target.partition("?")[2])
+            return Response(307, body.encode(), kind, [("Location", location)])
+        if path_parts(request.path) != [b"", b"v1", b"credentials"]:
             return http_error(404, "404 page not found")
         if self.limited(request):
             return http_error(429, "Too Many Requests")
         try:
-            self.check_host(request.header("host"))
+            self.check_host(request.host)
             token = request.header("authorization")
             if not token:
                 raise Refused(400, "Service account token cannot be empty")
@@ -135,12 +142,25 @@ class Agent:
         return fresh
 
     async def fetch(self, token: str) -> Credentials:
-        """Asks EKS Auth, which has a queue of faults of its own."""
+        """Asks EKS Auth, up to so many times where that may help; each has a pause of up to 1, 2, 4 s behind it."""
+        for attempt in range(self.state.settings.attempts - 1):
+            try:
+                return await self.attempt(token)
+            except (EksAuthError, Refused) as error:
+                if error.status != 429 and error.status < 500:
+                    raise
+            await asyncio.sleep(random.random() * 2**attempt)
+        return await self.attempt(token)
+
+    async def attempt(self, token: str) -> Credentials:
+        """Asks EKS Auth once, which has a queue of faults of its own."""
         fault = self.faults.take("eks-auth")
         if fault:
             await fault.delay()
             if fault.kind in ("unreachable", "no_node_credentials"):
                 raise Refused(500, fault.params["message"])
+            if fault.kind == "unreadable":
+                raise Refused(fault.params["status"], f"[{fault.params['request_id']}]")
             if fault.kind == "eks_auth_error":
                 raise EksAuthError(fault.params["code"], fault.params["message"], fault.params["status"])
         return assume_for_pod(self.state, self.tokens, self.directory, token)[1]
@@ -190,8 +210,6 @@ def member(part: str, what: str, token: str) -> dict[str, Any]:
     good = BASE64URL.match(part)
     length = good.end() if good else 0
     if length != len(part) or length % 4 == 1:
-        if what == "header" and token.lower().startswith("bearer "):
-            raise unparsable("tokenstring should not contain 'bearer '")
         raise unparsable(f"could not base64 decode {what}: illegal base64 data at input byte {length}")
     try:
         value = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))

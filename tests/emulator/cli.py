@@ -10,10 +10,12 @@ import secrets
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 from emulator.app import Emulator, run
 from emulator.control import Control
 from emulator.httpd import Listener
+from emulator.signatures import read_keys
 from emulator.state import Association, Settings, State
 from emulator.tokens import Tokens
 
@@ -94,14 +96,22 @@ def serve(argv: list[str]) -> int:
     parser.add_argument("--inbound-rate", type=float, default=0.0, metavar="N",
                         help="requests a second and address; default 0, no limit; the real agent has 1000")
     parser.add_argument("--key-file", metavar="PATH", help="key that signs tokens; made if missing")
+    parser.add_argument("--trust-key", action="append", default=[], metavar="PATH",
+                        help="public keys (PEM, or a key set as at /openid/v1/jwks) of a real API server, whose tokens of --issuer are "
+                        "genuine, too: RS256 and ES256; repeatable")
+    parser.add_argument("--issuer", metavar="URL", help="of tokens, its own and those of --trust-key")
+    parser.add_argument("--attempts", type=int, default=1, metavar="N",
+                        help="how often the agent asks EKS Auth, with its pauses between; default 1; the real agent: 3")
     parser.add_argument("--watch-stdin", action="store_true",
                         help="stop at the end of standard input: when the process that started the emulator is gone")
     options = parser.parse_args(argv)
-    settings = Settings(lifetime_s=options.lifetime, renew_after_s=options.renew_after, inbound_rate=options.inbound_rate)
+    settings = Settings(lifetime_s=options.lifetime, renew_after_s=options.renew_after, inbound_rate=options.inbound_rate,
+                        attempts=options.attempts)
 
     async def start() -> None:
         state = State(settings, options.association)
-        emulator = Emulator(state, Tokens(key_of(options.key_file)))
+        trusted = [key for path in options.trust_key for key in read_keys(Path(path).read_text(encoding="utf-8"))]
+        emulator = Emulator(state, Tokens(key_of(options.key_file), options.issuer, trusted))
         for host, port in options.listen or [("127.0.0.1", 0)]:
             emulator.add_listener("agent", host, port)
         for name, certificate, host, port in options.serve:

@@ -28,6 +28,8 @@ EKS_AUTH_KINDS: dict[str, dict[str, Any]] = {
     "eks_auth_error": {"code": "InternalServerException", "message": None, "status": None},
     # No answer of EKS Auth: the agent shows the request id of an answer that there never was, and nothing else.
     "unreachable": {"message": "[]"},
+    # An answer that is not EKS Auth's: of a proxy or gateway, with any status, also 200.
+    "unreadable": {"status": 502, "request_id": ""},
     # The node has no credentials to sign with, for instance since its metadata service cannot be reached.
     "no_node_credentials": {
         "message": "unable to fetch credentials from EKS Auth: operation error EKS Auth: AssumeRoleForPodIdentity, get identity: get "

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Awaitable, Callable, Union
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
+
+from emulator.goserver import BadRequest, check, header_lines, read_lines, request_line, split_target
 
 HEAD_MAX = 64 * 1024
 BODY_MAX = 4 * 1024 * 1024
@@ -24,6 +26,7 @@ ILL = {  # modes in which connections are accepted, and what is sent once the cl
 }
 MODES = ("open", "closed", "deaf", *ILL)
 IDLE_S = 120.0
+AGENT_IDLE_S = 30.0
 PLAIN = "text/plain; charset=utf-8"
 
 
@@ -39,12 +42,15 @@ class Request:
     remote: str
     listener: str
     path: str = ""
+    """As it was sent."""
     query: dict[str, str] = field(default_factory=dict)
+    host: str = ""
+    """Of an absolute target, or else of the header."""
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.target)
-        self.path = parts.path
-        self.query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        authority, self.path, query = split_target(self.target)
+        self.host = self.header("host") if authority is None else authority
+        self.query = dict(parse_qsl(query, keep_blank_values=True))
 
     def header(self, name: str) -> str:
         """The first value of a header, or an empty string (as Go's Header.Get)."""
@@ -114,35 +120,18 @@ Script = Callable[[Exchange], Awaitable[None]]
 Handler = Callable[[Request], Awaitable[Union[Response, Script]]]
 
 
-class BadRequest(Exception):
-    """The request cannot be parsed; the text goes to the client."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-
-
-async def read_request(reader: asyncio.StreamReader, remote: str, listener: str) -> Request | None:
-    """Reads one request; None when the client has closed between two."""
+async def read_request(reader: asyncio.StreamReader, remote: str, listener: str, idle_s: float = IDLE_S) -> Request | None:
+    """Reads one request; None when the client has closed between two, or says nothing for so long."""
     try:
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), IDLE_S)
-    except (asyncio.IncompleteReadError, asyncio.TimeoutError, ConnectionError):
+        lines = await asyncio.wait_for(read_lines(reader, HEAD_MAX), idle_s)
+    except (asyncio.TimeoutError, ConnectionError):
         return None
-    except asyncio.LimitOverrunError:
-        raise BadRequest(431, "431 Request Header Fields Too Large") from None
-    lines = head[:-4].decode("latin-1").split("\r\n")
-    parts = lines[0].split(" ")
-    if len(parts) != 3 or not parts[2].startswith("HTTP/1."):
-        raise BadRequest(400, "400 Bad Request")
-    headers = []
-    for line in lines[1:]:
-        name, colon, value = line.partition(":")
-        if not colon or not name or name != name.strip() or "\n" in line or "\x00" in line:
-            raise BadRequest(400, "400 Bad Request")
-        headers.append((name, value.strip(" \t")))
-    request = Request(parts[0], parts[1], parts[2], headers, b"", remote, listener)
-    if request.version == "HTTP/1.1" and not request.header("host"):
-        raise BadRequest(400, "400 Bad Request: missing required Host header")
+    if lines is None:
+        return None
+    method, target, version = request_line(lines[0])
+    headers = header_lines(lines[1:])
+    check(method, version, headers)
+    request = Request(method, target, version, headers, b"", remote, listener)
     request.body = await read_body(reader, request)
     return request
 
@@ -297,9 +286,10 @@ class Listener:
         """Serves one request; True if the connection stays."""
         exchange = Exchange(reader, writer)
         try:
-            request = await read_request(reader, remote, self.authority)
+            request = await read_request(reader, remote, self.authority, AGENT_IDLE_S if self.service == "agent" else IDLE_S)
         except BadRequest as bad:
-            await exchange.send(Response(bad.status, str(bad).encode()).encode(self._now(), close=True))
+            kind = PLAIN if bad.plain else ""
+            await exchange.send(Response(bad.status, str(bad).encode(), kind).encode(self._now(), close=True))
             return False
         if request is None:
             return False

@@ -29,6 +29,8 @@ class Settings:
     """Added to the machine's clock: shows in Date headers, expiries and checks of tokens."""
     inbound_rate: float = 0.0
     """Requests a second and address before 429 (burst: half of it); the real agent has 1000; 0 = off."""
+    attempts: int = 1
+    """How often the agent asks EKS Auth before it gives up, with pauses of up to 1, 2, ... s; the real agent: 3."""
     fraction: bool = False
     """Expiration with a fraction of a second, as EKS Auth may send one."""
     audience: str = "pods.eks.amazonaws.com"
