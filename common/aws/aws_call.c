@@ -157,9 +157,7 @@ static bool of_proxy(const struct http_response *r) {
            (r->result == HTTP_REFUSED || r->result == HTTP_CONNECT_TIMEOUT || r->result == HTTP_NO_ROUTE ||
             r->result == HTTP_PROHIBITED || r->result == HTTP_NO_FAMILY || r->result == HTTP_NO_ANSWER);
 }
-#define MESH_HINT                                                                                            \
-    MIDDLEBOX_CNI "traffic.sidecar.istio.io/excludeOutboundPorts: \"443\" or "                               \
-                  "config.linkerd.io/skip-outbound-ports: \"443\""
+#define MESH_HINT FAILURE_MESH FAILURE_ISTIO "Ports: \"443\" or " FAILURE_LINKERD "\"443\""
 
 static void put_remedy(const struct aws_target *t, enum http_result result, struct failure *f) {
     const char *region = t->endpoint->region, *host = t->endpoint->uri.host;
@@ -235,9 +233,9 @@ void aws_call_stranger(const struct aws_target *t, const struct http_response *r
     /* In the order of enum middlebox, each with its NUL. */
     static const char known[] =
         "look for a proxy\0"
-        "Envoy, the proxy of a service mesh. Let it pass there: a ServiceEntry, or annotation "
-        "traffic.sidecar.istio.io/excludeOutboundPorts: \"443\"\0"
-        "Linkerd's proxy. Let it pass there: annotation config.linkerd.io/skip-outbound-ports: \"443\"\0"
+        "Envoy, the proxy of a service mesh. Let it pass there: a ServiceEntry, or annotation " FAILURE_ISTIO
+        "Ports: \"443\"\0"
+        "Linkerd's proxy. Let it pass there: annotation " FAILURE_LINKERD "\"443\"\0"
         "a proxy. Look at HTTPS_PROXY and NO_PROXY, and at what that proxy lets through\0"
         "a web server, proxy or captive portal. Look at this pod's DNS\0"
         "a proxy, firewall or captive portal that shows a page. Look at this pod's DNS";
@@ -247,9 +245,8 @@ void aws_call_stranger(const struct aws_target *t, const struct http_response *r
     for (int i = 0; i < (int)box; i++)
         who += strlen(who) + 1;
     if (box == MIDDLEBOX_NONE && r->who.amazon)
-        failure_remedy(
-            f, "AWS itself answers without a reason: wait and try again; if it lasts, look at the AWS "
-               "Health Dashboard");
+        failure_remedy(f, "AWS itself answers without a reason: " FAILURE_WAIT "the AWS "
+                          "Health Dashboard");
     else
         failure_remedy(f, "something other than %s answers there: %s, and at AWS_ENDPOINT_URL and its like",
                        service, who);
@@ -274,6 +271,6 @@ enum reason aws_call_expired(const struct aws_target *t, int64_t expires_ms, int
     struct buf m = aws_call_begin(t, REASON_BAD_RESPONSE, f);
     f->cause = "expired";
     buf_fmt(&m, "answered with credentials that expired at %s; it is %s", at, here);
-    failure_remedy(f, "compare the node's clock with the real time (chronyc tracking)");
+    failure_remedy(f, FAILURE_CLOCK);
     return f->reason;
 }

@@ -18,9 +18,9 @@
     "EKS knows no such cluster in that region: correct --cluster-name and --region (aws eks list-clusters)"
 #define REQUEST_REMEDY                                                                                       \
     "EKS Auth does not take the request: check --cluster-name, --region and AWS_ENDPOINT_URL_EKS_AUTH"
-#define WAIT_REMEDY "wait and try again; if it lasts, look at the AWS Health Dashboard"
+#define WAIT_REMEDY FAILURE_WAIT "the AWS Health Dashboard"
 #define ERROR_TEXT_MAX 1024 /* of code and message, which are quoted from it */
-#define CLOCK_REMEDY "compare the node's clock with the real time (chronyc tracking): AWS allows 5 minutes"
+#define CLOCK_REMEDY FAILURE_CLOCK ": AWS allows 5 minutes"
 
 bool eksauth_cluster_valid(const char *name) {
     size_t len = strlen(name);

@@ -10,8 +10,7 @@
 #define MESSAGE_MAX 4096 /* a refused signature is explained by what should have been signed */
 #define SIGNER_REMEDY                                                                                        \
     "the credentials that signed this have ended or were revoked; the next try fetches new ones"
-#define CLOCK_REMEDY                                                                                         \
-    "compare the node's clock with the real time (chronyc tracking): AWS allows 5 to 15 minutes"
+#define CLOCK_REMEDY FAILURE_CLOCK ": AWS allows 5 to 15 minutes"
 #define TRUST_REMEDY                                                                                         \
     "let the trust policy of that role allow the role whose credentials ask (pod-identity-sidecar whoami) "  \
     "sts:AssumeRole, and sts:TagSession too, since EKS Pod Identity's session tags are passed on; check "    \
@@ -51,7 +50,7 @@
 #define OTHER_REMEDY                                                                                         \
     "STS itself refuses this, for the reason that it names: look at that, at the role, and, where another "  \
     "maker's STS is asked (AWS_ENDPOINT_URL_STS), at its settings"
-#define WAIT_REMEDY "wait and try again; if it lasts, look at the AWS Health Dashboard"
+#define WAIT_REMEDY FAILURE_WAIT "the AWS Health Dashboard"
 #define THROTTLED_REMEDY "too many ask STS of this account at once: wait and try again"
 enum remedy {
     SIGNER,

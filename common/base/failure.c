@@ -50,9 +50,40 @@ struct buf failure_more(struct failure *f) {
     return (struct buf){.data = f->message, .len = strlen(f->message), .cap = sizeof f->message};
 }
 
+/* In the order of FAILURE_AGENT_LOG and what is behind it, each with its NUL. */
+static const char phrases[] =
+    "the agent's log (kubectl -n kube-system logs ds/eks-pod-identity-agent)\0"
+    "compare the node's clock with the real time (chronyc tracking)\0"
+    "something other than the EKS Pod Identity Agent answers there\0"
+    "; openssl s_client -connect HOST:443 -servername HOST -showcerts </dev/null shows what is sent\0"
+    ". Or, in a pod of a service mesh, its CNI plugin redirects this container to a proxy that does not run "
+    "yet (then "
+    "other servers, as the API server, refuse it too): run it as uid 1337 (Istio), or annotate the pod with "
+    "\0"
+    "config.linkerd.io/skip-outbound-ports: \0"
+    "traffic.sidecar.istio.io/excludeOutbound\0"
+    "wait and try again; if it lasts, look at \0"
+    "; where a proxy opens TLS, that is the proxy's";
+
+static void write_out(struct buf *out, const char *text) {
+    for (; *text != '\0'; text++) {
+        const char *phrase = phrases;
+        if ((unsigned char)*text > (unsigned char)*FAILURE_PROXYS) {
+            buf_char(out, *text);
+            continue;
+        }
+        for (int i = 1; i < *text; i++)
+            phrase += strlen(phrase) + 1;
+        buf_str(out, phrase);
+    }
+}
+
 void failure_remedy(struct failure *f, const char *format, ...) {
+    char text[FAILURE_REMEDY_MAX];
+    struct buf out = BUF(f->remedy);
     va_list args;
     va_start(args, format);
-    (void)vsnprintf(f->remedy, sizeof f->remedy, format, args);
+    (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    write_out(&out, text);
 }

@@ -50,7 +50,19 @@ struct failure {
 struct buf failure_begin(struct failure *f, enum reason reason);
 /* A builder that goes on where the message ends. */
 struct buf failure_more(struct failure *f);
-/* Sets the remedy from a format. */
+/* What many remedies say, in one byte each, which failure_remedy() writes out: the texts of remedies are a
+ * tenth of the programs. */
+#define FAILURE_AGENT_LOG "\1" /* the agent's log, and how to see it */
+#define FAILURE_CLOCK "\2"     /* compare the node's clock with the real time */
+#define FAILURE_NOT_AGENT "\3" /* something other than the EKS Pod Identity Agent answers there */
+#define FAILURE_SHOWN_BY "\4"  /* how to see a server's certificates */
+#define FAILURE_MESH "\5"      /* a mesh's CNI plugin, behind the remedy for a refused connection */
+#define FAILURE_LINKERD "\6"   /* the annotation that excludes a port from Linkerd, without the port */
+#define FAILURE_ISTIO "\7"     /* the beginning of Istio's annotation */
+#define FAILURE_WAIT "\10"     /* wait and try again; if it lasts, look at */
+#define FAILURE_PROXYS "\11"   /* whose a certificate is where a proxy opens TLS */
+
+/* Sets the remedy from a format, with the phrases above written out. */
 void failure_remedy(struct failure *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -1,6 +1,8 @@
 /* Apart from http.c, so that what judges answers can be tested without libcurl. */
 #include "common/http/http_result.h"
 
+#include "common/base/failure.h"
+
 #include <errno.h>
 
 /* Arrays: see agent_error.c. */
@@ -81,8 +83,8 @@ bool http_result_of_tls(enum http_result result) {
     return result >= HTTP_TLS_UNTRUSTED && result <= HTTP_TLS;
 }
 
-#define REISSUE "; where a proxy opens TLS, that is the proxy's"
-#define LOOK "; openssl s_client -connect HOST:443 -servername HOST -showcerts </dev/null shows what is sent"
+#define REISSUE FAILURE_PROXYS
+#define LOOK FAILURE_SHOWN_BY
 
 const char *http_result_tls_remedy(enum http_result result) {
     switch (result) {
@@ -94,8 +96,8 @@ const char *http_result_tls_remedy(enum http_result result) {
                "another server answers for AWS: do not go on";
     case HTTP_TLS_EXPIRED:
     case HTTP_TLS_EARLY:
-        return "compare the node's clock with the real time (chronyc tracking); if it is right, the server's "
-               "certificate must be renewed" REISSUE;
+        return FAILURE_CLOCK "; if it is right, the server's "
+                             "certificate must be renewed" REISSUE;
     case HTTP_TLS_NAME:
         return "another server answers at that name: look at this pod's DNS, at AWS_ENDPOINT_URL and its "
                "like, and for "

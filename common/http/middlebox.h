@@ -5,13 +5,6 @@
 #include "common/base/buf.h"
 #include "common/http/http.h"
 
-/* For remedies, where a connection is refused: what does the same as nobody listening. */
-#define MIDDLEBOX_CNI                                                                                        \
-    ". Or, in a pod of a service mesh, its CNI plugin redirects this container to a proxy that does not "    \
-    "run yet "                                                                                               \
-    "(then other servers, as the API server, refuse it too): run it as uid 1337 (Istio), or annotate the "   \
-    "pod "
-
 enum middlebox {
     MIDDLEBOX_NONE,    /* nothing points to one */
     MIDDLEBOX_ENVOY,   /* of Istio and other meshes */

@@ -53,8 +53,7 @@ static struct buf begin(struct failure *f, enum reason reason, const struct uri 
     "traffic (exclude 169.254.170.23/32 from its redirection); look at " AGENT_LOG_HINT
 #define CUT_REMEDY                                                                                           \
     "the connection ended within the answer: the agent failed or was ended meanwhile (look "                 \
-    "at " AGENT_LOG_HINT                                                                                     \
-    "), or something other than the EKS Pod Identity Agent answers there: look for a proxy"
+    "at " AGENT_LOG_HINT "), or " FAILURE_NOT_AGENT ": look for a proxy"
 #define NO_ROUTE_REMEDY                                                                                      \
     "this pod has no route to the agent's link-local address: look at the routes of the pod and of the "     \
     "CNI, which must not "                                                                                   \
@@ -72,8 +71,8 @@ static struct buf begin(struct failure *f, enum reason reason, const struct uri 
     "that rejects "                                                                                          \
     "egress to 169.254.170.23 port 80, and for a route of kind prohibit (ip route get 169.254.170.23)"
 #define OTHER_SERVER_REMEDY                                                                                  \
-    "something other than the EKS Pod Identity Agent answers there, or it failed midway: look for a proxy, " \
-    "and at " AGENT_LOG_HINT
+    FAILURE_NOT_AGENT ", or it failed midway: look for a proxy, "                                            \
+                      "and at " AGENT_LOG_HINT
 #define NAME_REMEDY "use the agent's numeric address: " INJECTION_ADDRESS
 
 #define INJECTION_ADDRESS "http://" URI_EKS_V4 "/v1/credentials"
@@ -150,8 +149,7 @@ static enum reason expired(const struct uri *uri, int64_t expires_ms, struct mom
     struct buf m = begin(f, REASON_BAD_RESPONSE, uri);
     f->cause = "expired";
     buf_fmt(&m, "answered 200 with credentials that expired at %s; it is %s here", at, here);
-    failure_remedy(
-        f, "compare the node's clock with the real time (chronyc tracking), then look at the agent's log");
+    failure_remedy(f, FAILURE_CLOCK ", then look at the agent's log");
     return f->reason;
 }
 
@@ -169,9 +167,8 @@ enum reason agent_client_result(const struct uri *uri, const struct http_respons
         f->cause = "no-credentials";
         buf_fmt(&m, "answered 200 with %zu bytes that are no credentials: %s: %s", r->body_len, field,
                 err_text(e));
-        failure_remedy(
-            f, "something other than the EKS Pod Identity Agent answers there, or it is broken: look for a "
-               "proxy, and at the agent's log on this node");
+        failure_remedy(f, FAILURE_NOT_AGENT ", or it is broken: look for a "
+                                            "proxy, and at the agent's log on this node");
         return f->reason;
     }
     if (out->expires_ms <= now.wall_ms) {

@@ -20,8 +20,7 @@
 
 /* Behind a remedy for a refused connection. */
 #define AGENT_CLIENT_MESH_HINT                                                                               \
-    MIDDLEBOX_CNI "traffic.sidecar.istio.io/excludeOutboundIPRanges: 169.254.170.23/32 or "                  \
-                  "config.linkerd.io/skip-outbound-ports: \"80\""
+    FAILURE_MESH FAILURE_ISTIO "IPRanges: 169.254.170.23/32 or " FAILURE_LINKERD "\"80\""
 
 /* Fills in the request; headers is storage for two, and all that is passed must live until the request was
  * started. */

@@ -45,17 +45,17 @@
     "SDKs that "                                                                                             \
     "do not keep their credentials, and at " AGENT_LOG_HINT
 #define SERVICE_REMEDY                                                                                       \
-    "EKS Auth fails inside: wait and try again; if it lasts, look at the AWS Health Dashboard and "          \
+    "EKS Auth fails inside: " FAILURE_WAIT "the AWS Health Dashboard and "                                   \
     "at " AGENT_LOG_HINT
 #define WAY_REMEDY                                                                                           \
     "the node cannot reach EKS Auth (eks-auth.REGION.api.aws, port 443): in a private subnet make the VPC "  \
     "endpoint "                                                                                              \
     "com.amazonaws.REGION.eks-auth, check route, security group and DNS, and look at " AGENT_LOG_HINT
-#define WAIT_REMEDY "wait and try again; if it lasts, look at " AGENT_LOG_HINT
+#define WAIT_REMEDY FAILURE_WAIT AGENT_LOG_HINT
 #define PROXY_REMEDY                                                                                         \
-    "something other than the EKS Pod Identity Agent answers there: look for a proxy or a service mesh "     \
-    "that takes the "                                                                                        \
-    "request"
+    FAILURE_NOT_AGENT ": look for a proxy or a service mesh "                                                \
+                      "that takes the "                                                                      \
+                      "request"
 #define CLUSTER_REMEDY                                                                                       \
     "the agent asks for a cluster that EKS does not know there: correct its --cluster-name and AWS_REGION "  \
     "(kubectl -n kube-system get ds eks-pod-identity-agent -o yaml; aws eks list-clusters)"
@@ -68,20 +68,21 @@
     "eks-auth.REGION.api.aws, for its DNS, and at " AGENT_LOG_HINT                                           \
     "; the VPC endpoint com.amazonaws.REGION.eks-auth avoids them"
 #define SHORT_REMEDY                                                                                         \
-    "compare the node's clock with the real time (chronyc tracking); if it is right, sessions of the "       \
-    "association's role are too short for the agent: look at the role's maximum session duration"
+    FAILURE_CLOCK                                                                                            \
+        "; if it is right, sessions of the "                                                                 \
+        "association's role are too short for the agent: look at the role's maximum session duration"
 #define CERTIFICATE_REMEDY                                                                                   \
     "the agent does not trust the certificate that it was shown for EKS Auth: look for a proxy or firewall " \
     "that inspects TLS between the node and eks-auth.REGION.api.aws, and exempt that host from it (the "     \
     "agent does not read AWS_CA_BUNDLE)"
-#define STRANGER "something other than the EKS Pod Identity Agent answers there: "
+#define STRANGER FAILURE_NOT_AGENT ": "
 #define ENVOY_REMEDY                                                                                         \
-    STRANGER "Envoy, the proxy of a service mesh. Exclude the agent from it: annotation "                    \
-             "traffic.sidecar.istio.io/excludeOutboundIPRanges: 169.254.170.23/32,fd00:ec2::23/128 on the "  \
+    STRANGER "Envoy, the proxy of a service mesh. Exclude the agent from it: annotation " FAILURE_ISTIO      \
+             "IPRanges: 169.254.170.23/32,fd00:ec2::23/128 on the "                                          \
              "pod"
 #define LINKERD_REMEDY                                                                                       \
     STRANGER "Linkerd's proxy. Exclude the agent from the mesh: annotation config.linkerd.io/skip-subnets: " \
-             "169.254.170.23/32 (or config.linkerd.io/skip-outbound-ports: \"80\") on the pod"
+             "169.254.170.23/32 (or " FAILURE_LINKERD "\"80\") on the pod"
 #define PROXY_BOX_REMEDY                                                                                     \
     STRANGER "a proxy. No proxy is asked for this address, so one takes the connection on its way: exclude " \
              "169.254.170.23/32 and fd00:ec2::23/128 from its redirection on pod, node and network"

@@ -11,7 +11,7 @@
 #include "common/base/failure.h"
 #include "common/http/middlebox.h"
 
-#define AGENT_LOG_HINT "the agent's log (kubectl -n kube-system logs ds/eks-pod-identity-agent)"
+#define AGENT_LOG_HINT FAILURE_AGENT_LOG
 
 struct agent_error {
     enum reason reason;

@@ -48,8 +48,30 @@ static void beginning_clears_and_remedies_are_bounded(void **state) {
     assert_true(FAILURE_MESSAGE_MAX + FAILURE_REMEDY_MAX + 64 <= 4096);
 }
 
+static void phrases_are_written_out(void **state) {
+    (void)state;
+    static struct failure f;
+    failure_remedy(&f, "a " FAILURE_AGENT_LOG ", %s" FAILURE_SHOWN_BY FAILURE_PROXYS, FAILURE_CLOCK);
+    assert_string_equal(
+        f.remedy,
+        "a the agent's log (kubectl -n kube-system logs ds/eks-pod-identity-agent), compare the "
+        "node's clock with the real time (chronyc tracking); openssl s_client -connect HOST:443 "
+        "-servername HOST -showcerts </dev/null shows what is sent; where a proxy opens TLS, that is "
+        "the proxy's");
+    failure_remedy(&f, FAILURE_NOT_AGENT "; " FAILURE_WAIT "x" FAILURE_MESH FAILURE_ISTIO
+                                         "Ports, " FAILURE_LINKERD "80");
+    assert_non_null(strstr(
+        f.remedy, "something other than the EKS Pod Identity Agent answers there; wait and try again; if it "
+                  "lasts, look at x. Or, in a pod of a service mesh"));
+    assert_non_null(strstr(f.remedy, "annotate the pod with traffic.sidecar.istio.io/excludeOutboundPorts, "
+                                     "config.linkerd.io/skip-outbound-ports: 80"));
+    failure_remedy(&f, "\xe2\x80\xa6 stays"); /* beyond ASCII, whether char has a sign or not */
+    assert_string_equal(f.remedy, "\xe2\x80\xa6 stays");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(phrases_are_written_out),
         cmocka_unit_test(reasons_and_numbers_are_an_interface),
         cmocka_unit_test(beginning_clears_and_remedies_are_bounded),
     };
