@@ -69,8 +69,8 @@
     "; the VPC endpoint com.amazonaws.REGION.eks-auth avoids them"
 #define SHORT_REMEDY                                                                                         \
     FAILURE_CLOCK                                                                                            \
-        "; if it is right, sessions of the "                                                                 \
-        "association's role are too short for the agent: look at the role's maximum session duration"
+    "; if it is right, sessions of the "                                                                     \
+    "association's role are too short for the agent: look at the role's maximum session duration"
 #define CERTIFICATE_REMEDY                                                                                   \
     "the agent does not trust the certificate that it was shown for EKS Auth: look for a proxy or firewall " \
     "that inspects TLS between the node and eks-auth.REGION.api.aws, and exempt that host from it (the "     \
