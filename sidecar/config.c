@@ -127,6 +127,15 @@ static bool take_profile(void *place, const char *value, struct buf *problem) {
     return option_text(value, place, sizeof(profile_name), problem);
 }
 
+static bool take_host_network(void *place, const char *value, struct buf *problem) {
+    static const char *const names[] = {"refuse", "accept", NULL};
+    size_t index;
+    if (!option_choice(value, names, &index, problem))
+        return false;
+    *(enum host_network_policy *)place = (enum host_network_policy)index;
+    return true;
+}
+
 static bool take_sandbox(void *place, const char *value, struct buf *problem) {
     static const char *const names[] = {"auto", "require", "off", NULL};
     size_t index;
@@ -219,6 +228,9 @@ static const struct option_spec specs[] = {
     SOURCE_OPTION(struct config, profiles[0].source, "expect-role", "ROLE", "",
                   "the same for another role: its ARN or its name; STS is asked at each refresh",
                   source_take_expect_role, false),
+    OPTION_OF(struct config, host_network, enum host_network_policy, "host-network", "WHAT", "refuse",
+              "--imds in a pod with hostNetwork, where every process of the node may ask: refuse, or accept",
+              take_host_network, false),
     OPTION_OF(struct config, sandbox, enum sandbox_mode, "sandbox", "MODE", "auto",
               "serve: what cannot be had of its sandbox is logged (auto) or an error (require); off: none",
               take_sandbox, false),

@@ -13,6 +13,7 @@
 #include "common/source/source.h"
 #include "common/text/ini.h"
 #include "sidecar/answers.h"
+#include "sidecar/host_network.h"
 #include "sidecar/routes.h"
 
 #define CONFIG_PATH_MAX 4096
@@ -51,6 +52,7 @@ struct config {
     int64_t linger_ms;
     int64_t wait_ms; /* of `once` */
     enum sandbox_mode sandbox;
+    enum host_network_policy host_network;
     enum log_level log_level;
     enum log_format log_format;
     struct config_address http, imds, metrics;

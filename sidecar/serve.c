@@ -111,9 +111,41 @@ static int cannot_listen(const char *option, const char *where, const struct buf
     return complain(EXIT_CANNOT_CREATE, line.data);
 }
 
-static void close_unused(int fd) {
-    if (fd >= 0)
-        close(fd);
+static void explain_taken(struct buf *problem) {
+    char text[128];
+    struct buf why = BUF(text);
+    if (host_network_seen(&why))
+        buf_fmt(problem,
+                "; the usual cause is hostNetwork, which this pod has (%s): it shares its ports with the "
+                "node and "
+                "with all other such pods",
+                text);
+    else
+        buf_str(problem,
+                "; another process of this pod has it, or, where the pod has hostNetwork, which is the "
+                "usual cause, one of the node");
+}
+
+static const char *shared_network; /* by what it was seen; NULL: it was not, or does not matter */
+
+/* Loopback is every process's of the node then. --http has its bearer; --imds has none. */
+static int check_host_network(void) {
+    static char text[128];
+    char line[512];
+    struct buf why = BUF(text), refusal = BUF(line);
+    bool imds = config->imds.text[0] != '\0';
+    if ((!imds && config->http.text[0] == '\0') || !host_network_seen(&why))
+        return 0;
+    if (imds && config->host_network == HOST_NETWORK_REFUSE) {
+        buf_fmt(&refusal,
+                "--imds=%s: this pod has hostNetwork (%s), so every process of the node could ask there, "
+                "without a "
+                "bearer. Leave out --imds or hostNetwork, or take that with --host-network=accept",
+                config->imds.text, text);
+        return complain(EXIT_CANNOT_CREATE, line);
+    }
+    shared_network = text;
+    return 0;
 }
 
 /* What a Host header may hold: the address, with or without the port. */
@@ -133,14 +165,15 @@ static int open_tcp(enum listener which, const struct config_address *a) {
         return 0;
     uint16_t port = a->port;
     int fd = listen_tcp(a->ipv6, a->address, &port, which == LISTENER_METRICS ? 0 : 1, &problem);
+    if (fd < 0 && errno == EADDRINUSE)
+        explain_taken(&problem);
     if (fd < 0)
         return cannot_listen(option, a->text, &problem);
     name_hosts(&access->routes, a->text, port);
     if (server_listen(&access->listener, fd))
         return 0;
-    close_unused(fd);
-    buf_str(&problem, "cannot watch the listening socket");
-    return cannot_listen(option, a->text, &problem);
+    close(fd);
+    return complain(REASON_INTERNAL, "cannot watch a listening socket: out of memory");
 }
 
 static int open_secrets(void) {
@@ -210,6 +243,10 @@ static int open_listeners(void) {
         LOG_TEXT("http", listeners[LISTENER_HTTP].routes.host_port),
         LOG_TEXT("imds", listeners[LISTENER_IMDS].routes.host_port),
         LOG_TEXT("metrics", listeners[LISTENER_METRICS].routes.host_port));
+    if (shared_network != NULL)
+        LOG(LOG_WARN, "this pod has hostNetwork: every process of the node may ask on its loopback addresses",
+            LOG_TEXT("because", shared_network), LOG_TEXT("http", listeners[LISTENER_HTTP].routes.host_port),
+            LOG_TEXT("imds", listeners[LISTENER_IMDS].routes.host_port));
     for (size_t i = 0; i < config->profile_count; i++)
         log_source(i);
     warn_of_short_session();
@@ -325,7 +362,9 @@ int serve(const struct config *given) {
             REASON_OK)
             return complain_failure(&failure);
     }
-    int status = open_events();
+    int status = check_host_network();
+    if (status == 0)
+        status = open_events();
     if (status == 0)
         status = open_listeners();
     if (status == 0)

@@ -45,6 +45,8 @@ class Sidecar:
         argv: list[str | Path] = [binaries.sidecar, command]
         argv += [f"--unix-socket={self.socket_path}"] if with_socket else []
         environment = {"POD_IDENTITY_SANDBOX": wanted_sandbox(), **env}
+        if runner.place.real_address:  # of the agent, as only a node has it
+            environment.setdefault("POD_IDENTITY_HOST_NETWORK", "accept")
         self.port: int | None = None
         self._bearer = bearer
         if with_http:

@@ -63,7 +63,7 @@ def run_eight(start_sidecar: Start, env: dict[str, str], folder: Path) -> None:
             eventually(lambda: "ready" in output.read_text(), 10, "the app")
             pid_file.write_text(str(app.pid))
             sidecar = start_sidecar(f"--config={config}", "--imds=127.0.0.1:0", "--metrics=127.0.0.1:0", f"--notify-pid-file={pid_file}", env=env,
-                                    extra_env={"POD_IDENTITY_HOST_NETWORK": "accept"}, ready=False).wait_serving()
+                                    ready=False).wait_serving()
             first = check_all(sidecar, folder, [])
             sidecar.send_signal(signal.SIGUSR1)
             check_all(sidecar, folder, first)

@@ -91,31 +91,36 @@ def arrived(sidecar: Sidecar, address: str) -> bool:
 
 
 def test_a_slow_disk_does_not_stretch_them(runner: Runner, binaries: Binaries, folder: Path, emulator: Emulator, injected: dict[str, str]) -> None:
-    """In one round, one profile's file takes an hour to be synced, and then a client asks for the other's credentials, which have ended meanwhile."""
+    """In one round, a file of one profile takes an hour to be synced, and then a client asks for the other's credentials, which have ended meanwhile."""
     emulator.settings(lifetime_s=HOUR_S)
     clock = MadeUpClock(folder / "clock")
     config = folder / "config.json"
-    config.write_text(json.dumps({"profiles": [{"name": "slow", "process-file": str(folder / "process.json")}, {"name": "other"}]}))
+    config.write_text(json.dumps({"profiles": [{"name": name, "process-file": str(folder / f"{name}.json")} for name in ("one", "two")]}))
     sidecar = Sidecar(runner, with_clock(binaries), folder, f"--config={config}", env={**injected, **clock.env}, with_http=False)
     host = "".join(f"{int(part):02X}" for part in reversed(emulator.host.split(".")))
+    clients = {}
     try:
         sidecar.wait_ready()
-        with sidecar.connect_unix() as client:
-            request = http.request_bytes("GET", "/v1/credentials/other", {"Connection": None})
-            client.sendall(request)
-            check_container(http.parse_answer(client.recv(65536)))
-            emulator.fault("pass", delay_s=1.0)
-            emulator.fault("answer", status=500, body="oops", delay_s=2.5)
-            clock.slow_sync(HOUR_S + 1)
-            sidecar.send_signal(signal.SIGUSR1)
-            emulator.wait_for_requests(4, 10)
-            sidecar.send_signal(signal.SIGSTOP)
-            eventually(lambda: arrived(sidecar, f"{host}:{emulator.port:04X}"), 10, "the first profile's answer")
-            client.sendall(request)
-            sidecar.send_signal(signal.SIGCONT)
+        for name in ("one", "two"):  # connected before, so that one event is all that is missing
+            clients[name] = sidecar.connect_unix()
+            clients[name].sendall(http.request_bytes("GET", f"/v1/credentials/{name}", {"Connection": None}))
+            check_container(http.parse_answer(clients[name].recv(65536)))
+        emulator.fault("pass", delay_s=1.0)
+        emulator.fault("answer", status=500, body="oops", delay_s=2.5)
+        clock.slow_sync(HOUR_S + 1)
+        sidecar.send_signal(signal.SIGUSR1)
+        emulator.wait_for_requests(4, 10)
+        sidecar.send_signal(signal.SIGSTOP)
+        eventually(lambda: arrived(sidecar, f"{host}:{emulator.port:04X}"), 10, "the answer for one of them")
+        for name, client in clients.items():
+            client.sendall(http.request_bytes("GET", f"/v1/credentials/{name}", {"Connection": None}))
+        sidecar.send_signal(signal.SIGCONT)
+        for client in clients.values():  # also what came late: it has ended while it was written
             check_error(http.parse_answer(client.recv(65536)), 503)
-        eventually(lambda: "oops" in sidecar.stderr, 10, "the other profile's answer")
+        eventually(lambda: "oops" in sidecar.stderr, 10, "the answer for the other")
     finally:
+        for client in clients.values():
+            client.close()
         sidecar.send_signal(signal.SIGCONT)
         sidecar.close()
 
