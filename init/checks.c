@@ -14,6 +14,7 @@
  * pod's identity is not in order yet. */
 #define LOCAL_CHECKS(CHECK)                                                                                  \
     CHECK("install.get", "pod-identity-get is copied for other containers (--install)", check_install)       \
+    CHECK("settings.variables", "no POD_IDENTITY_ variable is mistyped", check_settings_variables)           \
     CHECK("injection.labels", "what the pod's labels say about the webhook (--pod-labels)",                  \
           check_injection_labels)                                                                            \
     CHECK("injection.pair", "both variables of EKS Pod Identity are there", check_injection_pair)            \
@@ -27,6 +28,7 @@
     CHECK("shadow.web-identity", "no web identity (IRSA) beside EKS Pod Identity",                           \
           check_shadow_web_identity)                                                                         \
     CHECK("shadow.relative-uri", "no address of ECS", check_shadow_relative_uri)                             \
+    CHECK("shadow.token-value", "no fixed token beside the token's file", check_shadow_token_value)          \
     CHECK("shadow.proxy", "no proxy takes requests to the agent", check_shadow_proxy)                        \
     CHECK("shadow.metadata", "SDKs do not fall back to the node's role", check_shadow_metadata)              \
     CHECK("shadow.region", "SDKs know their region", check_shadow_region)                                    \

@@ -108,7 +108,10 @@ static bool take_command(const char *const operands[2], struct config *out, stru
     if (strcmp(operands[0], "explain") != 0) {
         buf_str(problem, "unexpected word ");
         buf_printable(problem, operands[0], strnlen(operands[0], 65), 64);
-        buf_str(problem, "; the one command is explain REASON");
+        if (strcmp(operands[0], "help") == 0 || strcmp(operands[0], "version") == 0)
+            buf_fmt(problem, "; did you mean --%s?", operands[0]);
+        else
+            buf_str(problem, "; the one command is explain REASON");
         return false;
     }
     out->explain = operands[1] != NULL ? operands[1] : "";

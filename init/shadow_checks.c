@@ -166,3 +166,41 @@ enum check_status check_shadow_region(struct run *run, struct failure *finding) 
         finding, "set both AWS_REGION and AWS_DEFAULT_REGION (botocore) in the env of this pod's containers");
     return CHECK_WARN;
 }
+
+enum check_status check_shadow_token_value(struct run *run, struct failure *finding) {
+    if (!check_is_set(run, INJECTION_TOKEN_VALUE))
+        return check_passed(finding, "no fixed token beside the file");
+    struct buf m = warn(finding);
+    buf_str(&m, INJECTION_TOKEN_VALUE
+            " is set beside " INJECTION_TOKEN_FILE
+            ": Java v2, Envoy and others send that value and never read the file, whose token "
+            "the kubelet renews; once the value has expired, they are refused");
+    failure_remedy(finding, REMOVE_REMEDY, INJECTION_TOKEN_VALUE);
+    return CHECK_WARN;
+}
+
+struct unknown {
+    struct buf *message;
+    unsigned count;
+};
+
+static void add_unknown(void *context, const char *variable, const char *meant) {
+    struct unknown *u = context;
+    buf_fmt(u->message, "%s%s", u->count++ > 0 ? ", " : "", variable);
+    if (meant[0] != '\0')
+        buf_fmt(u->message, " (did you mean %s?)", meant);
+}
+
+enum check_status check_settings_variables(struct run *run, struct failure *finding) {
+    (void)run;
+    struct buf m = failure_begin(finding, REASON_SETTING_INVALID);
+    struct unknown unknown = {&m, 0};
+    options_unknown(&config_options, add_unknown, &unknown);
+    if (unknown.count == 0)
+        return check_passed(finding, "every POD_IDENTITY_ variable is an option");
+    buf_str(&m, unknown.count == 1 ? ": no option has that name, and the variable is not used"
+                                   : ": no options have these names, and the variables are not used");
+    failure_remedy(finding, "correct or remove what is mistyped (--help lists the options: --some-name is "
+                            "POD_IDENTITY_SOME_NAME)");
+    return CHECK_WARN;
+}

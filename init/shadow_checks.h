@@ -9,6 +9,7 @@
 #include "init/check.h"
 
 check_function check_shadow_static_keys, check_shadow_profile, check_shadow_web_identity,
-    check_shadow_relative_uri, check_shadow_proxy, check_shadow_metadata, check_shadow_region;
+    check_shadow_relative_uri, check_shadow_proxy, check_shadow_metadata, check_shadow_region,
+    check_shadow_token_value, check_settings_variables;
 
 #endif

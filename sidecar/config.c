@@ -22,8 +22,12 @@ static bool take_file(const char *value, char *out, size_t cap, struct buf *prob
         out[0] = '\0';
         return true;
     }
-    if (value[0] != '/' || value[strlen(value) - 1] == '/') {
-        buf_str(problem, "no absolute path of a file");
+    if (value[0] != '/') {
+        buf_str(problem, "no absolute path of a file: it begins with a slash");
+        return false;
+    }
+    if (value[strlen(value) - 1] == '/') {
+        buf_str(problem, "no absolute path of a file: it ends in a slash, as that of a folder");
         return false;
     }
     return option_text(value, out, cap, problem);
@@ -80,6 +84,30 @@ static bool take_allow_uid(void *config, const char *value, struct buf *problem)
     return take_id(value, "user", &c->allow_uid[c->allow_uid_count++], problem);
 }
 
+/* What is wrong with the form of an address; false: with the address itself. */
+static bool misspelt(const char *value, bool loopback, struct buf *problem) {
+    const char *example = loopback ? "127.0.0.1:9911" : "0.0.0.0:9912", *colon = strrchr(value, ':');
+    size_t digits = strspn(value, "0123456789");
+    if (strstr(value, "://") != NULL)
+        buf_fmt(problem, "an address, not a URL, is wanted, as in %s", example);
+    else if (value[digits] == '\0' || (value[0] == ':' && value[1] != ':'))
+        buf_fmt(problem, "the address in front of the port is missing, as in %s", example);
+    else if (colon == NULL ||
+             (value[0] == '[' && colon[-1] != ']' && strchr(value, ']') == value + strlen(value) - 1))
+        buf_fmt(problem, "the port is missing, as in %s", example);
+    else if (value[0] != '[' && strchr(value, ':') != colon)
+        buf_str(problem, "an IPv6 address stands in brackets, as in [::1]:9911");
+    else if (value[0] != '[' && strspn(value, "0123456789.") < (size_t)(colon - value))
+        buf_fmt(problem, "a number is wanted, not a name: as in %s", example);
+    else if (strspn(colon + 1, "0123456789") != strlen(colon + 1) || strlen(colon + 1) > 5 ||
+             strtoul(colon + 1, NULL, 10) > 65535)
+        buf_str(problem, "the port is no number of 0 to 65535");
+    if (problem->len == 0)
+        return false;
+    buf_str(problem, loopback ? " (loopback only)" : "");
+    return true;
+}
+
 static bool take_loopback(void *place, const char *value, struct buf *problem) {
     struct config_address *out = place;
     if (is_off(value)) {
@@ -87,10 +115,11 @@ static bool take_loopback(void *place, const char *value, struct buf *problem) {
         return true;
     }
     if (uri_parse_loopback(value, &out->ipv6, out->address, &out->port) != ERR_OK) {
-        buf_str(
-            problem,
-            "no loopback address with a port, as in 127.0.0.1:8080 or [::1]:8080; any other address would "
-            "hand the credentials to the network");
+        if (!misspelt(value, true, problem))
+            buf_str(
+                problem,
+                "no loopback address with a port: 127.0.0.1:PORT or [::1]:PORT, and no other; any that is "
+                "not loopback would hand the credentials to the network");
         return false;
     }
     return option_text(value, out->text, sizeof out->text, problem);
@@ -103,7 +132,8 @@ static bool take_address(void *place, const char *value, struct buf *problem) {
         return true;
     }
     if (uri_parse_listen(value, &a->ipv6, a->address, &a->port) != ERR_OK) {
-        buf_str(problem, "no numeric address with a port, as in 0.0.0.0:9912 or [::]:9912");
+        if (!misspelt(value, false, problem))
+            buf_str(problem, "no numeric address with a port, as in 0.0.0.0:9912 or [::]:9912");
         return false;
     }
     return option_text(value, a->text, sizeof a->text, problem);
@@ -175,8 +205,10 @@ static const struct option_spec specs[] = {
     SOURCE_OPTION_SPECS(struct config, profiles[0].source),
     OPTION_OF(struct config, profiles[0].credentials_file, config_path, "credentials-file", "PATH", "off",
               "keep a profile of this shared credentials file fresh; other profiles stay", take_path, false),
-    OPTION_OF(struct config, profiles[0].profile, profile_name, "profile", "NAME", DEFAULT_PROFILE,
+    OPTION_OF(struct config, profiles[0].profile, profile_name, "file-profile", "NAME", DEFAULT_PROFILE,
               "which profile of --credentials-file", take_profile, false),
+    OPTION_OF(struct config, profiles[0].profile, profile_name, "profile", "NAME", "", "", take_profile,
+              false),
     OPTION_OF(struct config, profiles[0].file_mode, mode_t, "file-mode", "MODE", "0600",
               "mode of --credentials-file and --process-file", take_mode, false),
     OPTION_OF(struct config, profiles[0].process_file, config_path, "process-file", "PATH", "off",

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/nearest.h"
 #include "common/text/json.h"
 
 #define PROFILES "profiles"
@@ -232,13 +233,30 @@ static bool take_name(const struct file *f, const struct config *c, struct confi
     return true;
 }
 
+static bool refuse_key(const struct file *f, const struct json *member, const char *what, size_t from,
+                       size_t until) {
+    const char *key = json_name(member);
+    char why[160];
+    struct buf problem = BUF(why);
+    struct nearest n = {NULL, 0};
+    size_t len = strnlen(key, sizeof why);
+    if (from == 0)
+        nearest_try(&n, key, len, NAME);
+    for (size_t i = from; i < until && config_options.specs[i].name != NULL; i++)
+        nearest_try(&n, key, len, config_options.specs[i].name);
+    buf_str(&problem, what);
+    if (n.best != NULL)
+        buf_fmt(&problem, "; did you mean %s?", n.best);
+    return refuse(f, member, key, why);
+}
+
 /* Ahead of what is missing: a mistyped key is why. */
 static bool keys_known(const struct file *f, const struct json *object) {
     const struct json *member;
     for (size_t i = 0; (member = json_item(object, i)) != NULL; i++) {
         const char *key = json_name(member);
         if (strcmp(key, NAME) != 0 && find(key, 0, config_profile_rows()) == NULL)
-            return refuse(f, member, key, "no key of a profile");
+            return refuse_key(f, member, "no key of a profile", 0, config_profile_rows());
     }
     return true;
 }
@@ -308,11 +326,10 @@ static bool take_all(const struct file *f, struct config *c, const struct json *
             return refuse(f, member, key, "it is there twice");
         if (strcmp(key, PROFILES) == 0)
             continue;
+        if (spec == NULL && find(key, 0, config_profile_rows()) != NULL)
+            return refuse(f, member, key, "it is of a profile: put it into one of \"profiles\"");
         if (spec == NULL)
-            return refuse(f, member, key,
-                          find(key, 0, config_profile_rows()) != NULL
-                              ? "it is of a profile: put it into one of \"profiles\""
-                              : "no key of this file");
+            return refuse_key(f, member, "no key of this file", config_profile_rows() + 1, SIZE_MAX);
         if (!take_option(f, spec, (char *)c + spec->at, key, member))
             return false;
     }

@@ -12,6 +12,9 @@ static bool take_command(const char *word, size_t *command, struct buf *problem)
     struct buf reason = BUF(text);
     if (option_choice(word, command_names, command, &reason))
         return true;
+    if (strcmp(word, "help") == 0 || strcmp(word, "explain") == 0)
+        buf_str(&reason, strcmp(word, "help") == 0 ? "; did you mean --help?"
+                                                   : "; explain is a command of pod-identity-init");
     buf_str(problem, "unknown command ");
     buf_printable(problem, word, strnlen(word, 65), 64);
     buf_fmt(problem, ": %s", reason.data);
@@ -66,6 +69,36 @@ static bool check_files(const struct config *c, struct buf *problem) {
     return problem->len == 0;
 }
 
+/* Options that a command has no use for: whoever gives them means something that does not happen. Variables
+ * are not looked at: a probe shares those of its sidecar. */
+static bool check_use(const struct config *c, int argc, char **argv, struct buf *problem) {
+    static const char of_serve[] = " linger http http-token-file imds metrics socket-mode socket-group "
+                                   "allow-uid notify-pid-file notify-signal "
+                                   "sandbox ";
+    static const char of_files[] = " credentials-file file-profile profile file-mode process-file ";
+    static const char of_probe[] = " unix-socket config log-level log-format ";
+    for (const struct option_spec *spec = config_options.specs; spec->name != NULL; spec++) {
+        char word[64];
+        struct buf b = BUF(word);
+        buf_fmt(&b, " %s ", spec->name);
+        bool serve = strstr(of_serve, word) != NULL, file = strstr(of_files, word) != NULL;
+        bool unused = (c->command == COMMAND_SERVE && strcmp(spec->name, "wait") == 0) ||
+                      (c->command == COMMAND_ONCE && serve) ||
+                      (c->command == COMMAND_WHOAMI && (serve || file)) ||
+                      (c->command == COMMAND_PROBE && strstr(of_probe, word) == NULL);
+        if (unused && options_given(argc, argv, spec->name)) {
+            buf_fmt(problem, "--%s is of no use to %s: leave it out", spec->name, command_names[c->command]);
+            return false;
+        }
+    }
+    bool names = options_given(argc, argv, "file-profile") || options_given(argc, argv, "profile");
+    if (names && c->profiles[0].credentials_file[0] == '\0')
+        buf_str(problem, "--file-profile needs --credentials-file");
+    else if (options_given(argc, argv, "file-mode") && !writes(&c->profiles[0]))
+        buf_str(problem, "--file-mode needs --credentials-file or --process-file");
+    return problem->len == 0;
+}
+
 static bool check_together(const struct config *c, struct buf *problem) {
     if (!check_files(c, problem))
         return false;
@@ -100,7 +133,7 @@ static void guard_all(struct config *c) {
 }
 
 enum options_result config_read(int argc, char **argv, struct config *out, struct buf *problem) {
-    const char *operands[1];
+    const char *operands[2];
     size_t operand_count, command = COMMAND_SERVE;
     const char *file = find_file(argc, argv);
     struct options known = config_options;
@@ -109,14 +142,20 @@ enum options_result config_read(int argc, char **argv, struct config *out, struc
         return OPTIONS_USAGE;
     if (file != NULL)
         known.specs = config_options.specs + config_profile_rows();
-    enum options_result result = options_read(&known, argc, argv, out, operands, 1, &operand_count, problem);
+    enum options_result result = options_read(&known, argc, argv, out, operands, 2, &operand_count, problem);
     if (result != OPTIONS_OK)
         return result;
-    if (operand_count == 1 && !take_command(operands[0], &command, problem))
+    if (operand_count > 0 && !take_command(operands[0], &command, problem))
         return OPTIONS_USAGE;
+    if (operand_count > 1) {
+        buf_str(problem, "unexpected word ");
+        buf_printable(problem, operands[1], strnlen(operands[1], 65), 64);
+        return OPTIONS_USAGE;
+    }
     out->command = (enum config_command)command;
     if ((file == NULL && !source_options_spread(&out->profiles[0].source, problem)) ||
-        !read_http_token(out, problem) || !check_together(out, problem))
+        !read_http_token(out, problem) || !check_together(out, problem) ||
+        !check_use(out, argc, argv, problem))
         return OPTIONS_USAGE;
     guard_all(out);
     return OPTIONS_OK;
@@ -131,7 +170,15 @@ static void warn_of_mode(const char *option, mode_t mode, const char *profile) {
         LOG_TEXT("mode", text), profile != NULL ? LOG_TEXT("profile", profile) : LOG_END);
 }
 
+static void warn_of_variable(void *context, const char *variable, const char *meant) {
+    (void)context;
+    LOG(LOG_WARN, "no option has that name: the variable is not used", LOG_TEXT("variable", variable),
+        meant[0] != '\0' ? LOG_TEXT("did_you_mean", meant) : LOG_END);
+}
+
 void config_warn(const struct config *c) {
+    if (c->command <= COMMAND_ONCE) /* a probe shares the variables of its sidecar, which said it */
+        options_unknown(&config_options, warn_of_variable, NULL);
     bool socket = c->command == COMMAND_SERVE && c->unix_socket[0] != '\0';
     if (socket && (c->socket_mode & 02) != 0 && c->allow_uid_count == 0 && c->socket_group == (gid_t)-1)
         warn_of_mode("--socket-mode", c->socket_mode, NULL);

@@ -3,21 +3,16 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "common/base/nearest.h"
 #include "common/base/timefmt.h"
 
 #define ENVIRONMENT_PREFIX "POD_IDENTITY_"
 #define ENVIRONMENT_NAME_MAX 64
 #define VALUE_SHOWN 100
 
-/* The texts behind the name: see OPTION(). */
-enum { VALUE_NAME = 1, DEFAULT_TEXT, HELP_TEXT };
-static const char *part(const struct option_spec *spec, int number) {
-    const char *at = spec->name;
-    for (int i = 0; i < number; i++)
-        at += strlen(at) + 1;
-    return at;
-}
+extern char **environ;
 
 static void environment_name(const struct option_spec *spec, char out[ENVIRONMENT_NAME_MAX]) {
     struct buf b = buf_over(out, ENVIRONMENT_NAME_MAX);
@@ -59,14 +54,31 @@ static bool apply_words(const struct option_spec *spec, const char *name, void *
     return true;
 }
 
-static bool on_command_line(const struct option_spec *spec, int argc, char **argv) {
-    size_t len = strlen(spec->name);
+bool options_given(int argc, char **argv, const char *name) {
+    size_t len = strlen(name);
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (strncmp(argv[i], "--", 2) == 0 && strncmp(argv[i] + 2, spec->name, len) == 0 &&
+        if (strncmp(argv[i], "--", 2) == 0 && strncmp(argv[i] + 2, name, len) == 0 &&
             (argv[i][2 + len] == '\0' || argv[i][2 + len] == '='))
             return true;
     }
     return false;
+}
+
+/* For each Service of a namespace the kubelet sets variables in all pods: of one whose name begins with
+ * pod-identity they look like ours. */
+static bool of_a_service(const char *name, size_t len, const char *value) {
+    static const char host[] = "_SERVICE_HOST", port[] = "_PORT";
+    if (memmem(name, len, "_SERVICE_PORT", 13) != NULL || memmem(name, len, "_PORT_", 6) != NULL)
+        return true;
+    if (len >= sizeof host - 1 && memcmp(name + len - sizeof host + 1, host, sizeof host - 1) == 0)
+        return true;
+    return len >= sizeof port - 1 && memcmp(name + len - sizeof port + 1, port, sizeof port - 1) == 0 &&
+           strstr(value, "://") != NULL;
+}
+
+/* An old name of an option is one on the command line only. */
+static bool is_old(const struct option_spec *spec) {
+    return *option_part(spec, OPTION_HELP) == '\0';
 }
 
 /* Variables whose option is on the command line are not looked at: the option replaces all of their values.
@@ -75,11 +87,11 @@ static bool read_environment(const struct options *o, int argc, char **argv, voi
                              struct buf *problem) {
     for (const struct option_spec *spec = o->specs; spec->name != NULL; spec++) {
         char name[ENVIRONMENT_NAME_MAX];
-        if (on_command_line(spec, argc, argv))
+        if (is_old(spec) || options_given(argc, argv, spec->name))
             continue;
         environment_name(spec, name);
         const char *value = getenv(name);
-        if (value == NULL || *value == '\0')
+        if (value == NULL || *value == '\0' || of_a_service(name, strlen(name), value))
             continue;
         bool taken = spec->repeatable ? apply_words(spec, name, config, value, problem)
                                       : apply(spec, name, config, value, problem);
@@ -97,6 +109,69 @@ static const struct option_spec *find(const struct options *o, const char *name,
     return NULL;
 }
 
+/* Of whichever program. */
+static bool listed(const char *list, const char *name, size_t len) {
+    for (const char *at = list; (at = memmem(at, strlen(at), name, len)) != NULL; at++) {
+        if (at > list && at[-1] == ' ' && at[len] == ' ')
+            return true;
+    }
+    return false;
+}
+
+static const char *nearest_option(const struct options *o, const char *name, size_t len) {
+    struct nearest n = {NULL, 0};
+    for (const struct option_spec *spec = o->specs; spec->name != NULL; spec++) {
+        if (!is_old(spec))
+            nearest_try(&n, name, len, spec->name);
+    }
+    return n.best;
+}
+
+/* An item of a YAML list that holds more than one word: the commonest mistake. */
+static bool several_in_one(const struct options *o, const char *word, struct buf *problem) {
+    size_t name = strcspn(word + 2, "= ");
+    if (find(o, word + 2, name) == NULL)
+        return false;
+    const char *blank = word[2 + name] == ' ' ? word + 2 + name : strstr(word, " --");
+    bool value = blank != NULL && word[2 + name] == ' ' && strncmp(blank, " --", 3) != 0;
+    if (blank == NULL || (!value && find(o, blank + 3, strcspn(blank + 3, "= ")) == NULL))
+        return false;
+    buf_char(problem, '"');
+    buf_printable(problem, word, strnlen(word, VALUE_SHOWN + 1), VALUE_SHOWN);
+    buf_str(problem,
+            value ? "\" is one word: put = between option and value, or make them two items of the list"
+                  : "\" is one word with two options in it: in YAML, each is an item of its own");
+    return true;
+}
+
+/* The value of a flag, as a word of its own behind it: the flag. */
+static const struct option_spec *flag_ahead(const struct options *o, const char *word, const char *before) {
+    bool ignored;
+    char text[64];
+    struct buf unsaid = BUF(text);
+    const struct option_spec *flag =
+        before != NULL && strncmp(before, "--", 2) == 0 ? find(o, before + 2, strlen(before + 2)) : NULL;
+    bool is_flag = flag != NULL && *option_part(flag, OPTION_VALUE_NAME) == '\0';
+    return is_flag && option_flag(word, &ignored, &unsaid) ? flag : NULL;
+}
+
+/* A word that is no option, and cannot be an operand either. */
+static void refuse_word(const struct options *o, const char *word, const struct option_spec *flag,
+                        struct buf *problem) {
+    buf_str(problem, "unexpected word ");
+    buf_printable(problem, word, strnlen(word, VALUE_SHOWN + 1), VALUE_SHOWN);
+    if (flag != NULL) {
+        buf_fmt(problem, "; a flag takes its value behind =, as in --%s=%s", flag->name, word);
+    } else if (strcmp(word, "-v") == 0 || strcmp(word, "-V") == 0) {
+        buf_str(problem, "; did you mean --version?");
+    } else if (word[0] == '-' && word[1] != '\0') {
+        const struct option_spec *meant = find(o, word + 1, strcspn(word + 1, "="));
+        buf_str(problem, "; options begin with two dashes");
+        if (meant != NULL)
+            buf_fmt(problem, ": --%s", meant->name);
+    }
+}
+
 /* One option of the command line; *next is the word behind it, and is set to NULL if it was used as the
  * value. */
 static bool read_option(const struct options *o, const char *word, const char **next, void *config,
@@ -109,14 +184,25 @@ static bool read_option(const struct options *o, const char *word, const char **
     buf_str(&name, "--");
     buf_printable(&name, word + 2, len, 40);
     if (spec == NULL) {
-        buf_fmt(problem, "unknown option %s; see --help", shown);
+        const char *meant = nearest_option(o, word + 2, len);
+        buf_fmt(problem, "unknown option %s; ", shown);
+        if (len > 0 && listed(OPTIONS_OF_ALL, word + 2, len)) {
+            buf_str(problem, "it is one of another program, or stands in its variable only");
+            return false;
+        }
+        buf_fmt(problem, meant != NULL ? "did you mean --%s?" : "see --help", meant);
         return false;
     }
-    if (*part(spec, VALUE_NAME) == '\0')
+    if (*option_part(spec, OPTION_VALUE_NAME) == '\0')
         return apply(spec, shown, config, value != NULL ? value : "true", problem);
     if (value == NULL) {
-        if (*next == NULL) {
-            buf_fmt(problem, "%s needs a value: %s", shown, part(spec, VALUE_NAME));
+        bool another = *next != NULL && strncmp(*next, "--", 2) == 0 &&
+                       find(o, *next + 2, strcspn(*next + 2, "=")) != NULL;
+        if (*next == NULL || another) {
+            const char *usual = option_part(spec, OPTION_DEFAULT);
+            buf_fmt(problem, "%s needs a value: %s", shown, option_part(spec, OPTION_VALUE_NAME));
+            if (*usual != '\0' && strchr(usual, ' ') == NULL && strcmp(usual, "off") != 0)
+                buf_fmt(problem, ", as in %s=%s", shown, usual);
             return false;
         }
         value = *next;
@@ -144,80 +230,81 @@ enum options_result options_read(const struct options *options, int argc, char *
         } else if (!only_operands && strncmp(argv[i], "--", 2) == 0) {
             const char *next = i + 1 < argc ? argv[i + 1] : NULL;
             bool had_next = next != NULL;
-            if (!read_option(options, argv[i], &next, config, problem))
+            if (several_in_one(options, argv[i], problem) ||
+                !read_option(options, argv[i], &next, config, problem))
                 return OPTIONS_USAGE;
             if (had_next && next == NULL)
                 i++;
-        } else if (*operand_count == operand_max || (!only_operands && argv[i][0] == '-')) {
-            buf_str(problem, "unexpected word ");
-            buf_printable(problem, argv[i], strnlen(argv[i], VALUE_SHOWN + 1), VALUE_SHOWN);
-            return OPTIONS_USAGE;
         } else {
+            const struct option_spec *flag =
+                only_operands ? NULL : flag_ahead(options, argv[i], i > 1 ? argv[i - 1] : NULL);
+            if (flag != NULL || *operand_count == operand_max || (!only_operands && argv[i][0] == '-')) {
+                refuse_word(options, argv[i], flag, problem);
+                return OPTIONS_USAGE;
+            }
             operands[(*operand_count)++] = argv[i];
         }
     }
     return OPTIONS_OK;
 }
 
-#define HELP_COLUMN 34
-#define HELP_WIDTH 110
-
-static void put_wrapped(struct buf *out, const char *text, size_t column, size_t at) {
-    for (bool first = true; *text != '\0'; first = false) {
-        size_t len = strcspn(text, " ");
-        if (!first && at + 1 + len > HELP_WIDTH) {
-            buf_char(out, '\n');
-            for (at = 0; at < column; at++)
-                buf_char(out, ' ');
-        } else if (!first) {
-            buf_char(out, ' ');
-            at++;
-        }
-        buf_put(out, text, len);
-        at += len;
-        text += len + (text[len] == ' ' ? 1 : 0);
+/* The name as the option would have it; false for what is none of ours, or not for us to judge. */
+static bool option_of_variable(const char *entry, char out[ENVIRONMENT_NAME_MAX]) {
+    static const char prefix[] = ENVIRONMENT_PREFIX;
+    const char *equals = strchr(entry, '=');
+    size_t skipped = sizeof prefix - 1, len;
+    if (equals == NULL || equals[1] == '\0' || strncmp(entry, prefix, skipped) != 0 ||
+        of_a_service(entry, (size_t)(equals - entry), equals + 1))
+        return false;
+    len = (size_t)(equals - entry) - skipped;
+    len = len < ENVIRONMENT_NAME_MAX ? len : ENVIRONMENT_NAME_MAX - 1;
+    for (size_t i = 0; i < len; i++) {
+        char c = entry[skipped + i];
+        out[i] = (char)(c == '_' ? '-' : c >= 'A' && c <= 'Z' ? c + 32 : '?');
     }
-    buf_char(out, '\n');
+    out[len] = '\0';
+    return true;
 }
 
-static void put_option(struct buf *out, const struct option_spec *spec) {
-    const char *value_name = part(spec, VALUE_NAME), *default_text = part(spec, DEFAULT_TEXT);
-    size_t start = out->len;
-    buf_fmt(out, "  --%s", spec->name);
-    if (*value_name != '\0')
-        buf_fmt(out, "=%s", value_name);
-    if (out->len - start > HELP_COLUMN - 2) {
-        buf_char(out, '\n');
-        start = out->len;
+/* The option that took the place of an old name: it fills in the same. */
+static const char *new_name(const struct options *o, const struct option_spec *old) {
+    for (const struct option_spec *spec = o->specs; spec->name != NULL; spec++) {
+        if (!is_old(spec) && spec->take == old->take && spec->at == old->at)
+            return spec->name;
     }
-    while (out->len - start < HELP_COLUMN && !out->overflow)
-        buf_char(out, ' ');
-    char text[1024];
-    struct buf line = BUF(text);
-    buf_str(&line, part(spec, HELP_TEXT));
-    if (*default_text != '\0')
-        buf_fmt(&line, " [%s]", default_text);
-    put_wrapped(out, line.data, HELP_COLUMN, HELP_COLUMN);
+    return NULL;
 }
 
-void options_help(const struct options *options, struct buf *out) {
-    buf_fmt(out, "Usage: %s %s\n\n", options->program, options->synopsis);
-    put_wrapped(out, options->about, 0, 0);
-    buf_str(out, "\nOptions [default]:\n");
-    for (const struct option_spec *spec = options->specs; spec->name != NULL; spec++)
-        put_option(out, spec);
-    static const struct option_spec help[] = {
-        OPTION("help", "", "", "print this and exit", NULL, false),
-        OPTION("version", "", "", "print the versions of this program and its libraries and exit", NULL,
-               false)};
-    put_option(out, &help[0]);
-    put_option(out, &help[1]);
-    buf_str(out, "\nEvery option can also be given in the environment: --some-name as "
-                 "POD_IDENTITY_SOME_NAME; the option wins.\n"
-                 "Durations: 500ms, 5s, 2m, 1h.\n");
-    if (options->epilogue != NULL) {
-        buf_char(out, '\n');
-        buf_str(out, options->epilogue);
+/* The variable that was meant, of whichever program. */
+static void put_meant(const struct options *o, const char *name, struct buf *meant) {
+    struct nearest n = {nearest_option(o, name, strlen(name)), 0};
+    char word[2][ENVIRONMENT_NAME_MAX]; /* the candidate, and the best one */
+    unsigned at = 0;
+    for (const char *p = OPTIONS_OF_ALL + 1; n.best == NULL || n.best == word[1 - at];
+         p += strcspn(p, " ") + 1) {
+        struct buf candidate = buf_over(word[at], sizeof word[at]);
+        if (*p == '\0')
+            break;
+        buf_put(&candidate, p, strcspn(p, " "));
+        nearest_try(&n, name, strlen(name), word[at]);
+        at = n.best == word[at] ? 1 - at : at;
+    }
+    if (n.best != NULL)
+        environment_name(&(struct option_spec){.name = n.best}, meant->data);
+}
+
+void options_unknown(const struct options *o, options_tell *tell, void *context) {
+    for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
+        char name[ENVIRONMENT_NAME_MAX], variable[ENVIRONMENT_NAME_MAX], meant[ENVIRONMENT_NAME_MAX] = "";
+        if (!option_of_variable(*entry, name))
+            continue;
+        const struct option_spec *spec = find(o, name, strlen(name));
+        if ((spec != NULL && !is_old(spec)) || (spec == NULL && listed(OPTIONS_OF_ALL, name, strlen(name))))
+            continue;
+        struct buf shown = BUF(variable), other = BUF(meant);
+        buf_printable(&shown, *entry, strcspn(*entry, "="), sizeof variable - 8);
+        put_meant(o, spec != NULL ? new_name(o, spec) : name, &other);
+        tell(context, variable, meant);
     }
 }
 
@@ -228,17 +315,17 @@ bool option_duration(const char *value, int64_t *ms, struct buf *problem) {
         *ms = parsed;
         return true;
     }
-    buf_str(problem, e == ERR_MISSING ? "a unit is missing, as in 500ms, 5s, 2m, 1h"
+    buf_str(problem, e == ERR_MISSING ? "a unit is missing, as in 500ms, 5s, 1m30s, 1h"
                      : e == ERR_RANGE ? "more than 10000h"
-                                      : "no duration, as in 500ms, 5s, 2m, 1h");
+                                      : "no duration, as in 500ms, 5s, 1m30s, 1h");
     return false;
 }
 
 bool option_flag(const char *value, bool *out, struct buf *problem) {
-    static const char *const yes[] = {"true", "1", "on"}, *const no[] = {"false", "0", "off"};
-    for (size_t i = 0; i < 3; i++) {
-        if (strcmp(value, yes[i]) == 0 || strcmp(value, no[i]) == 0) {
-            *out = strcmp(value, yes[i]) == 0;
+    static const char yes[][5] = {"true", "1", "on", "yes"}, no[][6] = {"false", "0", "off", "no"};
+    for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++) {
+        if (strcasecmp(value, yes[i]) == 0 || strcasecmp(value, no[i]) == 0) {
+            *out = strcasecmp(value, yes[i]) == 0;
             return true;
         }
     }
@@ -267,15 +354,19 @@ bool option_text(const char *value, char *out, size_t cap, struct buf *problem) 
 }
 
 bool option_choice(const char *value, const char *const *names, size_t *index, struct buf *problem) {
+    struct nearest n = {NULL, 0};
     for (size_t i = 0; names[i] != NULL; i++) {
-        if (strcmp(value, names[i]) == 0) {
+        if (strcasecmp(value, names[i]) == 0) {
             *index = i;
             return true;
         }
+        nearest_try(&n, value, strnlen(value, OPTIONS_VALUE_MAX), names[i]);
     }
     buf_str(problem, "not one of");
     for (size_t i = 0; names[i] != NULL; i++)
         buf_fmt(problem, "%s %s", i > 0 ? "," : "", names[i]);
+    if (n.best != NULL)
+        buf_fmt(problem, "; did you mean %s?", n.best);
     return false;
 }
 

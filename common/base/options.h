@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "common/base/buf.h"
 
@@ -49,6 +50,16 @@ struct option_spec {
 
 typedef char option_path[OPTIONS_VALUE_MAX];
 
+/* Which of the texts of a row. An old name of an option has no help: it is taken on the command line, and
+ * neither shown nor taken as a variable. */
+enum option_text_part { OPTION_NAME, OPTION_VALUE_NAME, OPTION_DEFAULT, OPTION_HELP };
+static inline const char *option_part(const struct option_spec *spec, enum option_text_part part) {
+    const char *at = spec->name;
+    for (unsigned i = 0; i < (unsigned)part; i++)
+        at += strlen(at) + 1;
+    return at;
+}
+
 struct options {
     const char *program;             /* "pod-identity-init" */
     const char *synopsis;            /* what follows "Usage: PROGRAM " */
@@ -66,6 +77,26 @@ enum options_result { OPTIONS_OK, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_USAGE }
 enum options_result options_read(const struct options *options, int argc, char **argv, void *config,
                                  const char **operands, size_t operand_max, size_t *operand_count,
                                  struct buf *problem);
+
+/* Whether an option is on the command line. */
+bool options_given(int argc, char **argv, const char *name);
+
+/* Calls tell for each variable POD_IDENTITY_… that is no option of any of the programs (nor made by
+ * Kubernetes for a Service): its name, and that of the one that was meant, or "". */
+typedef void options_tell(void *context, const char *variable, const char *meant);
+void options_unknown(const struct options *options, options_tell *tell, void *context);
+
+/* The options of all programs, and a variable that is none: containers of a pod may share their variables. */
+#define OPTIONS_OF_ALL                                                                                       \
+    " "                                                                                                      \
+    "allow-uid assume-role ca-bundle cluster-name config credentials-file expect-account "                   \
+    "expect-namespace expect-role expect-service-account expired external-id file-mode "                     \
+    "file-profile format http http-token http-token-file imds install install-sh linger "                    \
+    "list-checks log-format log-level metrics min-ttl name node-credentials "                                \
+    "notify-pid-file notify-signal pod-labels process-file region role-session-name "                        \
+    "sandbox self-injected session-duration session-policy-file session-tag socket-group "                   \
+    "socket-mode source source-identity strict termination-log transitive-tag-key "                          \
+    "try-other-family unix-socket verify wait "
 
 /* The text of --help, made from the table. */
 void options_help(const struct options *options, struct buf *out);

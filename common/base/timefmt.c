@@ -198,31 +198,57 @@ static const struct unit {
     int64_t ms;
 } units[] = {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
 
-enum err time_parse_duration(const char *text, int64_t *ms) {
-    int64_t value = 0;
-    const char *p = text;
-    if (*p == '\0')
-        return ERR_EMPTY;
+/* One number with its unit, of what is smaller than *below; a fraction only if it is whole milliseconds. */
+static enum err take_span(const char **at, int64_t *below, int64_t *ms) {
+    const char *p = *at;
+    int64_t value = 0, scale = 1;
     for (; *p >= '0' && *p <= '9'; p++) {
         value = value * 10 + (*p - '0');
         if (value > DURATION_LIMIT_MS)
             return ERR_RANGE;
     }
-    if (p == text)
+    if (p == *at)
         return ERR_SYNTAX;
-    if (*p == '\0') {
-        *ms = 0;
-        return value == 0 ? ERR_OK : ERR_MISSING;
+    if (*p == '.') {
+        for (p++; *p >= '0' && *p <= '9' && scale < 1000; p++, scale *= 10)
+            value = value * 10 + (*p - '0');
+        if (scale == 1)
+            return ERR_SYNTAX;
     }
+    if (*p == '\0')
+        return ERR_MISSING;
+    size_t len = strcspn(p, "0123456789.");
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (strcmp(p, units[i].name) != 0)
+        if (strlen(units[i].name) != len || memcmp(p, units[i].name, len) != 0)
             continue;
-        if (value > DURATION_LIMIT_MS / units[i].ms)
+        if (value / scale > DURATION_LIMIT_MS / units[i].ms)
             return ERR_RANGE;
-        *ms = value * units[i].ms;
-        return ERR_OK;
+        if (units[i].ms >= *below || value * units[i].ms % scale != 0)
+            return ERR_SYNTAX;
+        *below = units[i].ms;
+        *ms += value * units[i].ms / scale;
+        *at = p + len;
+        return *ms > DURATION_LIMIT_MS ? ERR_RANGE : ERR_OK;
     }
     return ERR_SYNTAX;
+}
+
+/* As Go writes them, too: "1m30s", "1.5s". */
+enum err time_parse_duration(const char *text, int64_t *ms) {
+    int64_t below = INT64_MAX, sum = 0;
+    if (*text == '\0')
+        return ERR_EMPTY;
+    if (strspn(text, "0") == strlen(text)) {
+        *ms = 0;
+        return ERR_OK;
+    }
+    while (*text != '\0') {
+        enum err e = take_span(&text, &below, &sum);
+        if (e != ERR_OK)
+            return e;
+    }
+    *ms = sum;
+    return ERR_OK;
 }
 
 void time_format_duration(int64_t ms, char out[TIME_DURATION_MAX]) {

@@ -224,5 +224,6 @@ enum err uri_parse_loopback(const char *text, bool *ipv6, unsigned char address[
     if (e != ERR_OK)
         return e;
     enum uri_host kind = *ipv6 ? classify_v6(address) : classify_v4(address);
-    return kind == URI_HOST_LOOPBACK ? ERR_OK : ERR_RANGE;
+    bool usual = *ipv6 || (address[1] == 0 && address[2] == 0 && address[3] == 1);
+    return kind == URI_HOST_LOOPBACK && usual ? ERR_OK : ERR_RANGE;
 }

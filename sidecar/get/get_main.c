@@ -50,15 +50,18 @@ static bool take_profile(void *config, const char *value, struct buf *problem) {
 }
 
 static const struct option_spec specs[] = {
-    OPTION("socket", "PATH", "/run/pod-identity/credentials.sock", "the Unix socket of pod-identity-sidecar",
-           take_socket, false),
-    OPTION("profile", "NAME", "", "of a sidecar with several profiles: which one", take_profile, false),
+    OPTION("unix-socket", "PATH", "/run/pod-identity/credentials.sock",
+           "the Unix socket of pod-identity-sidecar", take_socket, false),
+    OPTION("name", "NAME", "", "of a sidecar with several profiles: which one", take_profile, false),
+    /* Old names. */
+    OPTION("socket", "PATH", "", "", take_socket, false),
+    OPTION("profile", "NAME", "", "", take_profile, false),
     {.name = NULL},
 };
 
 static const struct options options = {
     .program = NAME,
-    .synopsis = "[--socket=PATH] [--profile=NAME]",
+    .synopsis = "[--unix-socket=PATH] [--name=NAME]",
     .about = "Prints the credentials of pod-identity-sidecar as credential_process JSON (Version 1). In the "
              "AWS config file: "
              "credential_process = /path/to/pod-identity-get",

@@ -35,8 +35,8 @@ def check_failed(run: Run, *shown: str) -> None:
 def test_prints_the_credentials_and_nothing_else(start_sidecar: Callable[..., Sidecar], run_get: Get, emulator: Emulator) -> None:
     sidecar = start_sidecar()
     for options, env in (([f"--socket={sidecar.socket_path}"], {}), (["--socket", str(sidecar.socket_path)], {}),
-                         ([], {"POD_IDENTITY_SOCKET": str(sidecar.socket_path)}),
-                         ([f"--socket={sidecar.socket_path}"], {"POD_IDENTITY_SOCKET": "/nowhere"})):
+                         ([], {"POD_IDENTITY_UNIX_SOCKET": str(sidecar.socket_path)}),
+                         ([f"--socket={sidecar.socket_path}"], {"POD_IDENTITY_UNIX_SOCKET": "/nowhere"})):
         run = run_get(*options, env=env)
         assert (run.exit_code, run.stderr) == (0, ""), run
         assert triple(check_process_members(json.loads(run.stdout))) == issued(emulator)[-1]
@@ -208,4 +208,4 @@ def test_usage_error(run_get: Get, words: list[str]) -> None:
 
 def test_help(run_get: Get) -> None:
     run = run_get("--help")
-    assert run.exit_code == 0 and run.stderr == "" and "--socket" in run.stdout and "credential_process" in run.stdout
+    assert run.exit_code == 0 and run.stderr == "" and "--unix-socket" in run.stdout and "credential_process" in run.stdout

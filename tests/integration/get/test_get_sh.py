@@ -101,7 +101,7 @@ def test_runs_itself(start_sidecar: Callable[..., Sidecar], run_sh: Sh, emulator
 
 
 def test_environment_counts(start_sidecar: Callable[..., Sidecar], run_sh: Sh, emulator: Emulator) -> None:
-    run = run_sh("-c", "pod-identity-get", env={"POD_IDENTITY_SOCKET": str(start_sidecar().socket_path)})
+    run = run_sh("-c", "pod-identity-get", env={"POD_IDENTITY_UNIX_SOCKET": str(start_sidecar().socket_path)})
     assert (run.exit_code, run.stderr) == (0, "") and json.loads(run.stdout)["Version"] == 1
 
 

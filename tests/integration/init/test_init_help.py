@@ -90,7 +90,7 @@ def test_text_ends_with_what_decides(run_init: Callable[..., Run], injected: dic
     message, remedy = lines[failed].split("injection.pair", 1)[1].strip(), lines[failed + 1].split("remedy: ", 1)[1]
     assert lines[-3:] == ["result: failed, reason NOT_INJECTED, exit code 10", f"NOT_INJECTED: {message}", f"remedy: {remedy}"]
     listed = len(run_init("--list-checks", **NOWHERE).stdout.splitlines())
-    assert lines[-4] == f"{listed - 3} checks were not reached, because injection.pair failed"
+    assert lines[-4] == f"{listed - 4} checks were not reached, because injection.pair failed"
     assert run.stdout.count("not reached") == 1 and len(lines) == failed + 2 + 4
     late = run_init("--expect-account=999999999999", text=True, env=injected).stdout.splitlines()
     assert late[-4] == "1 check was not reached, because credentials.account failed"

@@ -20,8 +20,8 @@ from harness.sidecar import Sidecar
 from harness.waiting import eventually
 
 Start = Callable[..., Sidecar]
-OPTIONS = ("source", "unix-socket", "socket-mode", "socket-group", "http", "http-token-file", "credentials-file", "profile",
-           "file-mode", "process-file", "linger", "wait", "log-level", "log-format")
+OPTIONS = ("source", "unix-socket", "socket-mode", "socket-group", "http", "http-token-file", "credentials-file", "file-profile",
+           "file-mode", "process-file", "linger", "log-level", "log-format")
 SECRET_BEARER = "short-" + "s3cr3t"
 
 
@@ -54,11 +54,10 @@ def choice(emulator: Emulator, folder: Path) -> Callable[[str], dict[str, str]]:
             "http": f"127.0.0.1:{emulator.place.free_port()}",
             "http-token-file": f"{folder}/{name}.bearer",
             "credentials-file": f"{folder}/{name}.credentials",
-            "profile": f"profile-{name}",
+            "file-profile": f"profile-{name}",
             "file-mode": "0640" if first else "0604",
             "process-file": f"{folder}/{name}.json",
             "linger": "0s" if first else "10ms",
-            "wait": "7s" if first else "8s",
             "log-level": "debug" if first else "info",
             "log-format": "json" if first else "text",
         }
@@ -75,7 +74,7 @@ def check_chosen(sidecar: Sidecar, values: dict[str, str]) -> None:
     sidecar.token_path = Path(values["http-token-file"])
     served = check_container(sidecar.get_http())
     credentials, process = Path(values["credentials-file"]), Path(values["process-file"])
-    assert profile_triple(credentials.read_text(), values["profile"])[0] == served["AccessKeyId"]
+    assert profile_triple(credentials.read_text(), values["file-profile"])[0] == served["AccessKeyId"]
     assert json.loads(process.read_text())["AccessKeyId"] == served["AccessKeyId"]
     assert mode_of(credentials) == mode_of(process) == int(values["file-mode"], 8)
     assert sidecar.stop() == 0
