@@ -9,6 +9,7 @@
 #include "common/base/environment.h"
 #include "common/base/io.h"
 #include "common/base/log.h"
+#include "common/base/options_help.h"
 #include "common/base/process.h"
 #include "common/base/version.h"
 #include "init/checks.h"

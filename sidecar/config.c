@@ -1,5 +1,7 @@
 #include "sidecar/config.h"
 
+#include "common/base/options_help.h"
+
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>

@@ -98,10 +98,6 @@ void options_unknown(const struct options *options, options_tell *tell, void *co
     "socket-mode source source-identity strict termination-log transitive-tag-key "                          \
     "try-other-family unix-socket verify wait "
 
-/* The text of --help, made from the table. */
-void options_help(const struct options *options, struct buf *out);
-#define OPTIONS_HELP_MAX 16384
-
 /* Ready-made values. Each writes a problem and returns false if the text does not fit. */
 bool option_duration(const char *value, int64_t *ms, struct buf *problem);
 bool option_flag(const char *value, bool *out, struct buf *problem);

@@ -1,4 +1,4 @@
-#include "common/base/options.h"
+#include "common/base/options_help.h"
 
 #define HELP_COLUMN 34
 #define HELP_WIDTH 110

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "common/base/io.h"
-#include "common/base/options.h"
+#include "common/base/options_help.h"
 #include "common/base/process.h"
 #include "common/base/version.h"
 #include "common/base/wipe.h"

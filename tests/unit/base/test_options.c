@@ -1,6 +1,6 @@
 #include "tests/unit/unit.h"
 
-#include "common/base/options.h"
+#include "common/base/options_help.h"
 #include "common/base/version.h"
 
 static struct config {
