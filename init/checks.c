@@ -8,6 +8,7 @@
 #include "init/install.h"
 #include "init/shadow_checks.h"
 #include "init/shadow_file_checks.h"
+#include "init/tls_checks.h"
 #include "init/token_checks.h"
 
 /* Name, what it looks at, function. install.get is first: other containers may need the helper although this
@@ -37,7 +38,8 @@
     CHECK("token.audience", "it is for who is sent it", check_token_audience)                                \
     CHECK("token.issuer", "a cluster issued it, for a service account", check_token_issuer)                  \
     CHECK("token.times", "it is valid now, and the kubelet renews it", check_token_times)                    \
-    CHECK("token.identity", "it is for the expected namespace and service account", check_token_identity)
+    CHECK("token.identity", "it is for the expected namespace and service account", check_token_identity)    \
+    CHECK("tls.authorities", "the authorities that https trusts can be used", check_tls_authorities)
 
 /* These take time: they are not begun if the verdict is clear already. */
 #define NETWORK_CHECKS(CHECK)                                                                                \

@@ -8,10 +8,12 @@
 
 #include "common/base/environment.h"
 #include "common/base/timefmt.h"
+#include "common/source/authorities.h"
 #include "common/source/fetch.h"
 #include "common/source/refresh.h"
 #include "sidecar/complain.h"
 #include "sidecar/sinks.h"
+#include "sidecar/trust.h"
 
 /* One run of `once`: the refresh machine decides when to try, and this when to give up. */
 struct attempt {
@@ -123,7 +125,8 @@ static int write_profile(const struct config *config, size_t i, int64_t end_ms) 
     a->profile = &config->profiles[i];
     a->wait_ms = config->wait_ms;
     a->denied_since_ms = CLOCK_NEVER;
-    if (source_open(source, &a->profile->source, environment, &scratch, &a->failure) != REASON_OK)
+    if (source_open(source, &a->profile->source, environment, &scratch, &a->failure) != REASON_OK ||
+        !trust_authorities(&config->profiles[0].source, authorities_needed(source), &a->failure))
         return complain_failure(&a->failure);
     sinks_open(a->profile);
     refresh_init(&a->refresh, seed, clock_now());
@@ -141,7 +144,6 @@ int once(const struct config *config) {
     (void)signal(SIGINT, on_signal);
     if (http_open(NULL) != ERR_OK)
         return complain(REASON_INTERNAL, "cannot set up the HTTP client: out of memory");
-    http_trust(source_ca_file(&config->profiles[0].source, environment));
     for (size_t i = 0; i < config->profile_count; i++) { /* a profile that fails does not keep the others */
         int failed = write_profile(config, i, end_ms);
         status = status != 0 ? status : failed;

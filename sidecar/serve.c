@@ -12,6 +12,7 @@
 #include "common/serve/loop.h"
 #include "common/serve/upstream.h"
 #include "common/serve/watches.h"
+#include "common/source/authorities.h"
 #include "sidecar/access.h"
 #include "sidecar/answers.h"
 #include "sidecar/bearer.h"
@@ -19,6 +20,7 @@
 #include "sidecar/imds.h"
 #include "sidecar/metrics.h"
 #include "sidecar/refresher.h"
+#include "sidecar/trust.h"
 
 static const struct config *config;
 static struct source sources[CONFIG_PROFILES_MAX];
@@ -359,7 +361,8 @@ int serve(const struct config *given) {
     for (size_t i = 0; i < config->profile_count; i++) {
         names[i] = config->profiles[i].name;
         if (source_open(&sources[i], &config->profiles[i].source, environment, &source_scratch, &failure) !=
-            REASON_OK)
+                REASON_OK ||
+            !trust_authorities(&config->profiles[0].source, authorities_needed(&sources[i]), &failure))
             return complain_failure(&failure);
     }
     int status = check_host_network();
@@ -371,7 +374,6 @@ int serve(const struct config *given) {
         status = enter_sandbox();
     if (status != 0)
         return status == ENDED_EARLY ? 0 : status;
-    http_trust(source_ca_file(&config->profiles[0].source, environment));
     refresher_open(config, sources);
     loop_run();
     end();

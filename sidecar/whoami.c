@@ -11,6 +11,7 @@
 #include "common/serve/unix_client.h"
 #include "common/source/fetch.h"
 #include "sidecar/complain.h"
+#include "sidecar/trust.h"
 
 /* The credentials that a running sidecar serves. False with problem if none runs, or has none. */
 static bool from_sidecar(const char *socket, struct credentials *out, struct buf *problem) {
@@ -82,9 +83,10 @@ int whoami(const struct config *config) {
     int64_t skew_s;
     if (http_open(NULL) != ERR_OK)
         return complain(REASON_INTERNAL, "cannot set up the HTTP client: out of memory");
-    http_trust(source_ca_file(&config->profiles[0].source, environment));
     enum reason reason =
         endpoint_find(ENDPOINT_STS, config->profiles[0].source.region, environment, &sts, &failure);
+    if (reason == REASON_OK && !trust_authorities(&config->profiles[0].source, sts.uri.https, &failure))
+        reason = failure.reason;
     bool served = reason == REASON_OK && from_sidecar(config->unix_socket, &credentials, &problem);
     if (reason == REASON_OK && !served)
         reason = from_source(config, &credentials, &source, &failure);

@@ -210,8 +210,10 @@ enum err ca_bundle_find(const unsigned char *name, size_t len, struct ca_anchor 
         return ERR_MISSING;
     int fd = open_indexed(loaded_path, &l.error);
     for (size_t i = 0; fd >= 0 && i < entry_count && l.error == ERR_OK; i++) {
-        if (entries[i].hash == wanted)
-            l.error = read_from(fd, entries[i].at, match, &l);
+        if (entries[i].hash != wanted)
+            continue;
+        enum err e = read_from(fd, entries[i].at, match, &l);
+        l.error = e != ERR_OK ? e : l.error;
     }
     if (fd >= 0)
         close(fd);

@@ -71,7 +71,7 @@ def test_order_of_authorities(run_init: Init, aws: Aws, web_token: ProjectedToke
     assert run_init(env={**env, "AWS_CA_BUNDLE": good, "SSL_CERT_FILE": none}).exit_code == 0
     assert run_init(env={**env, "SSL_CERT_FILE": good}).exit_code == 0
     for bad in ({"AWS_CA_BUNDLE": none, "SSL_CERT_FILE": good}, {"SSL_CERT_FILE": none}):
-        assert_failed(run_init(env={**env, **bad}), "TLS_FAILED", "no trusted certificates", none, "--ca-bundle")
+        assert_failed(run_init(env={**env, **bad}), "SETTING_INVALID", "no trusted certificates", none, "--ca-bundle")
 
 
 @pytest.mark.parametrize("content", [b"", b"\0\xff binary", b"-----BEGIN CERTIFICATE-----\nno base64 !\n-----END CERTIFICATE-----\n",
@@ -80,7 +80,7 @@ def test_unusable_authorities(run_init: Init, aws: Aws, web_token: ProjectedToke
     bundle = folder / "ca.pem"
     bundle.write_bytes(content)
     run = run_init(f"--ca-bundle={bundle}", env=aws.irsa(web_token))
-    assert run.reason == "TLS_FAILED" and ("no trusted" in run.failure["message"]), run.failure
+    assert run.reason == "SETTING_INVALID" and ("no trusted" in run.failure["message"]), run.failure
 
 
 def test_sidecar_survives_a_bad_certificate(start_sidecar: Start, aws: Aws, web_token: ProjectedToken) -> None:
