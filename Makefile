@@ -55,7 +55,7 @@ help: ## this list
 
 DEPS = common/deps
 SRC_KEY := $(shell { echo '$(DISTFILES)$(if $(REPRODUCIBLE), reproducible)'; cat $(DEPS)/deps.lock $(DEPS)/unpack.sh $(DEPS)/patches/*; } | sha256sum | cut -c1-16)
-DEPS_KEY := $(shell { echo $(SRC_KEY); cat $(DEPS)/build.sh $(DEPS)/static-pie.ld; $(CROSS)gcc --version; } 2>&1 | sha256sum | cut -c1-16)
+DEPS_KEY := $(shell { echo $(SRC_KEY); cat $(DEPS)/build.sh $(DEPS)/static-pie.ld $(DEPS)/tools/relr.c; $(CROSS)gcc --version; } 2>&1 | sha256sum | cut -c1-16)
 SRC_STAMP = build/src/.stamp-$(SRC_KEY)
 DEPS_STAMP = $(B)/deps/.stamp-$(DEPS_KEY)
 
@@ -128,8 +128,8 @@ OUR_CFLAGS = -std=c11 -Os -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-p
 WARM_OBJ = $(patsubst %,$(B)/obj/common/%.o,base/clock base/log base/wipe source/refresh \
 	$(addprefix serve/,answer connections footprint loop peers request server upstream watches))
 COLD_SIDECAR = $(patsubst %,$(B)/obj/sidecar/%.o,complain config config_file config_read once whoami main)
-# arm64: the linker mends what an erratum of the Cortex-A53 would break in place; stubs of their own would cost a page.
-OUR_LDFLAGS_arm64 = -Wl,--fix-cortex-a53-843419=adr
+# arm64: the linker works round an erratum of the Cortex-A53, in place where it can.
+OUR_LDFLAGS_arm64 = -Wl,--fix-cortex-a53-843419=full
 OUR_LDFLAGS = -Wl,--gc-sections $(OUR_LDFLAGS_$(ARCH))
 
 COMMON_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/*/*.c))
@@ -168,7 +168,7 @@ $(B)/debug/%:
 	$(Q)$(CC_TARGET) $(OUR_LDFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
 
 $(PROGRAMS): $(B)/%: $(B)/debug/%
-	$(Q)$(CROSS)strip -s -R .comment -R .note.gnu.property -o $@ $<
+	$(Q)$(CROSS)strip -s -R .rela.dyn -R .comment -R .note.gnu.property -o $@ $<
 
 -include $(patsubst %.o,%.d,$(COMMON_OBJ) $(INIT_OBJ) $(SIDECAR_OBJ) $(GET_OBJ))
 

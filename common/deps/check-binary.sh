@@ -29,6 +29,7 @@ for program; do
 	if echo "$headers" | grep -q '^ *INTERP'; then fail "asks for an interpreter"; fi
 	if echo "$dynamic" | grep -q '(NEEDED)'; then fail "needs shared libraries"; fi
 	if echo "$dynamic" | grep -Eq '\((RPATH|RUNPATH)\)'; then fail "has a run path"; fi
+	if echo "$dynamic" | grep '(RELASZ)' | grep -qv ' 0 (bytes)'; then fail "has relocations that are not packed"; fi
 	if echo "$dynamic" | grep -q '(TEXTREL)'; then fail "has relocations in its text"; fi
 	echo "$dynamic" | grep -Eq '\(FLAGS_1\).* NOW' || fail "does not bind now"
 	echo "$headers" | grep -q '^ *GNU_RELRO' || fail "has no RELRO"
