@@ -91,7 +91,7 @@ void options_unknown(const struct options *options, options_tell *tell, void *co
     " "                                                                                                      \
     "allow-uid assume-role ca-bundle cluster-name config credentials-file expect-account "                   \
     "expect-namespace expect-role expect-service-account expired external-id file-mode "                     \
-    "file-profile format http http-token http-token-file imds install install-sh linger "                    \
+    "file-profile format host-network http http-token http-token-file imds install install-sh linger "       \
     "list-checks log-format log-level metrics min-ttl name node-credentials "                                \
     "notify-pid-file notify-signal pod-labels process-file region role-session-name "                        \
     "sandbox self-injected session-duration session-policy-file session-tag socket-group "                   \
