@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/base/environment.h"
+#include "common/base/far.h"
 #include "common/base/io.h"
 #include "common/base/log.h"
 #include "common/base/options_help.h"
@@ -66,7 +67,7 @@ static int usage(const struct config *config, const char *problem) {
 }
 
 static int check_all(const struct config *config) {
-    static struct run run;
+    FAR static struct run run;
     static struct report report;
     static char termination[REPORT_TERMINATION_MAX];
     struct buf text = BUF(termination);
@@ -104,7 +105,7 @@ static void fill_version(struct buf *out) {
 }
 
 static int explain_reason(const struct config *config) {
-    static char storage[EXPLAIN_TEXT_MAX];
+    FAR static char storage[EXPLAIN_TEXT_MAX];
     char problem_text[OPTIONS_PROBLEM_MAX];
     struct buf out = BUF(storage), problem = BUF(problem_text);
     if (!explain(config->explain, &out, &problem))

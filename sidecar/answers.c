@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/base/far.h"
 #include "common/base/wipe.h"
 #include "common/text/secrets.h"
 
@@ -23,7 +24,7 @@ struct edition {
     char bodies[CREDENTIAL_PAGES * CREDENTIALS_RENDERED_MAX + READY_PAGES * READY_MAX];
 };
 
-static struct profile {
+FAR static struct profile {
     struct edition editions[2];
     int current;
 } profiles[ANSWERS_PROFILES_MAX];
@@ -84,7 +85,7 @@ static struct fixed {
     char keep[HEAD_MAX], close[HEAD_MAX], body[FIXED_BODY_MAX];
 } fixed[ERRORS], health;
 
-static struct moment_answer {
+FAR static struct moment_answer {
     struct answer answer;
     char keep[HEAD_MAX], close[HEAD_MAX], body[ANSWERS_MOMENT_MAX];
 } moments[2];

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/far.h"
 #include "common/base/nearest.h"
 #include "common/text/json.h"
 
@@ -396,7 +397,7 @@ bool config_file_parse(const char *path, const char *text, size_t len, struct co
 }
 
 bool config_file_read(const char *path, struct config *out, struct buf *problem) {
-    static char text[JSON_INPUT_MAX + 2];
+    FAR static char text[JSON_INPUT_MAX + 2];
     size_t len = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     ssize_t n = fd < 0 ? -1 : 1;

@@ -1,5 +1,7 @@
 #include "sidecar/host_network.h"
 
+#include "common/base/far.h"
+
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -56,7 +58,7 @@ static bool of_a_node(const char *name, size_t len) {
 }
 
 static bool has_links_of_a_node(struct buf *why) {
-    static char text[LINKS_MAX];
+    FAR static char text[LINKS_MAX];
     size_t len = 0;
     int fd = open(LINKS_FILE, O_RDONLY | O_CLOEXEC);
     for (ssize_t n = 1; fd >= 0 && n > 0 && len<sizeof text - 1; len += n> 0 ? (size_t)n : 0)

@@ -1,6 +1,7 @@
 /* pod-identity-sidecar: commands and exit statuses. */
 #include <unistd.h>
 
+#include "common/base/far.h"
 #include "common/base/io.h"
 #include "common/base/options_help.h"
 #include "common/base/process.h"
@@ -38,7 +39,7 @@ static int print_version(void) {
 }
 
 static int print_help(void) {
-    static char text[OPTIONS_HELP_MAX];
+    FAR static char text[OPTIONS_HELP_MAX];
     struct buf out = BUF(text);
     config_help(&out);
     return print(&out);
@@ -61,7 +62,7 @@ static int run(const struct config *config) {
 }
 
 int main(int argc, char **argv) {
-    static struct config config;
+    FAR static struct config config;
     char text[OPTIONS_PROBLEM_MAX];
     struct buf problem = BUF(text);
     process_harden();

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/base/environment.h"
+#include "common/base/far.h"
 #include "common/base/timefmt.h"
 #include "common/source/authorities.h"
 #include "common/source/fetch.h"
@@ -71,7 +72,7 @@ static bool hopeless(const struct attempt *a) {
 
 static void fetch_once(struct attempt *a, struct source *source, int64_t end_ms) {
     enum { LEAST_MS = 1000 }; /* the last attempt, at the end, gets so long all the same */
-    static struct fetch fetch;
+    FAR static struct fetch fetch;
     int64_t left = end_ms - clock_now().mono_ms;
     if (a->wait_ms == 0)
         left = 0;
@@ -115,9 +116,9 @@ static void on_signal(int signal) {
 }
 
 static int write_profile(const struct config *config, size_t i, int64_t end_ms) {
-    static struct source sources[CONFIG_PROFILES_MAX];
-    static struct source_scratch scratch;
-    static struct attempt attempts[CONFIG_PROFILES_MAX];
+    FAR static struct source sources[CONFIG_PROFILES_MAX];
+    FAR static struct source_scratch scratch;
+    FAR static struct attempt attempts[CONFIG_PROFILES_MAX];
     struct source *source = &sources[i];
     struct attempt *a = &attempts[i];
     uint64_t seed = 1;

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "common/base/far.h"
 #include "common/base/owner.h"
 #include "common/base/timefmt.h"
 #include "common/serve/loop.h"
@@ -35,7 +36,7 @@ struct refresher {
 #define WRITE_AGAIN_MAX_MS 60000 /* …doubling up to this */
 
 static const struct config *config;
-static struct refresher refreshers[CONFIG_PROFILES_MAX];
+FAR static struct refresher refreshers[CONFIG_PROFILES_MAX];
 static bool stopped;
 
 /* In the log, where there are several. */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/base/environment.h"
+#include "common/base/far.h"
 #include "common/base/wipe.h"
 #include "common/http/http.h"
 #include "common/sandbox/sandbox.h"
@@ -23,16 +24,16 @@
 #include "sidecar/trust.h"
 
 static const struct config *config;
-static struct source sources[CONFIG_PROFILES_MAX];
-static struct source_scratch source_scratch;
+FAR static struct source sources[CONFIG_PROFILES_MAX];
+FAR static struct source_scratch source_scratch;
 static const char *names[CONFIG_PROFILES_MAX];
 static struct watches_file token_files[CONFIG_PROFILES_MAX];
 static struct loop_watch upstream_sockets[SERVE_UPSTREAM_SOCKETS];
 static struct bearer bearer;
 static struct access listeners[LISTENERS];
 static struct peers peers;
-static struct connection places[SERVE_PLACES];
-static struct partial partials[SERVE_PARTIALS];
+FAR static struct connection places[SERVE_PLACES];
+FAR static struct partial partials[SERVE_PARTIALS];
 static struct loop_timer linger = {.deadline_ms = CLOCK_NEVER};
 static bool ending;
 

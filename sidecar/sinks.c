@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/base/atomic_file.h"
+#include "common/base/far.h"
 #include "common/base/wipe.h"
 
 #define KEEP "keep the other profiles of"
@@ -83,8 +84,9 @@ static bool read_existing(const char *path, struct buf *out, struct buf *problem
 
 static bool write_credentials_file(const struct config_profile *config, const struct credentials *c,
                                    struct buf *problem) {
-    static char existing_text[INI_FILE_MAX + 2], body_text[CREDENTIALS_RENDERED_MAX];
-    static char content_text[INI_FILE_MAX + CREDENTIALS_RENDERED_MAX];
+    FAR static char existing_text[INI_FILE_MAX + 2];
+    static char body_text[CREDENTIALS_RENDERED_MAX];
+    FAR static char content_text[INI_FILE_MAX + CREDENTIALS_RENDERED_MAX];
     struct buf existing = BUF(existing_text), body = BUF(body_text), content = BUF(content_text);
     bool ok = read_existing(config->credentials_file, &existing, problem);
     if (ok) {

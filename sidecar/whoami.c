@@ -6,6 +6,7 @@
 #include "common/aws/identity.h"
 #include "common/aws/identity_expect.h"
 #include "common/base/environment.h"
+#include "common/base/far.h"
 #include "common/base/io.h"
 #include "common/base/wipe.h"
 #include "common/serve/unix_client.h"
@@ -39,9 +40,9 @@ static void on_fetched(void *context, const struct fetch_outcome *outcome) {
 
 static enum reason from_source(const struct config *config, struct credentials *out, const char **name,
                                struct failure *failure) {
-    static struct source source;
-    static struct source_scratch scratch;
-    static struct fetch fetch; /* large, and zeroed */
+    FAR static struct source source;
+    FAR static struct source_scratch scratch;
+    FAR static struct fetch fetch; /* large, and zeroed */
     static struct fetched fetched;
     enum reason reason = source_open(&source, &config->profiles[0].source, environment, &scratch, failure);
     if (reason != REASON_OK)
@@ -74,7 +75,7 @@ static bool print(const struct sts_identity *who, const char *whose, int64_t ske
 int whoami(const struct config *config) {
     static struct credentials credentials;
     static struct endpoint sts;
-    static struct identity_exchange exchange;
+    FAR static struct identity_exchange exchange;
     static struct sts_identity who;
     static struct failure failure;
     char text[UNIX_CLIENT_PROBLEM_MAX], whose_text[LISTEN_PATH_MAX + 64];

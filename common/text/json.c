@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/far.h"
 #include "common/base/wipe.h"
 #include "common/text/decimal.h"
 
@@ -18,7 +19,7 @@ double strtod(const char *restrict text, char **restrict end) {
 /* cJSON asks for memory through these two; the arena only grows until json_close() empties it. There is one
  * for the process: cJSON's hooks know no caller, and a document is opened and closed within one call, so that
  * a second one would be 64 KiB that nobody uses. */
-static _Alignas(16) unsigned char arena[JSON_ARENA_SIZE];
+FAR static _Alignas(16) unsigned char arena[JSON_ARENA_SIZE];
 static size_t arena_used;
 static bool arena_full;
 static cJSON *document;
