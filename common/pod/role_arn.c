@@ -6,7 +6,6 @@
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #define DIGITS "0123456789"
-#define EXAMPLE "as in arn:aws:iam::111122223333:role/NAME"
 #define NAME_MAX_LEN 64
 
 enum { PARTITION = 1, SERVICE, REGION, ACCOUNT, RESOURCE, PARTS };
@@ -43,22 +42,27 @@ static bool refuse(struct buf *problem, const char *why) {
     return false;
 }
 
+static bool no_role(struct buf *problem, const char *why) {
+    buf_fmt(problem, "is no ARN of a role%s, as in arn:aws:iam::111122223333:role/NAME", why);
+    return false;
+}
+
 static bool check_resource(struct part r, struct buf *problem) {
     static const char allowed[] = LETTERS DIGITS "_+=,.@-";
     const char *name = strrchr(r.at, '/');
     if (begins(r, "assumed-role/"))
-        return refuse(problem, "is the ARN of a session: that of its role is wanted, " EXAMPLE);
+        return refuse(problem, "is the ARN of a session: that of its role is wanted");
     if (!begins(r, "role/"))
-        return refuse(problem, "is no ARN of a role, " EXAMPLE);
+        return no_role(problem, "");
     if (name[1] == '\0')
-        return refuse(problem, "is no ARN of a role: it has no name behind its last slash");
+        return no_role(problem, ": it has no name behind its last slash");
     if (strlen(name + 1) > NAME_MAX_LEN)
         return refuse(problem, "names a role of more than 64 characters");
     if (strspn(name + 1, allowed) != strlen(name + 1))
-        return refuse(problem, "is no ARN of a role: a name has letters, digits and any of _+=,.@-");
+        return no_role(problem, ": a name has letters, digits and any of _+=,.@-");
     for (const char *p = r.at; *p != '\0'; p++) {
         if (*p <= ' ' || *p >= 0x7F)
-            return refuse(problem, "is no ARN of a role: it holds a blank, or what is no ASCII");
+            return no_role(problem, ": it holds a blank, or what is no ASCII");
     }
     return true;
 }
@@ -66,17 +70,15 @@ static bool check_resource(struct part r, struct buf *problem) {
 static bool check_aws(const struct part part[PARTS], struct buf *problem) {
     const struct part account = part[ACCOUNT];
     if (is(part[SERVICE], "sts"))
-        return check_resource(part[RESOURCE], problem) &&
-               refuse(problem, "is no ARN of a role: its service is iam, " EXAMPLE);
+        return check_resource(part[RESOURCE], problem) && no_role(problem, ": its service is iam");
     if (!is(part[SERVICE], "iam") || part[REGION].len > 0)
-        return refuse(problem,
-                      "is no ARN of a role: behind the partition comes iam and two colons, " EXAMPLE);
+        return no_role(problem, ": behind the partition comes iam and two colons");
     if (account.len != 12 && account.len > 0 && strspn(account.at, DIGITS) == account.len) {
         buf_fmt(problem, "names an account of %zu digits, not 12", account.len);
         return false;
     }
     if (strspn(account.at, DIGITS) != account.len || account.len == 0)
-        return refuse(problem, "is no ARN of a role: its account has 12 digits, " EXAMPLE);
+        return no_role(problem, ": its account has 12 digits");
     return check_resource(part[RESOURCE], problem);
 }
 
@@ -89,7 +91,7 @@ bool role_arn_check(const char *arn, enum role_arn_maker maker, struct buf *prob
         return refuse(problem, flaw);
     int count = split(arn, part);
     if (!is(part[0], "arn"))
-        return refuse(problem, "is no ARN of a role, " EXAMPLE);
+        return no_role(problem, "");
     bool aws = is(part[PARTITION], "aws") || begins(part[PARTITION], "aws-");
     if (!aws && maker == ROLE_ARN_ANY)
         return part[PARTITION].len > 0 || refuse(problem, "is no ARN: it has no partition");
@@ -97,6 +99,6 @@ bool role_arn_check(const char *arn, enum role_arn_maker maker, struct buf *prob
         return refuse(problem, "is no ARN of AWS: those of another maker's STS need its address in "
                                "AWS_ENDPOINT_URL_STS");
     if (count < PARTS)
-        return refuse(problem, "is no ARN of a role: a part is missing, " EXAMPLE);
+        return no_role(problem, ": a part is missing");
     return check_aws(part, problem);
 }
