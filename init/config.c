@@ -41,67 +41,69 @@ static bool take_termination_log(void *config, const char *value, struct buf *pr
 }
 
 static const struct option_spec specs[] = {
+    OPTION_GROUP("Checks"),
     OPTION_DURATION(struct config, wait_ms, "wait", "60s",
                     "how long to wait for credentials; 0: one attempt"),
-    SOURCE_OPTION_SPECS(struct config, source),
-    OPTION_PATH(
-        struct config, pod_labels, "pod-labels", "FILE", "",
-        "the pod's labels, as a downward API volume shows metadata.labels: tells a skipped container from "
-        "a pod "
-        "that the "
-        "webhook missed"),
-    OPTION_FLAG(struct config, try_other_family, "try-other-family",
-                "if the agent's IPv4 address does not answer, ask its IPv6 address whether an agent is alive "
-                "there, or "
-                "the other "
-                "way round; without an injected address, use the one that answers"),
-    OPTION_OF(struct config, verify, enum verify, "verify", "DEPTH", "credentials",
-              "how far to go: injection (environment and token, no network), credentials (also fetch them), "
-              "identity "
-              "(also ask STS whose they are)",
-              take_verify, false),
+    OPTION_OF(
+        struct config, verify, enum verify, "verify", "DEPTH", "credentials",
+        "how far to go: injection (environment and token, no network), credentials (also fetch them) or "
+        "identity (also ask STS who they are for)",
+        take_verify, false),
+    OPTION_DURATION(struct config, min_ttl_ms, "min-ttl", "60s",
+                    "fail if the credentials have less time left"),
+    OPTION_FLAG(struct config, strict, "strict", "warnings fail"),
     OPTION_OF(struct config, expect_namespace, claim_text, "expect-namespace", "NAME", "",
               "fail if the token is for another namespace", take_claim, false),
     OPTION_OF(struct config, expect_service_account, claim_text, "expect-service-account", "NAME", "",
               "fail if the token is for another service account", take_claim, false),
     SOURCE_OPTION(struct config, source, "expect-account", "ID", "",
                   "fail if the credentials are for another AWS account", source_take_expect_account, false),
-    SOURCE_OPTION(
-        struct config, source, "expect-role", "ROLE", "",
-        "fail if the credentials are for another role: its ARN or its name; means --verify=identity",
-        source_take_expect_role, false),
-    OPTION_DURATION(struct config, min_ttl_ms, "min-ttl", "60s",
-                    "the least lifetime that fetched credentials must have left"),
+    SOURCE_OPTION(struct config, source, "expect-role", "ROLE", "",
+                  "fail if they are for another role, given as ARN or name; implies --verify=identity",
+                  source_take_expect_role, false),
+    OPTION_PATH(struct config, pod_labels, "pod-labels", "FILE", "",
+                "downward API file with metadata.labels: tells a skipped container from a pod that the "
+                "webhook missed"),
+    OPTION_FLAG(struct config, try_other_family, "try-other-family",
+                "if the agent's IPv4 address does not answer, look for an agent at its IPv6 address, or the "
+                "other way round; use it if nothing was injected"),
+    SOURCE_OPTION_SPECS(struct config, source),
+    OPTION_GROUP("Report"),
     OPTION_OF(struct config, format, enum format, "format", "FORMAT", "text",
-              "the report on standard output: text or json", take_format, false),
-    OPTION("termination-log", "PATH", DEFAULT_TERMINATION_LOG,
-           "where the reason of a failure goes, on one line", take_termination_log, false),
-    OPTION_FLAG(struct config, strict, "strict", "warnings fail"),
-    OPTION_PATH(struct config, install, "install", "DIRECTORY", "",
-                "copy pod-identity-get into this directory first, atomically"),
-    OPTION_FLAG(
-        struct config, install_sh, "install-sh",
-        "with --install: there as sh, too, for SDKs that start a credential_process through sh, in images "
-        "that "
-        "have none; it runs pod-identity-get and nothing else"),
+              "report on standard output: text or json", take_format, false),
+    OPTION("termination-log", "PATH", DEFAULT_TERMINATION_LOG, "file for the one-line reason of a failure",
+           take_termination_log, false),
     OPTION_FLAG(struct config, list_checks, "list-checks",
-                "print the names of all checks, with what they look at, and exit"),
+                "list all checks with what they look at, and exit"),
+    OPTION_GROUP("Files"),
+    OPTION_PATH(struct config, install, "install", "DIRECTORY", "",
+                "first copy pod-identity-get into this directory, atomically"),
+    OPTION_FLAG(struct config, install_sh, "install-sh",
+                "with --install: also copy it under the name sh, for images without a shell whose SDK starts "
+                "credential_process through sh; it runs pod-identity-get and nothing else"),
+    {.name = NULL},
+};
+
+static const struct option_command commands[] = {
+    {"explain REASON", "Print a reason's cause, how to confirm it, and the fix.", NULL},
     {.name = NULL},
 };
 
 const struct options config_options = {
     .program = "pod-identity-init",
-    .synopsis = "[explain REASON] [OPTION]...",
+    .synopsis = "[OPTION]...\n       pod-identity-init explain REASON",
     .about = "Checks the AWS identity that was injected into this pod: environment, token, the way to the "
-             "node's agent or to STS, and credentials themselves, which it waits for. Ends with 0 when they "
-             "can be had, "
-             "and otherwise with one reason and one remedy, on standard output and in the termination log.",
-    .epilogue =
-        "'explain REASON' prints what a reason means: its cause, how to confirm it, how to mend it.\n\n"
-        "Exits: 0 ok, 10 NOT_INJECTED, 11 INJECTION_INVALID, 12 TOKEN_UNREADABLE, 13 TOKEN_INVALID,\n"
-        "14 SETTING_INVALID, 20 AGENT_UNREACHABLE, 21 ACCESS_DENIED, 22 THROTTLED, 23 BAD_RESPONSE,\n"
-        "24 AWS_UNREACHABLE, 25 TLS_FAILED, 30 UNEXPECTED_IDENTITY, 64 usage error, 70 internal error.\n",
+             "node's agent or to STS, and the credentials, which it waits for. Ends with 0 when all is well, "
+             "and otherwise with one reason and one remedy, in the report and the termination log.",
+    .epilogue = "Examples:\n"
+                "  pod-identity-init --wait=2m --expect-service-account=app\n"
+                "  pod-identity-init --verify=injection --format=json\n\n"
+                "Exit status: 0 OK, 10 NOT_INJECTED, 11 INJECTION_INVALID, 12 TOKEN_UNREADABLE,\n"
+                "13 TOKEN_INVALID, 14 SETTING_INVALID, 20 AGENT_UNREACHABLE, 21 ACCESS_DENIED,\n"
+                "22 THROTTLED, 23 BAD_RESPONSE, 24 AWS_UNREACHABLE, 25 TLS_FAILED,\n"
+                "30 UNEXPECTED_IDENTITY, 64 usage error, 70 internal error.\n",
     .specs = specs,
+    .commands = commands,
 };
 
 static bool take_command(const char *const operands[2], struct config *out, struct buf *problem) {

@@ -8,7 +8,7 @@
 
 #define EXPLAIN_TEXT_MAX 8192
 
-/* Appends cause, ways to confirm it, and what mends it. The reason is given by its name, in any case, or by
+/* Appends cause, ways to confirm it, and the fix. The reason is given by its name, in any case, or by
  * its exit code. False if there is none of that name; then all names are appended to problem. */
 bool explain(const char *reason, struct buf *out, struct buf *problem);
 

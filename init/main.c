@@ -89,15 +89,18 @@ static int check_all(const struct config *config) {
     return (int)report_reason(&report);
 }
 
+static int print_help(int argc, char **argv) {
+    static char storage[OPTIONS_HELP_MAX];
+    struct buf out = BUF(storage);
+    options_help(&config_options, argc, argv, &out);
+    return io_write_all(STDOUT_FILENO, out.data, out.len) ? REASON_OK : REASON_INTERNAL;
+}
+
 static int print(void (*fill)(struct buf *out)) {
     static char storage[OPTIONS_HELP_MAX];
     struct buf out = BUF(storage);
     fill(&out);
     return io_write_all(STDOUT_FILENO, out.data, out.len) ? REASON_OK : REASON_INTERNAL;
-}
-
-static void fill_help(struct buf *out) {
-    options_help(&config_options, out);
 }
 
 static void fill_version(struct buf *out) {
@@ -121,7 +124,7 @@ int main(int argc, char **argv) {
     catch_signals();
     switch (config_read(argc, argv, &config, &problem)) {
     case OPTIONS_HELP:
-        return print(fill_help);
+        return print_help(argc, argv);
     case OPTIONS_VERSION:
         return print(fill_version);
     case OPTIONS_USAGE:

@@ -205,96 +205,113 @@ static bool take_config(void *place, const char *value, struct buf *problem) {
 
 static const struct option_spec specs[] = {
     SOURCE_OPTION_SPECS(struct config, profiles[0].source),
+    OPTION_GROUP("Files"),
     OPTION_OF(struct config, profiles[0].credentials_file, config_path, "credentials-file", "PATH", "off",
-              "keep a profile of this shared credentials file fresh; other profiles stay", take_path, false),
+              "keep a profile of this shared credentials file fresh; the rest of the file stays", take_path,
+              false),
     OPTION_OF(struct config, profiles[0].profile, profile_name, "file-profile", "NAME", DEFAULT_PROFILE,
-              "which profile of --credentials-file", take_profile, false),
+              "the profile of --credentials-file", take_profile, false),
     OPTION_OF(struct config, profiles[0].profile, profile_name, "profile", "NAME", "", "", take_profile,
               false),
-    OPTION_OF(struct config, profiles[0].file_mode, mode_t, "file-mode", "MODE", "0600",
-              "mode of --credentials-file and --process-file", take_mode, false),
     OPTION_OF(struct config, profiles[0].process_file, config_path, "process-file", "PATH", "off",
               "keep a file with credential_process JSON fresh", take_path, false),
+    OPTION_OF(struct config, profiles[0].file_mode, mode_t, "file-mode", "MODE", "0600", "mode of both files",
+              take_mode, false),
+    OPTION_GROUP("What is served"),
     /* From here on: of the whole sidecar. */
-    OPTION(
-        CONFIG_FILE_OPTION, "PATH", "off",
-        "read this JSON file: these options by name, and several profiles (sidecar/CONFIG.md); with it, the "
-        "options above "
-        "stand in the file only",
-        take_config, false),
+    OPTION(CONFIG_FILE_OPTION, "PATH", "off",
+           "read this JSON file: several profiles, and these options by name; the options above then belong "
+           "into the file (sidecar/CONFIG.md)",
+           take_config, false),
     OPTION_OF(struct config, unix_socket, listen_path, "unix-socket", "PATH", DEFAULT_SOCKET,
               "serve on this Unix socket; off: none", take_unix_socket, false),
+    OPTION_OF(struct config, http, struct config_address, "http", "ADDRESS", "off",
+              "serve /v1/credentials to AWS SDKs on this loopback address: 127.0.0.1:PORT or [::1]:PORT",
+              take_loopback, false),
+    OPTION_OF(struct config, imds, struct config_address, "imds", "ADDRESS", "off",
+              "answer like the EC2 instance metadata service, version 2, on this loopback address; it has no "
+              "bearer: any process of the pod may ask",
+              take_loopback, false),
+    OPTION_DURATION(struct config, linger_ms, "linger", "0", "after SIGTERM, go on answering for so long"),
+    OPTION_DURATION(struct config, wait_ms, "wait", "60s",
+                    "of once: how long to wait for credentials; 0: one attempt"),
+    OPTION_GROUP("Access"),
     OPTION_OF(struct config, socket_mode, mode_t, "socket-mode", "MODE", "0660",
-              "mode of the socket: who may write to it may read credentials", take_mode, false),
+              "mode of the socket; who may write to it may read the credentials", take_mode, false),
     OPTION_OF(struct config, socket_group, gid_t, "socket-group", "GID", "",
               "numeric group of the socket; only its members are answered, whatever the mode", take_group,
               false),
     OPTION("allow-uid", "UID", "",
-           "answer this numeric user on the socket, and nobody that is not listed or of the group",
+           "answer this numeric user on the socket, and nobody who is neither listed nor of the group; "
+           "repeatable",
            take_allow_uid, true),
-    OPTION_OF(
-        struct config, http, struct config_address, "http", "ADDRESS", "off",
-        "serve /v1/credentials on this loopback address too, for AWS SDKs: 127.0.0.1:PORT or [::1]:PORT",
-        take_loopback, false),
     OPTION_OF(struct config, http_token_file, config_path, "http-token-file", "PATH",
               "http-token beside the socket",
-              "where the bearer of --http is put, mode 0640; a fixed one can come in POD_IDENTITY_HTTP_TOKEN",
+              "file for the generated bearer of --http, mode 0640; POD_IDENTITY_HTTP_TOKEN sets a fixed one",
               take_path, false),
-    OPTION_OF(
-        struct config, imds, struct config_address, "imds", "ADDRESS", "off",
-        "answer as the EC2 instance metadata service, version 2, on this loopback address: no bearer, any "
-        "process of the "
-        "pod may ask",
-        take_loopback, false),
-    OPTION_OF(struct config, metrics, struct config_address, "metrics", "ADDRESS", "off",
-              "serve /metrics, /healthz and /readyz on this address, any: nothing there is secret",
-              take_address, false),
-    OPTION_OF(struct config, notify_pid_file, config_path, "notify-pid-file", "PATH", "off",
-              "after each refresh, signal the process whose id this file holds", take_path, false),
-    OPTION_OF(struct config, notify_signal, int, "notify-signal", "NAME", "HUP",
-              "which signal: HUP, USR1, USR2, TERM, INT or WINCH", take_signal, false),
-    OPTION_DURATION(struct config, linger_ms, "linger", "0", "after SIGTERM, go on answering for so long"),
-    OPTION_DURATION(struct config, wait_ms, "wait", "60s",
-                    "once: how long to wait for the agent; 0: one attempt"),
     SOURCE_OPTION(struct config, profiles[0].source, "expect-account", "ID", "",
                   "serve nothing, or fail, if the credentials are for another AWS account",
                   source_take_expect_account, false),
     SOURCE_OPTION(struct config, profiles[0].source, "expect-role", "ROLE", "",
-                  "the same for another role: its ARN or its name; STS is asked at each refresh",
+                  "the same for another role, given as ARN or name; STS is asked at each refresh",
                   source_take_expect_role, false),
     OPTION_OF(struct config, host_network, enum host_network_policy, "host-network", "WHAT", "refuse",
               "--imds in a pod with hostNetwork, where every process of the node may ask: refuse, or accept",
               take_host_network, false),
     OPTION_OF(struct config, sandbox, enum sandbox_mode, "sandbox", "MODE", "auto",
-              "serve: what cannot be had of its sandbox is logged (auto) or an error (require); off: none",
+              "where the kernel lacks a part of the sandbox: auto (log it) or require (fail); off: none",
               take_sandbox, false),
+    OPTION_GROUP("Observing"),
+    OPTION_OF(struct config, metrics, struct config_address, "metrics", "ADDRESS", "off",
+              "serve /metrics, /healthz and /readyz on this address, any; nothing there is secret",
+              take_address, false),
     OPTION_OF(struct config, log_level, enum log_level, "log-level", "LEVEL", "info",
               "error, warn, info or debug", take_log_level, false),
     OPTION_OF(struct config, log_format, enum log_format, "log-format", "FORMAT", "text",
               "text (logfmt) or json, on standard error", take_log_format, false),
+    OPTION_OF(struct config, notify_pid_file, config_path, "notify-pid-file", "PATH", "off",
+              "after each refresh, signal the process whose id is in this file", take_path, false),
+    OPTION_OF(struct config, notify_signal, int, "notify-signal", "NAME", "HUP",
+              "the signal: HUP, USR1, USR2, TERM, INT or WINCH", take_signal, false),
+    {.name = NULL},
+};
+
+#define SERVERS_OWN                                                                                          \
+    "host-network socket-mode socket-group allow-uid http http-token-file imds metrics linger sandbox "      \
+    "notify-pid-file notify-signal"
+
+static const struct option_command commands[] = {
+    {"serve",
+     "Fetch, refresh and serve until SIGTERM (the default); SIGUSR1 fetches anew, SIGHUP also writes "
+     "all files again.",
+     "!wait"},
+    {"once", "Fetch, write --credentials-file and --process-file, exit.", "!unix-socket " SERVERS_OWN},
+    {"probe", "Exit 0 if the sidecar on --unix-socket is ready, 1 if not: for exec probes.",
+     "config unix-socket log-level log-format"},
+    {"whoami",
+     "Ask STS who the credentials are for: those of the sidecar on --unix-socket or, where none "
+     "answers, new ones.",
+     "!credentials-file file-profile profile process-file file-mode " SERVERS_OWN},
+    {"version", "The same as --version.", ""},
     {.name = NULL},
 };
 
 const struct options config_options = {
     .program = "pod-identity-sidecar",
-    .synopsis = "[serve|once|probe|whoami|version] [OPTION]...",
+    .synopsis = "[COMMAND] [OPTION]...",
     .about =
         "Fetches the pod's AWS credentials once (from the EKS Pod Identity Agent, or from STS), keeps them "
         "fresh, and serves them to every process of the pod.",
-    .epilogue =
-        "Commands:\n"
-        "  serve    fetch, refresh and serve until SIGTERM (the default); SIGUSR1 fetches anew,\n"
-        "           SIGHUP opens its files again, too\n"
-        "  once     fetch, write --credentials-file and --process-file, exit\n"
-        "  probe    exit 0 if the sidecar on --unix-socket is ready, for exec probes\n"
-        "  whoami   ask STS whose the credentials are: those of the sidecar on --unix-socket, or, where\n"
-        "           none answers, new ones\n"
-        "  version  the same as --version\n\n"
-        "Exit status: 0; 64 usage; 70 internal error, or a call that the sandbox stopped;\n"
-        "71 no --sandbox=require; 73 a socket, address or file that cannot be had; 10 nothing was injected;\n"
-        "11 what was injected cannot be used; 14 a setting of the environment cannot; 'once' ends with the "
-        "exits of pod-identity-init.\n",
+    .epilogue = "Examples:\n"
+                "  pod-identity-sidecar --http=127.0.0.1:9911\n"
+                "  pod-identity-sidecar once --credentials-file=/run/pod-identity/credentials\n\n"
+                "Exit status: 0 ended as told, or ready; 1 probe: not ready; 64 usage error;\n"
+                "70 internal error, or a call that the sandbox stopped; 71 no sandbox, with\n"
+                "--sandbox=require; 73 a socket, address or file cannot be used. serve also ends\n"
+                "with 10, 11 and 14, once and whoami with all exits of pod-identity-init (10 to\n"
+                "30), once with 128 + N when signal N ends it.\n",
     .specs = specs,
+    .commands = commands,
 };
 
 size_t config_profile_rows(void) {
@@ -328,6 +345,6 @@ void config_defaults(struct config *out) {
     out->log_format = LOG_LOGFMT;
 }
 
-void config_help(struct buf *out) {
-    options_help(&config_options, out);
+void config_help(int argc, char **argv, struct buf *out) {
+    options_help(&config_options, argc, argv, out);
 }

@@ -76,6 +76,6 @@ void config_profile_defaults(struct config_profile *profile, const char *name);
 void config_defaults(struct config *out);
 
 /* The text of --help. */
-void config_help(struct buf *out);
+void config_help(int argc, char **argv, struct buf *out);
 
 #endif

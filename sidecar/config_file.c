@@ -99,7 +99,7 @@ static bool take_option(const struct file *f, const struct option_spec *spec, vo
 static const struct option_spec *find(const char *key, size_t from, size_t until) {
     const struct option_spec *specs = config_options.specs;
     for (size_t i = from; i < until && specs[i].name != NULL; i++) {
-        if (strcmp(specs[i].name, key) == 0)
+        if (!option_is_group(&specs[i]) && strcmp(specs[i].name, key) == 0)
             return &specs[i];
     }
     return NULL;

@@ -72,22 +72,10 @@ static bool check_files(const struct config *c, struct buf *problem) {
 /* Options that a command has no use for: whoever gives them means something that does not happen. Variables
  * are not looked at: a probe shares those of its sidecar. */
 static bool check_use(const struct config *c, int argc, char **argv, struct buf *problem) {
-    static const char of_serve[] = " linger http http-token-file imds metrics socket-mode socket-group "
-                                   "allow-uid notify-pid-file notify-signal "
-                                   "sandbox ";
-    static const char of_files[] = " credentials-file file-profile profile file-mode process-file ";
-    static const char of_probe[] = " unix-socket config log-level log-format ";
+    const struct option_command *command = &config_options.commands[c->command];
     for (const struct option_spec *spec = config_options.specs; spec->name != NULL; spec++) {
-        char word[64];
-        struct buf b = BUF(word);
-        buf_fmt(&b, " %s ", spec->name);
-        bool serve = strstr(of_serve, word) != NULL, file = strstr(of_files, word) != NULL;
-        bool unused = (c->command == COMMAND_SERVE && strcmp(spec->name, "wait") == 0) ||
-                      (c->command == COMMAND_ONCE && serve) ||
-                      (c->command == COMMAND_WHOAMI && (serve || file)) ||
-                      (c->command == COMMAND_PROBE && strstr(of_probe, word) == NULL);
-        if (unused && options_given(argc, argv, spec->name)) {
-            buf_fmt(problem, "--%s is of no use to %s: leave it out", spec->name, command_names[c->command]);
+        if (!option_is_of(command, spec->name) && options_given(argc, argv, spec->name)) {
+            buf_fmt(problem, "--%s is of no use to %s: leave it out", spec->name, command->name);
             return false;
         }
     }

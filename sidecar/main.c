@@ -38,10 +38,10 @@ static int print_version(void) {
     return print(&out);
 }
 
-static int print_help(void) {
+static int print_help(int argc, char **argv) {
     FAR static char text[OPTIONS_HELP_MAX];
     struct buf out = BUF(text);
-    config_help(&out);
+    config_help(argc, argv, &out);
     return print(&out);
 }
 
@@ -70,7 +70,7 @@ int main(int argc, char **argv) {
     case OPTIONS_USAGE:
         return complain(REASON_USAGE, text);
     case OPTIONS_HELP:
-        return print_help();
+        return print_help(argc, argv);
     case OPTIONS_VERSION:
         return print_version();
     case OPTIONS_OK:

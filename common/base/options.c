@@ -76,6 +76,21 @@ static bool of_a_service(const char *name, size_t len, const char *value) {
            strstr(value, "://") != NULL;
 }
 
+bool option_is_of(const struct option_command *command, const char *name) {
+    const char *list = command->takes;
+    size_t len = strlen(name);
+    if (list == NULL)
+        return true;
+    bool others = *list == '!';
+    for (const char *at = list + others; *at != '\0'; at += strspn(at, " ")) {
+        size_t here = strcspn(at, " ");
+        if (here == len && memcmp(at, name, len) == 0)
+            return !others;
+        at += here;
+    }
+    return others;
+}
+
 /* An old name of an option is one on the command line only. */
 static bool is_old(const struct option_spec *spec) {
     return *option_part(spec, OPTION_HELP) == '\0';
@@ -103,7 +118,7 @@ static bool read_environment(const struct options *o, int argc, char **argv, voi
 
 static const struct option_spec *find(const struct options *o, const char *name, size_t len) {
     for (const struct option_spec *spec = o->specs; spec->name != NULL; spec++) {
-        if (strlen(spec->name) == len && memcmp(spec->name, name, len) == 0)
+        if (!option_is_group(spec) && strlen(spec->name) == len && memcmp(spec->name, name, len) == 0)
             return spec;
     }
     return NULL;
@@ -162,7 +177,7 @@ static void refuse_word(const struct options *o, const char *word, const struct 
     buf_printable(problem, word, strnlen(word, VALUE_SHOWN + 1), VALUE_SHOWN);
     if (flag != NULL) {
         buf_fmt(problem, "; a flag takes its value behind =, as in --%s=%s", flag->name, word);
-    } else if (strcmp(word, "-v") == 0 || strcmp(word, "-V") == 0) {
+    } else if (strcmp(word, "-v") == 0) {
         buf_str(problem, "; did you mean --version?");
     } else if (word[0] == '-' && word[1] != '\0') {
         const struct option_spec *meant = find(o, word + 1, strcspn(word + 1, "="));
@@ -216,9 +231,11 @@ enum options_result options_read(const struct options *options, int argc, char *
                                  struct buf *problem) {
     *operand_count = 0;
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0 ||
+            (i == 1 && strcmp(argv[i], "help") == 0))
             return OPTIONS_HELP;
-        if (strcmp(argv[i], "--version") == 0)
+        if (strcmp(argv[i], "--version") == 0 || strcmp(argv[i], "-V") == 0 ||
+            (i == 1 && strcmp(argv[i], "version") == 0))
             return OPTIONS_VERSION;
     }
     if (!read_environment(options, argc, argv, config, problem))

@@ -60,26 +60,44 @@ static inline const char *option_part(const struct option_spec *spec, enum optio
     return at;
 }
 
+/* Not an option: the head of those that follow, up to the next head, in --help and in the documentation. */
+#define OPTION_GROUP(title)                                                                                  \
+    { title "\0\0\0", NULL, false, 0 }
+static inline bool option_is_group(const struct option_spec *spec) {
+    return spec->take == NULL;
+}
+
+struct option_command {
+    const char *name;
+    const char *about;
+    const char *takes; /* names of the options that mean something to it, with blanks between; behind a "!" at
+                          the start those that do not; NULL: all */
+};
+
 struct options {
-    const char *program;             /* "pod-identity-init" */
-    const char *synopsis;            /* what follows "Usage: PROGRAM " */
-    const char *about;               /* a paragraph */
-    const char *epilogue;            /* a paragraph at the end of --help, or NULL */
-    const struct option_spec *specs; /* ends with a spec whose name is NULL */
+    const char *program;                   /* "pod-identity-init" */
+    const char *synopsis;                  /* what follows "Usage: PROGRAM " */
+    const char *about;                     /* a paragraph */
+    const char *epilogue;                  /* a paragraph at the end of --help, or NULL */
+    const struct option_spec *specs;       /* ends with a spec whose name is NULL */
+    const struct option_command *commands; /* ends with one whose name is NULL; NULL: there are none */
 };
 
 enum options_result { OPTIONS_OK, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_USAGE };
 
 /* Reads the environment first, then argv (argc and argv as main() got them, argv[0] skipped), and calls
  * `take` on its place in config. Words that are no options are put into operands (at most operand_max; more
- * is a usage error). On OPTIONS_USAGE problem holds one line that names option, value and reason. --help and
- * --version end the reading at once. */
+ * is a usage error). On OPTIONS_USAGE problem holds one line that names option, value and reason. --help, -h,
+ * --version and -V end the reading at once, and so do help and version as the first word. */
 enum options_result options_read(const struct options *options, int argc, char **argv, void *config,
                                  const char **operands, size_t operand_max, size_t *operand_count,
                                  struct buf *problem);
 
 /* Whether an option is on the command line. */
 bool options_given(int argc, char **argv, const char *name);
+
+/* Whether an option of that name means something to the command. */
+bool option_is_of(const struct option_command *command, const char *name);
 
 /* Calls tell for each variable POD_IDENTITY_… that is no option of any of the programs (nor made by
  * Kubernetes for a Service): its name, and that of the one that was meant, or "". */

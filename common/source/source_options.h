@@ -71,52 +71,53 @@ const char *source_ca_file(const struct source_options *o, injection_getenv *loo
 #define SOURCE_OPTION(type, member, name, value_name, default_text, help, take, repeatable)                  \
     OPTION_OF(type, member, struct source_options, name, value_name, default_text, help, take, repeatable)
 #define SOURCE_OPTION_SPECS(type, member)                                                                    \
-    SOURCE_OPTION(                                                                                           \
-        type, member, "source", "SOURCE", "auto",                                                            \
-        "where credentials come from: auto (what was injected, never the node's role), pod-identity, "       \
-        "web-identity (IRSA), eks-auth (EKS Auth without an agent, for experts)",                            \
-        source_take_kind, false),                                                                            \
+    OPTION_GROUP("Source of the credentials"),                                                               \
+        SOURCE_OPTION(                                                                                       \
+            type, member, "source", "SOURCE", "auto",                                                        \
+            "where credentials come from: auto (what was injected, never the node's role), pod-identity, "   \
+            "web-identity or irsa, eks-auth (EKS Auth without an agent, for experts)",                       \
+            source_take_kind, false),                                                                        \
         SOURCE_OPTION(type, member, "self-injected", "WHEN", "auto", INJECTION_SELF_HELP,                    \
                       source_take_self_injected, false),                                                     \
+        SOURCE_OPTION(type, member, "region", "NAME", "AWS_REGION, AWS_DEFAULT_REGION",                      \
+                      "the region of STS and EKS Auth", source_take_region, false),                          \
+        SOURCE_OPTION(type, member, "ca-bundle", "PATH",                                                     \
+                      "AWS_CA_BUNDLE, SSL_CERT_FILE, /etc/ssl/certs/ca-certificates.crt",                    \
+                      "PEM file with the authorities that TLS trusts", source_take_ca_bundle, false),        \
+        SOURCE_OPTION(                                                                                       \
+            type, member, "expired", "WHAT", "refuse",                                                       \
+            "credentials that are expired when they come, as agents hand them out on purpose while AWS "     \
+            "has an outage: refuse, or pass (hand them on)",                                                 \
+            source_take_expired, false),                                                                     \
+        SOURCE_OPTION(type, member, "cluster-name", "NAME", "", "the cluster, for --source=eks-auth",        \
+                      source_take_cluster_name, false),                                                      \
+        SOURCE_OPTION(type, member, "node-credentials", "WHERE", "imds",                                     \
+                      "who asks EKS Auth, for --source=eks-auth: imds (the node's role) or environment "     \
+                      "(AWS_ACCESS_KEY_ID and so on)",                                                       \
+                      source_take_node, false),                                                              \
+        OPTION_GROUP("Assumed roles"),                                                                       \
         SOURCE_OPTION(                                                                                       \
             type, member, "assume-role", "ARN", "",                                                          \
             "assume this role with those credentials; repeated: a chain, each with the one before",          \
             source_take_role, true),                                                                         \
-        SOURCE_OPTION(type, member, "external-id", "ID", "", "for the last role of --assume-role",           \
+        SOURCE_OPTION(type, member, "external-id", "ID", "", "external id for the last role",                \
                       source_take_external_id, false),                                                       \
         SOURCE_OPTION(type, member, "role-session-name", "NAME", "AWS_ROLE_SESSION_NAME, or the pod's name", \
-                      "name of the sessions of assumed roles", source_take_session_name, false),             \
+                      "name of the sessions, as CloudTrail shows it", source_take_session_name, false),      \
         SOURCE_OPTION(                                                                                       \
             type, member, "session-duration", "DURATION", "1h",                                              \
-            "of assumed roles: 15m to 12h; a role that is assumed by --assume-role lasts 1h at most",        \
+            "life of the sessions: 15m to 12h for IRSA's role; a role of --assume-role lasts 1h at most",    \
             source_take_duration, false),                                                                    \
-        SOURCE_OPTION(type, member, "session-tag", "KEY=VALUE", "", "for the last role of --assume-role",    \
-                      source_take_tag, true),                                                                \
+        SOURCE_OPTION(type, member, "session-tag", "KEY=VALUE", "",                                          \
+                      "session tag for the last role; repeatable", source_take_tag, true),                   \
         SOURCE_OPTION(type, member, "transitive-tag-key", "KEY", "",                                         \
-                      "a key of --session-tag that roles assumed further on inherit",                        \
+                      "a key of --session-tag that the next roles inherit; repeatable",                      \
                       source_take_transitive, true),                                                         \
-        SOURCE_OPTION(type, member, "source-identity", "NAME", "", "for the roles of --assume-role",         \
+        SOURCE_OPTION(type, member, "source-identity", "NAME", "", "source identity for the roles",          \
                       source_take_source_identity, false),                                                   \
         SOURCE_OPTION(type, member, "session-policy-file", "PATH", "",                                       \
-                      "JSON policy that narrows the last assumed role, at most 2048 characters",             \
-                      source_take_policy_file, false),                                                       \
-        SOURCE_OPTION(type, member, "region", "NAME", "AWS_REGION, AWS_DEFAULT_REGION",                      \
-                      "whose STS and EKS Auth are asked", source_take_region, false),                        \
-        SOURCE_OPTION(type, member, "cluster-name", "NAME", "", "for --source=eks-auth",                     \
-                      source_take_cluster_name, false),                                                      \
-        SOURCE_OPTION(type, member, "node-credentials", "WHERE", "imds",                                     \
-                      "who asks EKS Auth, for --source=eks-auth: imds (the node's role) or environment "     \
-                      "(AWS_ACCESS_KEY_ID "                                                                  \
-                      "and so on)",                                                                          \
-                      source_take_node, false),                                                              \
-        SOURCE_OPTION(                                                                                       \
-            type, member, "expired", "WHAT", "refuse",                                                       \
-            "credentials that have ended when they come, as agents hand them out on purpose while "          \
-            "AWS's own service is out: refuse, or pass (they are handed on as they are)",                    \
-            source_take_expired, false),                                                                     \
-        SOURCE_OPTION(type, member, "ca-bundle", "PATH",                                                     \
-                      "AWS_CA_BUNDLE, SSL_CERT_FILE, /etc/ssl/certs/ca-certificates.crt",                    \
-                      "PEM file of the authorities that TLS trusts", source_take_ca_bundle, false)
+                      "JSON policy that narrows the last role, at most 2048 characters; read at the start",  \
+                      source_take_policy_file, false)
 /* clang-format on */
 
 #endif

@@ -50,6 +50,7 @@ static bool take_profile(void *config, const char *value, struct buf *problem) {
 }
 
 static const struct option_spec specs[] = {
+    OPTION_GROUP("Options"),
     OPTION("unix-socket", "PATH", "/run/pod-identity/credentials.sock",
            "the Unix socket of pod-identity-sidecar", take_socket, false),
     OPTION("name", "NAME", "", "of a sidecar with several profiles: which one", take_profile, false),
@@ -62,10 +63,11 @@ static const struct option_spec specs[] = {
 static const struct options options = {
     .program = NAME,
     .synopsis = "[--unix-socket=PATH] [--name=NAME]",
-    .about = "Prints the credentials of pod-identity-sidecar as credential_process JSON (Version 1). In the "
-             "AWS config file: "
-             "credential_process = /path/to/pod-identity-get",
-    .epilogue = "Exit status: 0; 1 no credentials, the reason is on standard error; 64 usage.\n",
+    .about = "Prints the credentials of pod-identity-sidecar as credential_process JSON (Version 1).",
+    .epilogue = "In the AWS config file:\n"
+                "  [default]\n"
+                "  credential_process = /run/pod-identity/pod-identity-get\n\n"
+                "Exit status: 0; 1 no credentials, the reason is on standard error; 64 usage.\n",
     .specs = specs,
 };
 
@@ -132,7 +134,7 @@ static int run_get(int argc, char **argv) {
     case OPTIONS_USAGE:
         return complain(64, out.data);
     case OPTIONS_HELP:
-        options_help(&options, &out);
+        options_help(&options, argc, argv, &out);
         return io_write_all(STDOUT_FILENO, out.data, out.len) ? 0 : 1;
     case OPTIONS_VERSION:
         version_text(options.program, &out);

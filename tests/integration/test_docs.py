@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Callable
+from pathlib import Path
+from typing import Callable, NamedTuple
 
 import pytest
 
@@ -12,7 +13,9 @@ from harness.emulator import Emulator
 from harness.programs import ROOT, Binaries, Runner
 from harness.sidecar import Sidecar
 
+PAGES = sorted(path for folder in (".", "init", "sidecar", "images", "tests/bench") for path in (ROOT / folder).glob("*.md"))
 EVERYWHERE = {"help", "version"}  # of all programs; told in words
+OF_OTHERS = {"all", "tail"}  # of skopeo and kubectl
 OPTION = re.compile(r"--([a-z][a-z0-9-]+)")
 
 
@@ -32,50 +35,112 @@ def rows(text: str) -> list[list[str]]:
     return [row for number, row in enumerate(found) if number not in rules and number + 1 not in rules]
 
 
-def options_of(help_text: str) -> dict[str, str]:
-    """Options with their defaults, as --help has them; "" where it names none."""
-    part = help_text.split("Options [default]:\n")[1].split("\n\n")[0]
-    entries = re.split(r"^  (?=--)", part, flags=re.MULTILINE)[1:]
-    found = {}
-    for entry in entries:
-        default = re.search(r"\[([^][]*)\]$", " ".join(entry.split()))
-        found[OPTION.match(entry)[1]] = default[1] if default else ""  # type: ignore[index]
-    return {name: default for name, default in found.items() if name not in EVERYWHERE}
+class Option(NamedTuple):
+    group: str
+    name: str
+    default: str  # "" where --help names none
+    text: str
+
+
+def options_of(help_text: str) -> list[Option]:
+    """Options as --help has them, in its order."""
+    found = []
+    for title, body in re.findall(r"^([A-Z][A-Za-z ]+):\n((?:  .*\n)+)", help_text, re.MULTILINE):
+        for entry in re.split(r"^  (?=--)", body, flags=re.MULTILINE)[1:]:
+            words = " ".join(entry.split())
+            text = re.sub(r"^--\S+ ?", "", words)
+            default = re.search(r" \[([^][]*)\]$", text)
+            found.append(Option(title, OPTION.match(entry)[1], default[1] if default else "",  # type: ignore[index]
+                                text[:default.start()] if default else text))
+    return [option for option in found if option.name not in EVERYWHERE]
+
+
+def plain(text: str) -> str:
+    """Without what is only Markdown's."""
+    return " ".join(text.replace("`", "").split())
+
+
+def described(path: str) -> list[Option]:
+    """Options as a reference page has them; the text is that of --help and what the page adds."""
+    found = []
+    for title, body in re.findall(r"^## (.+?)$\n(.*?)(?=^## |\Z)", (ROOT / path).read_text(), re.MULTILINE | re.DOTALL):
+        for name, entry in re.findall(r"^### --(\S+)$\n(.*?)(?=^### |\Z)", body, re.MULTILINE | re.DOTALL):
+            head, text = map(plain, entry.strip().split("\n\n", 1))
+            default, example = re.fullmatch(r"(?:Default: (.*)\. )?Example: (--.*)", head).groups()  # type: ignore[union-attr]
+            assert re.match(rf"--{name}(=|$)", example), (path, name, example)
+            found.append(Option(title, name, default or "", text))
+    return found
 
 
 @pytest.fixture
-def options(runner: Runner, binaries: Binaries) -> Callable[[str], dict[str, str]]:
-    """options("sidecar"): what its --help lists."""
-    return lambda program: options_of(runner.run([getattr(binaries, program), "--help"], {}).stdout)
+def options(runner: Runner, binaries: Binaries) -> Callable[..., list[Option]]:
+    """options("sidecar", "probe"): what its --help lists for that command."""
+    return lambda program, *command: options_of(runner.run([getattr(binaries, program), *command, "--help"], {}).stdout)
 
 
-@pytest.mark.parametrize("program, path, heading", [
-    ("sidecar", "sidecar/README.md", "## Options"), ("init", "init/README.md", "## Options"),
-    ("sidecar", "README.md", "## pod-identity-sidecar"), ("init", "README.md", "## pod-identity-init"),
-])
-def test_options(options: Callable[[str], dict[str, str]], program: str, path: str, heading: str) -> None:
-    """All of them, no other, and the default where a row is about one option."""
-    known = options(program)
-    assert len(known) > 10, known
-    listed: list[str] = []
-    for row in rows(section(path, heading)):
-        names = OPTION.findall(row[0])
-        listed += names
-        if len(names) == 1 and len(row) == 3 and known.get(names[0]):
-            assert row[1].replace("`", "") == known[names[0]], row
-    assert sorted(listed) == sorted(known)
+def agree(known: list[Option], page: list[Option]) -> None:
+    assert [option[:2] for option in page] == [option[:2] for option in known]
+    for one, other in zip(page, known):
+        assert one.default == other.default, one
+        assert one.text.lower().startswith(other.text.lower()), (one, other)
 
 
-@pytest.mark.parametrize("path", ["README.md", "init/README.md", "sidecar/README.md"])
-def test_no_option_that_does_not_exist(options: Callable[[str], dict[str, str]], path: str) -> None:
-    known = {name for program in ("init", "sidecar", "get") for name in options(program)} | EVERYWHERE | {"some-name"}
-    assert set(OPTION.findall((ROOT / path).read_text())) <= known
+SHARED = ("Source of the credentials", "Assumed roles")  # of init and the sidecar: described once
 
 
-def test_exits(runner: Runner, binaries: Binaries) -> None:
-    listed = {row[0] for row in rows(section("sidecar/README.md", "## Signals and exits")) if row[0].isdigit()}
-    said = runner.run([binaries.sidecar, "--help"], {}).stdout.split("Exit status: ")[1]
-    assert set(re.findall(r"\b\d+\b", said)) <= listed
+def test_options(options: Callable[..., list[Option]]) -> None:
+    """Each is described once, in its group, with its default, its text and an example."""
+    known, page = options("sidecar"), described("sidecar/OPTIONS.md")
+    assert len(known) > 30
+    agree(known, page)
+    own = options("init")
+    agree([option for option in own if option.group in SHARED], [option for option in page if option.group in SHARED])
+    agree([option for option in own if option.group not in SHARED], described("init/OPTIONS.md"))
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_option_that_does_not_exist(options: Callable[..., list[Option]], path: Path) -> None:
+    """In code that begins with an option, and behind the name of a program."""
+    known = {option.name for program in ("init", "sidecar", "get") for option in options(program)} | EVERYWHERE | {"some-name", "option", "profile", "socket"}  # the last two: old names
+    text = path.read_text()
+    named = re.findall(r"`--([a-z][a-z0-9-]+)(?![a-z0-9…-])", text)
+    for command in re.findall(r"pod-identity-(?:init|sidecar|get)((?: [^\s|\"`]+| \\\n)+)", text):
+        named += OPTION.findall(command)
+    assert set(named) - OF_OTHERS <= known, path
+
+
+@pytest.mark.parametrize("command, wanted, unwanted", [
+    ("serve", {"http", "source", "metrics"}, {"wait"}), ("once", {"wait", "credentials-file", "assume-role"}, {"http", "imds", "unix-socket"}),
+    ("probe", {"unix-socket", "config"}, {"source", "http", "wait"}), ("whoami", {"unix-socket", "expect-role", "source"}, {"credentials-file", "http"}),
+    ("version", set(), {"source"})])
+def test_help_of_a_command(options: Callable[..., list[Option]], command: str, wanted: set[str], unwanted: set[str]) -> None:
+    """Only what means something to it."""
+    listed = {option.name for option in options("sidecar", command)}
+    assert wanted <= listed and not unwanted & listed
+    assert listed <= {option.name for option in options("sidecar")}
+
+
+@pytest.mark.parametrize("program", ["init", "sidecar", "get"])
+def test_help_and_version(runner: Runner, binaries: Binaries, program: str) -> None:
+    """help, -h and --help are one, as are version, -V and --version; 80 columns; examples."""
+    told = {words: runner.run([getattr(binaries, program), words], {}) for words in ("help", "-h", "--help", "version", "-V", "--version")}
+    assert all(run.exit_code == 0 and run.stderr == "" for run in told.values())
+    assert told["help"].stdout == told["-h"].stdout == told["--help"].stdout
+    assert told["version"].stdout == told["-V"].stdout == told["--version"].stdout != told["help"].stdout
+    assert max(map(len, told["help"].stdout.splitlines())) <= 80
+    assert "Exit status: " in told["help"].stdout
+    assert program == "get" or len(re.findall(r"^  pod-identity-\w+ .*--", told["help"].stdout.split("Examples:")[1], re.MULTILINE)) == 2
+
+
+@pytest.mark.parametrize("program", ["init", "sidecar", "get"])
+def test_exits(runner: Runner, binaries: Binaries, program: str) -> None:
+    """One table for all programs has every exit that a --help names, and names no more."""
+    table = [row for row in rows(section("images/TROUBLESHOOTING.md", "## Reasons and exit codes").split("###")[0])]
+    names = {"init": "init", "sidecar": r"serve|once|whoami|probe", "get": r"`get`"}
+    listed = {row[0].split()[0] for row in table if row[0][:1].isdigit() and (row[2].startswith("all") or re.search(names[program], row[2]))}
+    said = set(re.findall(r"\b\d+\b", runner.run([getattr(binaries, program), "--help"], {}).stdout.split("Exit status: ")[1]))
+    assert said <= listed
+    assert program != "init" or said == listed
 
 
 def test_paths_and_statuses(start_sidecar: Callable[..., Sidecar], emulator: Emulator) -> None:
@@ -110,7 +175,7 @@ def test_paths_and_statuses(start_sidecar: Callable[..., Sidecar], emulator: Emu
 def test_metrics(start_sidecar: Callable[..., Sidecar], emulator: Emulator) -> None:
     text = start_sidecar(with_http=False).get("/metrics").body.decode()
     served = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
-    listed = {row[0].strip("`"): row[1] for row in rows(section("sidecar/README.md", "## Metrics"))}
+    listed = {row[0].strip("`"): row[1] for row in rows(section("sidecar/OPERATIONS.md", "## Metrics"))}
     assert served == listed
 
 
@@ -125,7 +190,14 @@ def logged_in_the_source() -> set[str]:
 
 
 def test_lines_of_the_log() -> None:
-    listed = {(row[0], row[1].strip("`")) for row in rows(section("sidecar/README.md", "## Log"))}
+    """Each is listed once, and each field has one meaning in the table of fields."""
+    table = rows(section("sidecar/OPERATIONS.md", "## Log"))
+    lines = [(row[0], row[1].strip("`")) for row in table if len(row) == 3]
+    assert len(lines) == len(set(lines)) > 30
+    listed = set(lines)
+    used = {field for row in table if len(row) == 3 for field in re.findall(r"`(\w+)`", row[2])}
+    explained = [field for row in table if len(row) == 2 for field in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(explained) == sorted(used)
     found = logged_in_the_source()
     for level, event in list(listed):
         if event.endswith("…"):  # its beginning is enough, if one line has it
@@ -135,13 +207,40 @@ def test_lines_of_the_log() -> None:
     assert listed == found
 
 
-def test_links() -> None:
+def anchors(path: Path) -> set[str]:
+    """Of the headings, as sites make them: lower case, without punctuation, blanks to dashes, -1 for the second of a name."""
+    found: list[str] = []
+    for line in re.sub(r"^```.*?^```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL).splitlines():
+        if line.startswith("#"):
+            name = re.sub(r"[^\w -]", "", line.lstrip("#").strip().lower()).replace(" ", "-")
+            found.append(f"{name}-{found.count(name)}" if name in found else name)
+    return set(found)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_links(path: Path) -> None:
     """Those to files and headings of this repository lead somewhere."""
-    for path in ("README.md", "init/README.md", "sidecar/README.md"):
-        text = (ROOT / path).read_text()
-        headings = {re.sub(r"[^a-z0-9 _-]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in text.splitlines() if line.startswith("#")}
-        for target in re.findall(r"\]\(([^)\s]+)\)", text):
-            if target.startswith("#"):
-                assert target[1:] in headings, f"{path}: {target}"
-            elif "://" not in target:
-                assert ((ROOT / path).parent / target.split("#")[0]).exists(), f"{path}: {target}"
+    text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"^\[[^]]+\]: (\S+)$", text, re.MULTILINE):
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        name, _, anchor = target.partition("#")
+        page = (path.parent / name) if name else path
+        assert page.exists(), f"{path}: {target}"
+        assert not anchor or anchor in anchors(page), f"{path}: {target}"
+
+
+def test_checks(runner: Runner, binaries: Binaries) -> None:
+    """Each check has a heading of its own, in the order of --list-checks."""
+    known = [line.split()[0] for line in runner.run([binaries.init, "--list-checks"], {}).stdout.splitlines()]
+    assert re.findall(r"^### ([a-z]+\.[a-z-]+)$", section("images/TROUBLESHOOTING.md", "## Checks"), re.MULTILINE) == known
+
+
+def test_commands_say_who_runs_them() -> None:
+    """A block of shell commands is run by something that it names, or is marked."""
+    for path in PAGES:
+        for block in re.findall(r"^```sh\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL):
+            before = path.read_text().split(block)[0][-120:]
+            told = re.search(r"not run by a test|[Rr]un by|Needs a cluster", block + before)
+            assigns = all(re.match(r"[A-Z0-9_]+=\S+$", line) for line in block.splitlines())
+            assert told or assigns or path.name in ("CONTRIBUTING.md", "README.md", "BUNDLE.md"), (path, block)

@@ -26,12 +26,12 @@ INIT = [
     ("--strict|true", "unexpected word true; a flag takes its value behind =, as in --strict=true"), ("--strict=maybe", "neither true nor false"),
     ("--format=yaml", "--format=yaml: not one of text, json"), ("--format=jsn", "did you mean json?"), ("--source=node", "not one of auto, pod-identity, web-identity, eks-auth"),
     ("--source=podidentity", "did you mean pod-identity?"), ("--verify=identiy", "did you mean identity?"), ("--log-level=debug", "it is one of another program"),
-    ("check", "unexpected word check; the one command is explain REASON"), ("help", "unexpected word help; did you mean --help?"), ("version", "did you mean --version?"),
-    ("-v", "unexpected word -v; did you mean --version?"), ("-V", "did you mean --version?"), ("explain|NOPE", "NOT_INJECTED"), ("--external-id=xx", "need --assume-role"),
+    ("check", "unexpected word check; the one command is explain REASON"), ("--strict|help", "unexpected word help; did you mean --help?"), ("--strict|version", "did you mean --version?"),
+    ("-v", "unexpected word -v; did you mean --version?"), ("explain|NOPE", "NOT_INJECTED"), ("--external-id=xx", "need --assume-role"),
     ("--assume-role=demo", "is no ARN of a role, as in arn:aws:iam::111122223333:role/NAME"), ("--region=eu-west-1a", "is a zone, not a region"),
     ("--assume-role=arn:aws:iam::1234:role/x", "names an account of 4 digits, not 12"), ("--source=eks-auth", "needs --cluster-name"), ("--cluster-name=x", "is for --source=eks-auth")]
 SIDECAR = [
-    ("explain|NOT_INJECTED", "unknown command explain"), ("explain", "explain is a command of pod-identity-init"), ("help", "did you mean --help?"),
+    ("explain|NOT_INJECTED", "unknown command explain"), ("explain", "explain is a command of pod-identity-init"), ("--log-level=info|help", "did you mean --help?"),
     ("run", "unknown command run: not one of serve, once, probe, whoami, version"), ("prob", "did you mean probe?"), ("serve|again", "unexpected word again"),
     ("--http-token=secret-of-mine-0", "unknown option --http-token; it is one of another program, or stands in its variable only"), ("--log-level=warning", "not one of error, warn, info, debug; did you mean warn?"),
     ("--http=localhost:9911", "a number is wanted, not a name: as in 127.0.0.1:9911"), ("--http=9911", "the address in front of the port is missing"),

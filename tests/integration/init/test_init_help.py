@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any, Callable
 
 import pytest
 
 from harness.aws import Aws, needs_openssl
 from harness.emulator import Emulator
+from harness.explained import PAGE, reasons_of, section
 from harness.programs import Run
 from harness.reports import EXITS
-from harness.schema import README, documented, violations
+from harness.schema import documented, violations
 from harness.token_files import ProjectedToken
 
 NOWHERE = {"termination_log": None, "wait": None, "text": True, "env": {}}
@@ -101,11 +101,18 @@ def test_explain(run_init: Callable[..., Run], reason: str) -> None:
     run = run_init("explain", reason, **NOWHERE)
     assert run.exit_code == 0 and run.stderr == ""
     assert run.stdout.startswith(f"{reason} (exit code {EXITS[reason]})\n")
-    parts = re.split(r"\n(Cause|Confirm|Mend)\n", run.stdout)
-    assert parts[1::2] == ["Cause", "Confirm", "Mend"] and all(len(part.strip()) > 10 for part in parts[2::2])
-    assert max(map(len, run.stdout.splitlines())) <= 124
+    parts = re.split(r"\n(Cause|Confirm|Fix)\n", run.stdout)
+    assert parts[1::2] == ["Cause", "Confirm", "Fix"] and all(len(part.strip()) > 10 for part in parts[2::2])
+    prose = parts[2].splitlines() + parts[6].splitlines()  # commands are not broken
+    assert max(len(line) for line in prose if len(line.split()) > 1) <= 80
     assert run_init("explain", reason.lower(), **NOWHERE).stdout == run.stdout
     assert run_init("explain", str(EXITS[reason]), **NOWHERE).stdout == run.stdout
+
+
+def test_the_page_has_what_explain_prints(run_init: Callable[..., Run]) -> None:
+    """One source: after a change in init/explain.c, harness/explained.py writes it there."""
+    told = [run_init("explain", reason, **NOWHERE).stdout for reason in sorted(EXITS, key=EXITS.__getitem__)]
+    assert reasons_of(PAGE.read_text()).strip() == "".join(map(section, told)).strip()
 
 
 @pytest.mark.parametrize("words", [["explain"], ["explain", ""], ["explain", "NO_SUCH"], ["explain", "99"], ["explain", "\x1b[31m" + "x" * 5000]])
@@ -131,6 +138,6 @@ def test_list_checks(run_init: Callable[..., Run], emulator: Emulator) -> None:
 
 
 def test_documented_exits() -> None:
-    text = Path(README).read_text()
+    text = PAGE.read_text()
     for reason, code in EXITS.items():
         assert f"| {code} | `{reason}` |" in text

@@ -31,7 +31,7 @@ SECRET_BEARER = "short-" + "s3cr3t"
 def test_help_names_every_option(run_sidecar: Callable[..., Run]) -> None:
     run = run_sidecar("--help", env={})
     assert (run.exit_code, run.stderr) == (0, "")
-    assert set(re.findall(r"^  --([a-z-]+)", run.stdout, re.MULTILINE)) >= {*OPTIONS, "help", "version"}
+    assert set(re.findall(r"^  (?:-[hV], )?--([a-z-]+)", run.stdout, re.MULTILINE)) >= {*OPTIONS, "help", "version"}
     for word in ("serve", "once", "probe", "version", "0660", "POD_IDENTITY_HTTP_TOKEN", "/run/pod-identity/credentials.sock"):
         assert word in run.stdout
 
