@@ -220,8 +220,8 @@ static const struct option_spec specs[] = {
     OPTION_GROUP("What is served"),
     /* From here on: of the whole sidecar. */
     OPTION(CONFIG_FILE_OPTION, "PATH", "off",
-           "read this JSON file: several profiles, and these options by name; the options above then belong "
-           "into the file (sidecar/CONFIG.md)",
+           "JSON file with several profiles, and these options by name; those above then stand there only "
+           "(sidecar/CONFIG.md)",
            take_config, false),
     OPTION_OF(struct config, unix_socket, listen_path, "unix-socket", "PATH", DEFAULT_SOCKET,
               "serve on this Unix socket; off: none", take_unix_socket, false),
@@ -229,8 +229,8 @@ static const struct option_spec specs[] = {
               "serve /v1/credentials to AWS SDKs on this loopback address: 127.0.0.1:PORT or [::1]:PORT",
               take_loopback, false),
     OPTION_OF(struct config, imds, struct config_address, "imds", "ADDRESS", "off",
-              "answer like the EC2 instance metadata service, version 2, on this loopback address; it has no "
-              "bearer: any process of the pod may ask",
+              "answer as EC2's metadata service (version 2) on this loopback address, without a bearer: any "
+              "process of the pod may ask",
               take_loopback, false),
     OPTION_DURATION(struct config, linger_ms, "linger", "0", "after SIGTERM, go on answering for so long"),
     OPTION_DURATION(struct config, wait_ms, "wait", "60s",
@@ -239,10 +239,9 @@ static const struct option_spec specs[] = {
     OPTION_OF(struct config, socket_mode, mode_t, "socket-mode", "MODE", "0660",
               "mode of the socket; who may write to it may read the credentials", take_mode, false),
     OPTION_OF(struct config, socket_group, gid_t, "socket-group", "GID", "",
-              "numeric group of the socket; only its members are answered, whatever the mode", take_group,
-              false),
+              "numeric group of the socket: only its members are answered", take_group, false),
     OPTION("allow-uid", "UID", "",
-           "answer this numeric user on the socket, and nobody who is neither listed nor of the group; "
+           "answer this numeric user on the socket, and none that is neither listed nor of the group; "
            "repeatable",
            take_allow_uid, true),
     OPTION_OF(struct config, http_token_file, config_path, "http-token-file", "PATH",
@@ -259,8 +258,8 @@ static const struct option_spec specs[] = {
               "--imds in a pod with hostNetwork, where every process of the node may ask: refuse, or accept",
               take_host_network, false),
     OPTION_OF(struct config, sandbox, enum sandbox_mode, "sandbox", "MODE", "auto",
-              "where the kernel lacks a part of the sandbox: auto (log it) or require (fail); off: none",
-              take_sandbox, false),
+              "if the kernel lacks a part: auto (log it) or require (fail); off: no sandbox", take_sandbox,
+              false),
     OPTION_GROUP("Observing"),
     OPTION_OF(struct config, metrics, struct config_address, "metrics", "ADDRESS", "off",
               "serve /metrics, /healthz and /readyz on this address, any; nothing there is secret",
@@ -305,11 +304,9 @@ const struct options config_options = {
     .epilogue = "Examples:\n"
                 "  pod-identity-sidecar --http=127.0.0.1:9911\n"
                 "  pod-identity-sidecar once --credentials-file=/run/pod-identity/credentials\n\n"
-                "Exit status: 0 ended as told, or ready; 1 probe: not ready; 64 usage error;\n"
-                "70 internal error, or a call that the sandbox stopped; 71 no sandbox, with\n"
-                "--sandbox=require; 73 a socket, address or file cannot be used. serve also ends\n"
-                "with 10, 11 and 14, once and whoami with all exits of pod-identity-init (10 to\n"
-                "30), once with 128 + N when signal N ends it.\n",
+                "Exit status: 0; 1 probe: not ready; 64 usage error; 70 internal error, or a call\n"
+                "that the sandbox stopped; 71 no sandbox; 73 a socket, address or file. Those of\n"
+                "pod-identity-init (10 to 30): all of once and whoami, of serve 10, 11 and 14.\n",
     .specs = specs,
     .commands = commands,
 };

@@ -110,7 +110,7 @@ fuzz: $(patsubst %,$(H)/fuzz/%,$(FUZZ)) ## libFuzzer on each parser; SECONDS=60 
 
 # ---- the rest ----
 
-lint: $(H)/version.h ## architecture, form, clang-format, cppcheck, shellcheck
+lint: $(H)/version.h ## architecture, form, clang-format, cppcheck, shellcheck, Markdown, spelling
 	@sh tests/lint/run.sh build/test '$(HOST_CPPFLAGS)'
 
 # The sidecar with made-up time, for the tests that let hours pass: the same objects, and a clock that reads a file.

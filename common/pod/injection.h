@@ -29,9 +29,8 @@ enum injection_self { INJECTION_SELF_AUTO, INJECTION_SELF_NEVER, INJECTION_SELF_
 /* "auto", "never", "require", NULL: by the numbers above. */
 extern const char *const injection_self_names[];
 #define INJECTION_SELF_HELP                                                                                  \
-    "whether a token that the pod itself mounts at the standard path is used if nothing was injected: "      \
-    "auto, never, or "                                                                                       \
-    "require (it must be there)"
+    "use the token that the pod itself mounts at the standard path, if nothing was injected: auto, never, "  \
+    "or require (it must be there)"
 
 /* How a variable is looked up: getenv() in the programs, a table in the tests. NULL: not set. */
 typedef const char *injection_getenv(const char *name);

@@ -74,8 +74,8 @@ const char *source_ca_file(const struct source_options *o, injection_getenv *loo
     OPTION_GROUP("Source of the credentials"),                                                               \
         SOURCE_OPTION(                                                                                       \
             type, member, "source", "SOURCE", "auto",                                                        \
-            "where credentials come from: auto (what was injected, never the node's role), pod-identity, "   \
-            "web-identity or irsa, eks-auth (EKS Auth without an agent, for experts)",                       \
+            "auto (what was injected, never the node's role), pod-identity, web-identity or irsa, or eks-"   \
+            "auth (without an agent, for experts)",                                                          \
             source_take_kind, false),                                                                        \
         SOURCE_OPTION(type, member, "self-injected", "WHEN", "auto", INJECTION_SELF_HELP,                    \
                       source_take_self_injected, false),                                                     \
@@ -86,14 +86,14 @@ const char *source_ca_file(const struct source_options *o, injection_getenv *loo
                       "PEM file with the authorities that TLS trusts", source_take_ca_bundle, false),        \
         SOURCE_OPTION(                                                                                       \
             type, member, "expired", "WHAT", "refuse",                                                       \
-            "credentials that are expired when they come, as agents hand them out on purpose while AWS "     \
-            "has an outage: refuse, or pass (hand them on)",                                                 \
+            "credentials that come expired, as agents hand out in an outage of AWS: refuse, or pass (hand"   \
+            " on)",                                                                                          \
             source_take_expired, false),                                                                     \
-        SOURCE_OPTION(type, member, "cluster-name", "NAME", "", "the cluster, for --source=eks-auth",        \
+        SOURCE_OPTION(type, member, "cluster-name", "NAME", "", "of --source=eks-auth",                      \
                       source_take_cluster_name, false),                                                      \
         SOURCE_OPTION(type, member, "node-credentials", "WHERE", "imds",                                     \
-                      "who asks EKS Auth, for --source=eks-auth: imds (the node's role) or environment "     \
-                      "(AWS_ACCESS_KEY_ID and so on)",                                                       \
+                      "of --source=eks-auth: imds (the node's role) or environment (AWS_ACCESS_KEY_ID and"   \
+                      " so on)",                                                                             \
                       source_take_node, false),                                                              \
         OPTION_GROUP("Assumed roles"),                                                                       \
         SOURCE_OPTION(                                                                                       \
@@ -104,10 +104,9 @@ const char *source_ca_file(const struct source_options *o, injection_getenv *loo
                       source_take_external_id, false),                                                       \
         SOURCE_OPTION(type, member, "role-session-name", "NAME", "AWS_ROLE_SESSION_NAME, or the pod's name", \
                       "name of the sessions, as CloudTrail shows it", source_take_session_name, false),      \
-        SOURCE_OPTION(                                                                                       \
-            type, member, "session-duration", "DURATION", "1h",                                              \
-            "life of the sessions: 15m to 12h for IRSA's role; a role of --assume-role lasts 1h at most",    \
-            source_take_duration, false),                                                                    \
+        SOURCE_OPTION(type, member, "session-duration", "DURATION", "1h",                                    \
+                      "15m to 12h for IRSA's role; 1h at most for roles of --assume-role",                   \
+                      source_take_duration, false),                                                          \
         SOURCE_OPTION(type, member, "session-tag", "KEY=VALUE", "",                                          \
                       "session tag for the last role; repeatable", source_take_tag, true),                   \
         SOURCE_OPTION(type, member, "transitive-tag-key", "KEY", "",                                         \
@@ -116,7 +115,7 @@ const char *source_ca_file(const struct source_options *o, injection_getenv *loo
         SOURCE_OPTION(type, member, "source-identity", "NAME", "", "source identity for the roles",          \
                       source_take_source_identity, false),                                                   \
         SOURCE_OPTION(type, member, "session-policy-file", "PATH", "",                                       \
-                      "JSON policy that narrows the last role, at most 2048 characters; read at the start",  \
+                      "JSON policy that narrows the last role, at most 2048 characters",                     \
                       source_take_policy_file, false)
 /* clang-format on */
 

@@ -98,6 +98,26 @@ format() {
 	skip clang-format "no clang-format $CLANG_FORMAT: the package index cannot be reached, and this machine has ${found:-none}"
 }
 
+# Form and spelling of the documentation, by pinned tools of the package index.
+markdown() {
+	files '*.md' | xargs build/venv/bin/pymarkdown -c tests/lint/markdown.json scan
+}
+
+spelling() {
+	files '*.md' '*.c' '*.h' '*.sh' '*.py' '*.mk' '*.yaml' Makefile | grep -vE '^tests/(sigv4-test-suite|fuzz/corpus)/' |
+		xargs build/venv/bin/codespell --ignore-words=tests/lint/words.txt
+}
+
+documentation() {
+	for tool in pymarkdown:markdown codespell:spelling; do
+		if [ -x "build/venv/bin/${tool%:*}" ]; then
+			check "${tool#*:}" "${tool#*:}"
+		else
+			skip "${tool#*:}" "no ${tool%:*}: the package index cannot be reached"
+		fi
+	done
+}
+
 cppcheck_by_one() {
 	found=$(cppcheck --version 2>/dev/null | sed -n 's/^Cppcheck \([0-9]*\.[0-9]*\).*/\1/p')
 	if [ "$found" = "$CPPCHECK_DECIDES" ] || [ -z "$found" ] || cppcheck_sources >"$results/cppcheck.out" 2>&1; then
@@ -111,9 +131,12 @@ cppcheck_by_one() {
 check headers_alone headers_alone
 sh tests/venv.sh "$results/pip.log" || echo 'lint: the package index cannot be reached'
 format
+documentation
 cppcheck_by_one
 with shellcheck shellcheck shellcheck_scripts
 with python3 python python_compiles
+# shellcheck disable=SC2046  # names of files are a list of words
+with python3 links python3 tests/lint/links.py $(files '*.md')
 check self_test sh tests/lint/selftest.sh
 check test_self_test sh tests/selftest.sh
 
