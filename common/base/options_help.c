@@ -99,7 +99,9 @@ void options_help(const struct options *options, int argc, char **argv, struct b
             "  -V, --version             print the versions of program and libraries\n"
             "\nDefaults are in brackets. --some-name can also be given as the variable\n"
             "POD_IDENTITY_SOME_NAME; the option wins. Durations: 500ms, 5s, 1m30s, 1h.\n",
-            command == NULL && options->commands != NULL ? ", or COMMAND --help: of one command" : "");
+            command == NULL && options->commands != NULL && options->commands->takes != NULL
+                ? ", or COMMAND --help: of one command"
+                : "");
     if (options->epilogue != NULL) {
         buf_char(out, '\n');
         buf_str(out, options->epilogue);

@@ -89,7 +89,7 @@ def test_mutation_keeps_what_is_there(evaluate: Evaluate) -> None:
     assert {volume["name"] for volume in spec["volumes"]} == {"data", "pod-identity"}
     assert spec["securityContext"]["fsGroup"] == 2000 and spec["securityContext"]["runAsNonRoot"] is True
     app, other = spec["containers"]
-    assert {"name": "A", "value": "1"} in app["env"] and len(app["env"]) == 3 and len(app["volumeMounts"]) == 2
+    assert {"name": "A", "value": "1"} in app["env"] and len(app["env"]) == 4 and len(app["volumeMounts"]) == 2
     assert other["env"] == pod["spec"]["containers"][1]["env"] and "volumeMounts" not in other
 
 

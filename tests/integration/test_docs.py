@@ -222,6 +222,16 @@ def test_links_that_lead_nowhere(tmp_path: Path) -> None:
     assert [line.split(": ")[1] for line in links["broken"](page)] == ["none.md", "#d"]
 
 
+def test_numbers_of_the_comparison() -> None:
+    """What the README counts stands in the table of the SDKs."""
+    sdks = [row for row in rows(section("sidecar/APPS.md", "## What each SDK does with an error")) if len(row) == 5]
+    shown = sum(row[3] == "yes" for row in sdks)
+    measured = [row for row in sdks if row[4] != "not measured"]
+    failed = sum(row[4].startswith(("error", "empty")) for row in measured)
+    text = section("README.md", "## What it costs, and what it gives")
+    assert f"| {shown} of {len(sdks)} SDKs |" in text and f"error in {failed} of {len(measured)} SDKs" in text
+
+
 def test_checks(runner: Runner, binaries: Binaries) -> None:
     """Each check has a heading of its own, in the order of --list-checks."""
     known = [line.split()[0] for line in runner.run([binaries.init, "--list-checks"], {}).stdout.splitlines()]

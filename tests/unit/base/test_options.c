@@ -175,6 +175,10 @@ static void help_and_version_end_the_reading(void **state) {
     assert_int_equal(READ("--wait=nonsense", "--help"), OPTIONS_HELP);
     assert_int_equal(READ("-h"), OPTIONS_HELP);
     assert_int_equal(READ("serve", "--version", "--nonsense"), OPTIONS_VERSION);
+    assert_int_equal(READ("help"), OPTIONS_HELP);
+    assert_int_equal(READ("version", "--nonsense"), OPTIONS_VERSION);
+    assert_int_equal(READ("-V"), OPTIONS_VERSION);
+    assert_int_equal(READ("x", "help"), OPTIONS_OK);
     assert_int_equal(READ("--", "--help"), OPTIONS_OK);
 }
 
@@ -205,6 +209,62 @@ static void help_has_every_option_and_its_default(void **state) {
         assert_true(strcspn(line, "\n") <= OPTIONS_HELP_WIDTH);
 }
 
+static void a_command_has_its_options(void **state) {
+    (void)state;
+    static const struct option_command some = {"probe", "", "wait uid"}, others = {"once", "", "!wait uid"},
+                                       none = {"version", "", ""}, all = {"serve", "", NULL};
+    assert_true(option_is_of(&some, "wait") && option_is_of(&some, "uid"));
+    assert_false(option_is_of(&some, "strict") || option_is_of(&some, "wai") || option_is_of(&some, "waits"));
+    assert_false(option_is_of(&others, "wait") || option_is_of(&others, "uid"));
+    assert_true(option_is_of(&others, "strict") && option_is_of(&others, "ui"));
+    assert_false(option_is_of(&none, "wait"));
+    assert_true(option_is_of(&all, "wait"));
+}
+
+static void help_of_a_command_and_in_groups(void **state) {
+    (void)state;
+    static char text[OPTIONS_HELP_MAX];
+    static const struct option_command commands[] = {
+        {"probe", "Looks.", "uid"}, {"serve", "Serves.", NULL}, {.name = NULL}};
+    static const struct option_spec rows[] = {
+        OPTION_GROUP("First"),
+        OPTION("wait", "DURATION", "60s", "how long", option_take_duration, false),
+        OPTION_GROUP("Second"),
+        OPTION("uid", "UID", "", "who", option_take_duration, false),
+        OPTION("old", "UID", "", "", option_take_duration, false),
+        {.name = NULL}};
+    const struct options grouped = {
+        .program = "p", .synopsis = "[COMMAND]", .about = "About.", .specs = rows, .commands = commands};
+    char *all[] = {"p", "--help", NULL}, *one[] = {"p", "probe", "--help", NULL};
+    struct buf out = BUF(text);
+    options_help(&grouped, 2, all, &out);
+    assert_non_null(strstr(text, "\nFirst:\n  --wait=DURATION"));
+    assert_non_null(strstr(text, "\nSecond:\n  --uid=UID"));
+    assert_non_null(strstr(text, "  probe             Looks.\n"));
+    assert_null(strstr(text, "old"));
+    buf_reset(&out);
+    options_help(&grouped, 3, one, &out);
+    assert_non_null(strstr(text, "Usage: p probe [OPTION]...\n\nLooks.\n\nSecond:\n  --uid=UID"));
+    assert_null(strstr(text, "First"));
+}
+
+static void text_is_wrapped(void **state) {
+    (void)state;
+    char text[512], words[300];
+    for (size_t i = 0; i < sizeof words; i++)
+        words[i] = i % 7 == 6 ? ' ' : 'x';
+    struct buf out = BUF(text);
+    options_wrap(&out, words, sizeof words - 1, 4, 2);
+    size_t lines = 0;
+    for (const char *line = text; *line != '\0'; line = strchr(line, '\n') + 1, lines++)
+        assert_true(strcspn(line, "\n") <= OPTIONS_HELP_WIDTH - (lines == 0 ? 2 : 0) &&
+                    (lines == 0 || strncmp(line, "    x", 5) == 0));
+    assert_int_equal(lines, 4);
+    buf_reset(&out);
+    options_wrap(&out, "", 0, 4, 0);
+    assert_string_equal(text, "\n");
+}
+
 static void the_version_names_what_it_is_made_of(void **state) {
     (void)state;
     char text[VERSION_TEXT_MAX];
@@ -225,6 +285,9 @@ int main(void) {
         cmocka_unit_test_setup(values_of_any_length_give_one_bounded_line, clear_environment),
         cmocka_unit_test_setup(help_and_version_end_the_reading, clear_environment),
         cmocka_unit_test_setup(help_has_every_option_and_its_default, clear_environment),
+        cmocka_unit_test(a_command_has_its_options),
+        cmocka_unit_test(help_of_a_command_and_in_groups),
+        cmocka_unit_test(text_is_wrapped),
         cmocka_unit_test(the_version_names_what_it_is_made_of),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
