@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 from pathlib import Path
@@ -42,6 +43,7 @@ class Option(NamedTuple):
     name: str
     default: str  # "" where --help names none
     text: str
+    example: str = ""
 
 
 def options_of(help_text: str) -> list[Option]:
@@ -70,8 +72,48 @@ def described(path: str) -> list[Option]:
             head, text = map(plain, entry.strip().split("\n\n", 1))
             default, example = re.fullmatch(r"(?:Default: (.*)\. )?Example: (--.*)", head).groups()  # type: ignore[union-attr]
             assert re.match(rf"--{name}(=|$)", example), (path, name, example)
-            found.append(Option(title, name, default or "", text))
+            found.append(Option(title, name, default or "", text, example))
     return found
+
+
+ROLE = "--assume-role=arn:aws:iam::444455556666:role/target"
+FILE = "--credentials-file=/run/pod-identity/credentials"
+BESIDE = {  # what an example cannot do without
+    **{name: [ROLE] for name in ("external-id", "session-tag", "source-identity", "session-duration")},
+    "transitive-tag-key": [ROLE, "--session-tag=team=shop"], "cluster-name": ["--source=eks-auth"], "node-credentials": ["--source=eks-auth", "--cluster-name=x"],
+    "file-profile": [FILE], "file-mode": [FILE], "wait": ["once", FILE], "install-sh": ["--install=/nonexistent"]}
+
+
+@pytest.mark.parametrize("program", ["init", "sidecar"])
+def test_examples_are_taken(runner: Runner, binaries: Binaries, program: str, tmp_path: Path) -> None:
+    """Each example of an option is understood. Nothing is injected, so it ends for want of that, before anything is sent."""
+    (tmp_path / "policy.json").write_text('{"Version": "2012-10-17", "Statement": []}')
+    (tmp_path / "config.json").write_text('{"profiles": [{"name": "default"}]}')
+    page = described(f"{program}/OPTIONS.md")
+    assert all(option.example for option in page)
+    for option in page:
+        words = [re.sub(r"/etc/(?:app|pod-identity)/", f"{tmp_path}/", option.example)]
+        words += [*(word for word in BESIDE.get(option.name, []) if program == "sidecar" or word != "once"),
+                  *([f"--unix-socket={tmp_path}/s"] if program == "sidecar" and option.name not in ("unix-socket", "wait") else [])]
+        if program == "init":
+            words = [word for word in words if word != FILE]
+        run = runner.run([getattr(binaries, program), *words], {})
+        assert run.exit_code != 64, (words, run.stderr)
+    bad = runner.run([getattr(binaries, program), "--nonsense=1"], {})
+    assert bad.exit_code == 64
+
+
+def test_json_of_the_pages(runner: Runner, binaries: Binaries, tmp_path: Path) -> None:
+    """It is JSON, and what configures the sidecar is taken by it."""
+    configs = 0
+    for path in PAGES:
+        for block in re.findall(r"^```json\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL):
+            if "profiles" in json.loads(block):
+                (tmp_path / "config.json").write_text(block)
+                run = runner.run([binaries.sidecar, "probe", f"--config={tmp_path}/config.json"], {})
+                assert run.exit_code == 1, (path, run.stderr)
+                configs += 1
+    assert configs >= 2
 
 
 @pytest.fixture
