@@ -6,7 +6,7 @@
 
 ##@ Test
 
-.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration interop setup-interop walkthrough check-reproducible bench bench-init bench-sidecar
+.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration soak interop setup-interop walkthrough check-reproducible bench bench-init bench-sidecar
 
 TEST_STAGES = build unit fuzz-replay lint integration check-reproducible size check-binaries
 
@@ -136,6 +136,13 @@ JOBS ?= $(shell echo $$(($$(nproc) * 2)))
 
 integration: $(PROGRAMS) $(CLOCK_SIDECAR) $(SANDBOX_SIDECAR) ## the real programs against the emulator; PYTEST_ARGS='tests/integration/… -k …' only those
 	@JOBS=$(JOBS) sh tests/integration.sh build/test $(PYTEST_ARGS)
+
+# A minute of it is among the integration tests, with the same seed each time. Another SEED is another order of events.
+MINUTES ?= 25
+SEED ?= 13
+soak: $(PROGRAMS) ## the sidecar for long, between an upstream and clients that misbehave at random; MINUTES=25, SEED=13
+	@SOAK_SECONDS="$$(($(MINUTES) * 60))" SOAK_SEED='$(SEED)' sh tests/integration.sh build/test/soak -s \
+		tests/integration/sidecar/test_sidecar_soak.py -k test_soak $(PYTEST_ARGS)
 
 # Real SDKs as clients; `make test` has them among its integration tests. The counts go to a place of their own.
 interop: $(PROGRAMS) ## real SDKs (Go, JavaScript, botocore) as clients of the sidecar; part of integration
