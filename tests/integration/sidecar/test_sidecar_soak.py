@@ -107,7 +107,7 @@ def test_it_sees_a_needless_refusal(checker: Checker) -> None:
 
 
 @pytest.mark.parametrize("end, said", [(Cost(90, 500, 100, 12), []), (Cost(90, 700, 100, 12), ["resident"]),
-                                       (Cost(90, 500, 170, 12), ["anonymous"]), (Cost(90, 500, 100, 40), ["descriptors"])])
+                                       (Cost(90, 500, 220, 12), ["anonymous"]), (Cost(90, 500, 100, 40), ["descriptors"])])
 def test_it_sees_growth(end: Cost, said: list[str]) -> None:
     """Against the first minute, whatever came later."""
     samples = [Cost(5, 480, 96, 200), Cost(50, 500, 100, 300), Cost(80, 900, 400, 500)]
