@@ -24,8 +24,8 @@ from .upstream import Upstream
 
 # What the end may have more than the most of the first minute (of a short run: of its first third).
 # Clients have used all their places before the first sample. What happens once in many minutes, such as an answer of the upstream that
-# is too large, still uses code and storage for the first time after the first minute: two runs of 3 minutes both came to rest at 700 KiB of
-# storage (anonymous), up to 60 KiB above their first 20 s.
+# is too large, still uses code and storage for the first time after the first minute: a run of 3 minutes came to rest at 700 KiB of
+# storage (anonymous), 60 KiB above its first 20 s and 40 above its first minute.
 TOLERATED_RSS_KIB = 192
 TOLERATED_ANONYMOUS_KIB = 96
 TOLERATED_DESCRIPTORS = 2  # a request to the upstream that is under way
