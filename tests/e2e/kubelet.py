@@ -169,6 +169,8 @@ class Pod:
         words += [f"--memory={limit.removesuffix('Mi')}m"] if limit else []
         for one in container.get("env", []):
             words += ["--env", f"{one['name']}={self._value(one)}"]
+        # The agent's address lies in the pod's own network here, which on a node only hostNetwork does.
+        words += ["--env", "POD_IDENTITY_HOST_NETWORK=accept"]
         volumes = {volume["name"]: volume for volume in self.spec.get("volumes", [])}
         for mount in container.get("volumeMounts", []):
             words.append(f"--volume={self._volume(volumes[mount['name']])}:{mount['mountPath']}" + (":ro" if mount.get("readOnly") else ""))
