@@ -6,7 +6,7 @@
 
 ##@ Test
 
-.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration soak interop setup-interop walkthrough check-reproducible bench bench-init bench-sidecar
+.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration soak interop setup-interop walkthrough check-reproducible bench bench-init bench-sidecar bench-tls
 
 TEST_STAGES = build unit fuzz-replay lint integration check-reproducible size check-binaries
 
@@ -169,7 +169,7 @@ check-reproducible: $(SRC_STAMP) ## two clean builds in two folders give the sam
 
 ##@ Benchmarks
 
-bench: bench-init bench-sidecar ## both benchmarks, about four minutes
+bench: bench-init bench-sidecar bench-tls ## all benchmarks, about five minutes
 
 $(B)/bench/%: tests/bench/%.c $(DEPS_STAMP)
 	@mkdir -p $(@D)
@@ -187,3 +187,16 @@ bench-init: ## JSON: init beside one bare HTTP exchange
 bench-sidecar: ## JSON: the sidecar beside a bare server and nginx; PARTS='serving node' only those parts
 	@$(MAKE) --no-print-directory $(BENCH_PROGRAMS) >&2
 	@$(call bench_json,sidecar,python3 tests/bench/sidecar.py $(B) $(PARTS))
+
+# The sidecar that says how long each round of its loop was busy.
+HOLD_SIDECAR = $(B)/bench/pod-identity-sidecar-hold
+
+$(B)/obj/tests/bench/hold.o: Makefile tests/tests.mk
+
+$(HOLD_SIDECAR): $(B)/obj/tests/bench/hold.o $(SIDECAR_OBJ) $(COMMON)
+	@mkdir -p $(@D)
+	$(CC_TARGET) $(OUR_LDFLAGS) -Wl,--wrap=epoll_wait $^ -lcurl $(COMMON) -lbearssl -lcjson -o $@
+
+bench-tls: ## JSON: how long a TLS handshake holds the sidecar's loop, by keys and curves
+	@$(MAKE) --no-print-directory $(HOLD_SIDECAR) >&2
+	@$(call bench_json,tls,python3 tests/bench/tls.py $(HOLD_SIDECAR))

@@ -150,7 +150,7 @@ static int judged(struct tls_chain *t) {
     if ((usages & BR_KEYTYPE_SIGN) == 0)
         return fail(t, BR_ERR_WRONG_KEY_USAGE);
     t->state = CHAIN_GOOD;
-    return CHECK_GOOD;
+    return CHECK_AGAIN; /* what was verified last took its time */
 }
 
 /* All of a certificate but its last byte: BearSSL has then verified the signature on the one before it. The

@@ -7,6 +7,7 @@
 #define EVENTS_PER_ROUND 64
 
 static int epoll_fd = -1;
+static unsigned rounds;
 static struct loop_timer *timers, **last_timer = &timers;
 static struct moment now;
 static bool running;
@@ -44,6 +45,10 @@ struct moment loop_now(void) {
     return now;
 }
 
+unsigned loop_round(void) {
+    return rounds;
+}
+
 static int64_t nearest_deadline(void) {
     int64_t nearest = CLOCK_NEVER;
     for (const struct loop_timer *t = timers; t != NULL; t = t->next) {
@@ -76,6 +81,7 @@ void loop_run(void) {
     while (running) {
         int count = epoll_wait(epoll_fd, events, EVENTS_PER_ROUND, timeout_ms());
         now = clock_now();
+        rounds++;
         for (int i = 0; i < count && running; i++) {
             struct loop_watch *watch = events[i].data.ptr;
             if (watch->fd >= 0)

@@ -41,5 +41,7 @@ void loop_stop(void);
 
 /* The moment at which the present round of events began; read once a round. */
 struct moment loop_now(void);
+/* Which round of the loop this is: what must not be done twice in one is known by it. */
+unsigned loop_round(void);
 
 #endif

@@ -22,8 +22,19 @@ static void trim_when_idle(void) {
         footprint_trim();
 }
 
+/* One step of libcurl's a round: of a handshake, each may be a public key operation. What is put off comes
+ * again, a socket because it stays ready. */
+static bool take_turn(void) {
+    static unsigned last;
+    bool first = last != loop_round();
+    last = loop_round();
+    return first;
+}
+
 static void on_socket(struct loop_watch *watch, uint32_t events) {
     int mask = 0;
+    if (!take_turn())
+        return;
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
         mask |= HTTP_READ;
     if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0)
@@ -76,7 +87,10 @@ static void set_timer(void *context, int64_t delay_ms) {
 }
 
 static void on_timer(struct loop_timer *t) {
-    (void)t;
+    if (!take_turn()) {
+        t->deadline_ms = loop_now().mono_ms;
+        return;
+    }
     http_timer();
     trim_when_idle();
 }
