@@ -98,7 +98,7 @@ static const char *send_signal(pid_t pid, int signal) {
 
 void notify_refreshed(const struct config *config) {
     char text[PID_TEXT_MAX];
-    size_t len;
+    size_t len = 0;
     pid_t pid = 0;
     if (config->notify_pid_file[0] == '\0')
         return;
