@@ -4,52 +4,67 @@
 #include "common/base/failure.h"
 
 #include <errno.h>
+#include <string.h>
 
-/* Arrays: see agent_error.c. */
-static const struct {
-    char cause[16], text[72];
-} results[HTTP_RESULTS] = {
-    [HTTP_REFUSED] = {"refused", "was refused"},
-    [HTTP_CONNECT_TIMEOUT] = {"connect-timeout", "timed out while connecting"},
-    [HTTP_ANSWER_TIMEOUT] = {"answer-timeout", "connected and timed out while waiting for the whole answer"},
-    [HTTP_NO_ROUTE] = {"no-route", "found no route"},
-    [HTTP_PROHIBITED] = {"prohibited", "was prohibited on this side"},
-    [HTTP_NO_FAMILY] = {"no-family", "could not begin: this pod has no address of that IP version"},
-    [HTTP_NO_NAME] = {"no-name", "could not resolve the host name"},
-    [HTTP_DNS_ERROR] = {"dns-error", "could not resolve the host name: DNS answered with an error"},
-    [HTTP_DNS_SILENT] = {"dns-silent", "could not resolve the host name: DNS did not answer"},
-    [HTTP_NO_ANSWER] = {"closed", "connected, and the connection was closed without an answer"},
-    [HTTP_CUT_SHORT] = {"cut-short", "got an answer that was cut short"},
-    [HTTP_NOT_HTTP] = {"not-http", "got something that is not HTTP"},
-    [HTTP_TOO_LARGE] = {"too-large", "got an answer of more than 16384 bytes"},
-    [HTTP_PROXY] = {"proxy", "was not let through by the proxy"},
-    [HTTP_TLS_UNTRUSTED] = {"tls-untrusted", "got a certificate that no trusted authority signed"},
-    [HTTP_TLS_EXPIRED] = {"tls-expired", "got a certificate that is not valid at this time: it has expired"},
-    [HTTP_TLS_EARLY] = {"tls-early", "got a certificate that is not valid at this time: not yet"},
-    [HTTP_TLS_NAME] = {"tls-name", "got a certificate for another host"},
-    [HTTP_TLS_NO_CA] = {"tls-no-ca", "has no trusted certificates"},
-    [HTTP_TLS_CONSTRAINTS] = {"tls-constraints",
-                              "got a chain with name constraints, which are not supported"},
-    [HTTP_TLS_EXTENSION] = {"tls-extension", "got a certificate with a critical extension that is not known"},
-    [HTTP_TLS_HASH] = {"tls-hash", "got a certificate that is signed with a weak hash"},
-    [HTTP_TLS_ALGORITHM] = {"tls-algorithm",
-                            "got a certificate with a key or signature that is not supported"},
-    [HTTP_TLS_KEY] = {"tls-key", "got a certificate with a key of a size that is not accepted"},
-    [HTTP_TLS_USAGE] = {"tls-usage", "got a certificate that is not for a server"},
-    [HTTP_TLS_CHAIN] = {"tls-chain", "got a certificate chain that is broken"},
-    [HTTP_TLS_VERSION] = {"tls-version", "found no common version of TLS"},
-    [HTTP_TLS_CIPHER] = {"tls-cipher", "found no common cipher suite or curve of TLS"},
-    [HTTP_TLS_CLOSED] = {"tls-closed", "connected, and in the TLS handshake was closed without an answer"},
-    [HTTP_TLS] = {"tls", "failed to set up TLS"},
-    [HTTP_FAILED] = {"failed", "failed"},
-};
+/* In the order of the enumeration, which is asserted. */
+#define RESULTS(T)                                                                                           \
+    T(HTTP_REFUSED, "refused", "was refused")                                                                \
+    T(HTTP_CONNECT_TIMEOUT, "connect-timeout", "timed out while connecting")                                 \
+    T(HTTP_ANSWER_TIMEOUT, "answer-timeout", "connected and timed out while waiting for the whole answer")   \
+    T(HTTP_NO_ROUTE, "no-route", "found no route")                                                           \
+    T(HTTP_PROHIBITED, "prohibited", "was prohibited on this side")                                          \
+    T(HTTP_NO_FAMILY, "no-family", "could not begin: this pod has no address of that IP version")            \
+    T(HTTP_NO_NAME, "no-name", "could not resolve the host name")                                            \
+    T(HTTP_DNS_ERROR, "dns-error", "could not resolve the host name: DNS answered with an error")            \
+    T(HTTP_DNS_SILENT, "dns-silent", "could not resolve the host name: DNS did not answer")                  \
+    T(HTTP_NO_ANSWER, "closed", "connected, and the connection was closed without an answer")                \
+    T(HTTP_CUT_SHORT, "cut-short", "got an answer that was cut short")                                       \
+    T(HTTP_NOT_HTTP, "not-http", "got something that is not HTTP")                                           \
+    T(HTTP_TOO_LARGE, "too-large", "got an answer of more than 16384 bytes")                                 \
+    T(HTTP_PROXY, "proxy", "was not let through by the proxy")                                               \
+    T(HTTP_TLS_CLOSED, "tls-closed", "connected, and in the TLS handshake was closed without an answer")     \
+    T(HTTP_TLS_UNTRUSTED, "tls-untrusted", "got a certificate that no trusted authority signed")             \
+    T(HTTP_TLS_EXPIRED, "tls-expired", "got a certificate that is not valid at this time: it has expired")   \
+    T(HTTP_TLS_EARLY, "tls-early", "got a certificate that is not valid at this time: not yet")              \
+    T(HTTP_TLS_NAME, "tls-name", "got a certificate for another host")                                       \
+    T(HTTP_TLS_NO_CA, "tls-no-ca", "has no trusted certificates")                                            \
+    T(HTTP_TLS_CONSTRAINTS, "tls-constraints", "got a chain with name constraints, which are not supported") \
+    T(HTTP_TLS_EXTENSION, "tls-extension", "got a certificate with a critical extension that is not known")  \
+    T(HTTP_TLS_HASH, "tls-hash", "got a certificate that is signed with a weak hash")                        \
+    T(HTTP_TLS_ALGORITHM, "tls-algorithm",                                                                   \
+      "got a certificate with a key or signature that is not supported")                                     \
+    T(HTTP_TLS_KEY, "tls-key", "got a certificate with a key of a size that is not accepted")                \
+    T(HTTP_TLS_USAGE, "tls-usage", "got a certificate that is not for a server")                             \
+    T(HTTP_TLS_CHAIN, "tls-chain", "got a certificate chain that is broken")                                 \
+    T(HTTP_TLS_VERSION, "tls-version", "found no common version of TLS")                                     \
+    T(HTTP_TLS_CIPHER, "tls-cipher", "found no common cipher suite or curve of TLS")                         \
+    T(HTTP_TLS, "tls", "failed to set up TLS")                                                               \
+    T(HTTP_FAILED, "failed", "failed")
+
+#define TEXT(result, cause, text) cause "\0" text "\0"
+#define NAME(result, cause, text) IN_##result,
+
+/* With a NUL behind each: arrays would be twice as large, and pointers cost a relocation. */
+static const char texts[] = RESULTS(TEXT);
+
+enum { IN_HTTP_ANSWERED, RESULTS(NAME) IN_ALL };
+#define SAME(result, cause, text) _Static_assert((int)IN_##result == (int)result, "another order");
+RESULTS(SAME)
+_Static_assert((int)IN_ALL == (int)HTTP_RESULTS, "one is missing");
+
+static const char *find(enum http_result result, int part) {
+    const char *at = texts;
+    for (int skip = 2 * ((int)result - 1) + part; skip > 0; skip--)
+        at += strlen(at) + 1;
+    return at;
+}
 
 const char *http_result_cause(enum http_result result) {
-    return results[result].cause;
+    return find(result, 0);
 }
 
 const char *http_result_text(enum http_result result) {
-    return results[result].text;
+    return find(result, 1);
 }
 
 enum http_result http_result_of_connect(long os_error) {

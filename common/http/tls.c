@@ -1,13 +1,14 @@
 /* The TLS profile, and what its failures mean.
  *
  * TLS 1.2, forward secrecy and AES-GCM only, which every AWS endpoint speaks, the FIPS ones too. The
- * implementations are constant-time ones; of those for P-256 and X25519 the faster, as a handshake is done in
+ * implementations are constant-time ones; for P-256 the faster, as a handshake is done in
  * the thread that serves. */
 #include "common/http/tls.h"
 
 #include "common/base/clock.h"
 #include "common/base/timefmt.h"
 #include "common/http/tls_chain.h"
+#include "common/http/tls_curves.h"
 
 #include <string.h>
 
@@ -39,7 +40,7 @@ void tls_begin(void *client, struct tls *storage, unsigned char *bytes, size_t m
     br_ssl_engine_add_flags(engine, BR_OPT_NO_RENEGOTIATION);
     br_ssl_engine_set_suites(engine, suites, sizeof suites / sizeof suites[0]);
     br_ssl_engine_set_rsavrfy(engine, &br_rsa_i31_pkcs1_vrfy);
-    br_ssl_engine_set_ec(engine, &br_ec_all_m31);
+    br_ssl_engine_set_ec(engine, &tls_curves);
     br_ssl_engine_set_ecdsa(engine, &br_ecdsa_i31_vrfy_asn1);
     br_ssl_engine_set_prf_sha256(engine, &br_tls12_sha256_prf);
     br_ssl_engine_set_prf_sha384(engine, &br_tls12_sha384_prf);
@@ -49,7 +50,7 @@ void tls_begin(void *client, struct tls *storage, unsigned char *bytes, size_t m
 
     br_x509_minimal_init(&chain->minimal, &br_sha256_vtable, NULL, 0);
     br_x509_minimal_set_rsa(&chain->minimal, &br_rsa_i31_pkcs1_vrfy);
-    br_x509_minimal_set_ecdsa(&chain->minimal, &br_ec_all_m31, &br_ecdsa_i31_vrfy_asn1);
+    br_x509_minimal_set_ecdsa(&chain->minimal, &tls_curves, &br_ecdsa_i31_vrfy_asn1);
     br_x509_minimal_set_minrsa(&chain->minimal, CA_RSA_MIN);
     for (size_t i = 0; i < sizeof hashes / sizeof hashes[0]; i++) {
         br_ssl_engine_set_hash(engine, hashes[i].id, hashes[i].hash);

@@ -44,7 +44,7 @@ check_owner_cjson() {
 }
 
 check_owner_bearssl() {
-	ours | grep -vE '^common/(text/hash\.c|aws/sigv4\.c|pod/jws\.c|http/(tls\.c|tls_chain\.[ch]|ca_anchor\.[ch]))$' | none 'only hash.c, sigv4.c, jws.c and the files of TLS may know BearSSL' '#include.*bearssl|\bbr_[a-z]'
+	ours | grep -vE '^common/(text/hash\.c|aws/sigv4\.c|pod/jws\.c|http/(tls\.c|tls_chain\.[ch]|tls_curves\.[ch]|ca_anchor\.[ch]))$' | none 'only hash.c, sigv4.c, jws.c and the files of TLS may know BearSSL' '#include.*bearssl|\bbr_[a-z]'
 }
 
 # Who includes whom, by folder (layers.txt), and that nobody depends on himself by way of others.
