@@ -8,6 +8,7 @@ import functools
 import os
 import signal
 import socket
+import struct
 import stat
 import subprocess
 from pathlib import Path
@@ -157,12 +158,14 @@ class Sidecar:
     def connect_unix(self, timeout_s: float = 10.0) -> socket.socket:
         """A connection to the Unix socket."""
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.settimeout(timeout_s)
+        # Blocking, as most clients connect: with Python's own timeout a full queue would be an error at once.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(timeout_s) + 1, 0))
         try:
             sock.connect(str(self.socket_path))
         except BaseException:
             sock.close()
             raise
+        sock.settimeout(timeout_s)
         return sock
 
     def raw(self, data: bytes, timeout_s: float = 10.0, half_close: bool = False) -> bytes:
