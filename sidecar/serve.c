@@ -342,7 +342,6 @@ static int enter_sandbox(void) {
     /* name resolution */
     sandbox_allow(&rules, "/etc/hosts", SANDBOX_READ);
     sandbox_allow(&rules, "/etc/resolv.conf", SANDBOX_READ);
-    sandbox_allow(&rules, "/etc/services", SANDBOX_READ);
     if (!rules.overflow && sandbox_enter(config->sandbox, &rules, &problem))
         return 0;
     if (config->unix_socket[0] != '\0')

@@ -16,9 +16,9 @@
  * written and its directory, the pid file and its process. */
 #define SERVE_DESCRIPTORS_KEPT 51
 _Static_assert(SERVE_DESCRIPTORS_KEPT == 3 + LISTENERS + 4 + SERVE_UPSTREAM_SOCKETS + 2 + 6, "as above");
-/* Token and two files of each profile; socket, bearer, pid file, /proc, authorities, and three of name
+/* Token and two files of each profile; socket, bearer, pid file, /proc, authorities, and two of name
  * resolution. */
-#define SERVE_SANDBOX_PATHS (CONFIG_PROFILES_MAX * 3 + 8)
+#define SERVE_SANDBOX_PATHS (CONFIG_PROFILES_MAX * 3 + 7)
 
 /* Returns the program's exit status. */
 int serve(const struct config *config);

@@ -1,5 +1,7 @@
 #include "common/serve/connections.h"
 
+#include <stdint.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,7 +20,7 @@ static const int64_t limit_ms[PHASES] = {
 static struct connection *places, *free_list;
 static size_t place_count, usable_count, used_count, open_count;
 static struct partial *partials;
-static size_t partial_count;
+static size_t partial_count, partials_taken, partials_peak;
 static struct connection_group *groups;
 static connections_gone *gone;
 
@@ -188,6 +190,18 @@ struct connection *connections_add(struct connection_group *group, const struct 
 
 /* ---- partial requests ---- */
 
+#define PARTIALS_KEPT 16 /* whose memory is kept for the next ones */
+
+/* After a flood of them: what it has touched is memory of ours for good otherwise. They are zero already, but
+ * for the rooms that some servers give them, which then stay. */
+static void give_back_partials(void) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE) - 1, from = (uintptr_t)partials,
+              to = (uintptr_t)(partials + partial_count);
+    partials_peak = 0;
+    if (partials[0].request.room.cap == 0 && ((from + page) & ~page) < (to & ~page))
+        (void)madvise((void *)((from + page) & ~page), (to & ~page) - ((from + page) & ~page), MADV_DONTNEED);
+}
+
 void connections_drop_partial(struct connection *c) {
     if (c->partial == NULL)
         return;
@@ -197,6 +211,8 @@ void connections_drop_partial(struct connection *c) {
     c->partial->taken = false;
     c->partial = NULL;
     c->group->partials_used--;
+    if (--partials_taken == 0 && partials_peak > PARTIALS_KEPT)
+        give_back_partials();
 }
 
 static struct connection *oldest_holder(const struct connection *but) {
@@ -224,6 +240,8 @@ bool connections_take_partial(struct connection *c) {
             partials[i].taken = true;
             c->partial = &partials[i];
             c->group->partials_used++;
+            if (++partials_taken > partials_peak)
+                partials_peak = partials_taken;
             return true;
         }
     }

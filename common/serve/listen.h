@@ -1,4 +1,4 @@
-/* The sockets that the sidecar listens on. */
+/* The sockets that a server listens on. */
 #ifndef POD_IDENTITY_SERVE_LISTEN_H
 #define POD_IDENTITY_SERVE_LISTEN_H
 

@@ -124,6 +124,16 @@ def test_on_every_listener_at_once(sidecar: Sidecar, manner: str) -> None:
     eventually(lambda: descriptors() < 20, 15, "all places are free again")
 
 
+def test_half_requests_leave_no_memory_behind(sidecar: Sidecar) -> None:
+    """What a flood of them has touched is given back when the last one is gone."""
+    before = sidecar.memory_kib()["VmRSS"]
+    neighbour = hogs(sidecar, "http", "part")
+    assert neighbour.wait(SECONDS + 20) == 0
+    eventually(lambda: sidecar.open_files() < 20, 15, "they are gone")
+    places = 456 * 160 // 1024
+    eventually(lambda: sidecar.memory_kib()["VmRSS"] <= before + places + 64, 5, f"resident, {before} KiB before")
+
+
 def test_metrics_cannot_touch_the_apps_places(sidecar: Sidecar) -> None:
     """The port that is open to the network has a few places of its own, and no more."""
     neighbour = hogs(sidecar, "metrics", "idle")
