@@ -56,7 +56,7 @@ static const struct error {
     [ANSWERS_NO_ROLE] = {.status = 404,
                          .code = "NotFound",
                          .message = "There are no credentials at the moment; the sidecar's log says why."},
-    {.status = 400, .code = "BadRequest", .message = "This is no well-formed HTTP/1.1 request."},
+    {.status = 400, .code = "BadRequest", .message = "This is not a well-formed HTTP/1.1 request."},
     {.status = 401,
      .code = "Unauthorized",
      .message = "The Authorization header must hold the token of this endpoint, without a scheme word: set "

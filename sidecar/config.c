@@ -25,11 +25,11 @@ static bool take_file(const char *value, char *out, size_t cap, struct buf *prob
         return true;
     }
     if (value[0] != '/') {
-        buf_str(problem, "no absolute path of a file: it begins with a slash");
+        buf_str(problem, "not an absolute file path: it begins with a slash");
         return false;
     }
     if (value[strlen(value) - 1] == '/') {
-        buf_str(problem, "no absolute path of a file: it ends in a slash, as that of a folder");
+        buf_str(problem, "not an absolute file path: it ends in a slash, as that of a folder");
         return false;
     }
     return option_text(value, out, cap, problem);
@@ -65,7 +65,7 @@ static bool take_id(const char *value, const char *kind, uint32_t *out, struct b
     char *end;
     unsigned long id = strtoul(value, &end, 10);
     if (*value < '0' || *value > '9' || *end != '\0' || id >= UINT32_MAX) {
-        buf_fmt(problem, "no numeric %s id (names are not looked up)", kind);
+        buf_fmt(problem, "not a numeric %s id (names are not looked up)", kind);
         return false;
     }
     *out = (uint32_t)id;
@@ -103,7 +103,7 @@ static bool misspelt(const char *value, bool loopback, struct buf *problem) {
         buf_fmt(problem, "a number is wanted, not a name: as in %s", example);
     else if (strspn(colon + 1, "0123456789") != strlen(colon + 1) || strlen(colon + 1) > 5 ||
              strtoul(colon + 1, NULL, 10) > 65535)
-        buf_str(problem, "the port is no number of 0 to 65535");
+        buf_str(problem, "the port is not a number from 0 to 65535");
     if (problem->len == 0)
         return false;
     buf_str(problem, loopback ? " (loopback only)" : "");
@@ -135,7 +135,7 @@ static bool take_address(void *place, const char *value, struct buf *problem) {
     }
     if (uri_parse_listen(value, &a->ipv6, a->address, &a->port) != ERR_OK) {
         if (!misspelt(value, false, problem))
-            buf_str(problem, "no numeric address with a port, as in 0.0.0.0:9912 or [::]:9912");
+            buf_str(problem, "not a numeric address with a port, such as 0.0.0.0:9912 or [::]:9912");
         return false;
     }
     return option_text(value, a->text, sizeof a->text, problem);

@@ -380,7 +380,7 @@ static bool no_json(const struct file *f, enum err e) {
     buf_printable(f->problem, f->path, strlen(f->path), 200);
     if (e == ERR_SYNTAX || e == ERR_TOO_DEEP)
         buf_fmt(f->problem, ": line %u", line);
-    buf_fmt(f->problem, ": no JSON: %s", like != NULL ? like : err_text(e));
+    buf_fmt(f->problem, ": not JSON: %s", like != NULL ? like : err_text(e));
     if (e == ERR_TOO_LONG)
         buf_fmt(f->problem, " (at most %d bytes)", JSON_INPUT_MAX);
     return false;

@@ -122,7 +122,7 @@ bool endpoint_region_check(const char *value, struct buf *problem) {
         buf_str(problem, flaw);
     else if (len == 0 || len >= ENDPOINT_REGION_MAX || strspn(value, all) != len ||
              strspn(value, first) == 0 || value[len - 1] == '-')
-        buf_str(problem, "is no name of a region: lower-case letters, digits and -");
+        buf_str(problem, "is not a region name: lower-case letters, digits and -");
     else if (is_zone(value, len))
         buf_str(problem, "is a zone, not a region: that has no letter at its end");
     return problem->len == 0;
@@ -158,7 +158,7 @@ static enum reason take_url(const char *name, const char *url, struct endpoint *
     static const char remedy[] = "let it be https://HOST, or http:// to a loopback address, or unset it";
     out->origin = out->accused = name;
     if (uri_parse(url, &out->uri) != ERR_OK || strchr(out->uri.path, '?') != NULL)
-        return refuse(name, url, "endpoint-url", "is no http:// or https:// URL", remedy, f);
+        return refuse(name, url, "endpoint-url", "is not an http:// or https:// URL", remedy, f);
     bool loopback = out->uri.kind == URI_HOST_LOOPBACK || out->uri.kind == URI_HOST_LOCALHOST;
     if (!out->uri.https && !loopback)
         return refuse(name, url, "endpoint-url",

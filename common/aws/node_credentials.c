@@ -30,7 +30,7 @@ enum reason node_fetch_open(struct node_fetch *n, injection_getenv *lookup, stru
     f->cause = "metadata-endpoint";
     buf_str(&m, ENDPOINT "=");
     uri_show(text, &m);
-    buf_str(&m, " is no http:// URL of a numeric address without a path");
+    buf_str(&m, " is not an http:// URL of a numeric address without a path");
     failure_remedy(f, "unset " ENDPOINT ", or set it to http://169.254.169.254 or http://[fd00:ec2::254]");
     return f->reason;
 }

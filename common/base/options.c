@@ -334,7 +334,7 @@ bool option_duration(const char *value, int64_t *ms, struct buf *problem) {
     }
     buf_str(problem, e == ERR_MISSING ? "a unit is missing, as in 500ms, 5s, 1m30s, 1h"
                      : e == ERR_RANGE ? "more than 10000h"
-                                      : "no duration, as in 500ms, 5s, 1m30s, 1h");
+                                      : "not a duration such as 500ms, 5s, 1m30s or 1h");
     return false;
 }
 

@@ -3,18 +3,14 @@
 #include <arpa/inet.h>
 #include <limits.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/environment.h"
 #include "common/base/wipe.h"
 
 static resolver_watch *watch_hook;
 static struct lookup *running;
-
-static const char *environment(const char *name) {
-    return getenv(name);
-}
 
 void lookup_open(resolver_watch *watch) {
     watch_hook = watch;

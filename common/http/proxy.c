@@ -79,9 +79,9 @@ static enum err skip_scheme(const char **value, const char **problem) {
         return ERR_OK;
     size_t len = (size_t)(end - *value);
     bool http = len == 4 && strncasecmp(*value, "http", 4) == 0;
-    *problem = "is no http:// URL: proxies that are spoken to by https:// or SOCKS are not supported";
+    *problem = "is not an http:// URL: proxies that are spoken to by https:// or SOCKS are not supported";
     if (len > 5 || (len == 5 && strncasecmp(*value, "https", 5) != 0 && strncasecmp(*value, "socks", 5) != 0))
-        *problem = "is no http:// URL: SOCKS and other kinds of proxies are not supported";
+        *problem = "is not an http:// URL: SOCKS and other kinds of proxies are not supported";
     *value = end + 3;
     return http ? ERR_OK : ERR_SYNTAX;
 }

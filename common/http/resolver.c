@@ -410,7 +410,7 @@ static void put_code(unsigned code, struct buf *out) {
     else if (code == DNS_CODE_REFUSED)
         buf_str(out, "REFUSED");
     else if (code == DNS_CODE_MALFORMED)
-        buf_str(out, "what is no DNS answer");
+        buf_str(out, "something that is not a DNS answer");
     else if (code == PROBLEM_STREAM)
         buf_str(out, "more than fits by UDP, and nothing by TCP");
     else

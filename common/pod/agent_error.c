@@ -60,7 +60,7 @@
     "the agent asks for a cluster that EKS does not know there: correct its --cluster-name and AWS_REGION "  \
     "(kubectl -n kube-system get ds eks-pod-identity-agent -o yaml; aws eks list-clusters)"
 #define ENDPOINT_REMEDY                                                                                      \
-    "what the agent asks is no EKS Auth: correct its --endpoint or AWS_ENDPOINT_URL_EKS_AUTH (kubectl -n "   \
+    "what the agent asks is not EKS Auth: correct its --endpoint or AWS_ENDPOINT_URL_EKS_AUTH (kubectl -n "  \
     "kube-system get ds eks-pod-identity-agent -o yaml), or look for a proxy of the node"
 #define OTHER_UPSTREAM_REMEDY                                                                                \
     "the agent is well; what answered the node in EKS Auth's stead was not EKS Auth: look for a proxy "      \

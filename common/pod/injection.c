@@ -83,7 +83,7 @@ static const char *uri_complaint(enum err e) {
     case ERR_MISSING:
         return "it has no host";
     default:
-        return "it is no absolute http:// or https:// URI with a plain host";
+        return "it is not an absolute http:// or https:// URI with a plain host";
     }
 }
 
@@ -102,7 +102,7 @@ static enum reason check_path(const char *name, const char *path, const char *us
     buf_fmt(&m, " %s",
             len >= INJECTION_PATH_MAX ? "is longer than 4095 bytes"
             : flaw != NULL            ? flaw
-                                      : "is no absolute path");
+                                      : "is not an absolute path");
     failure_remedy(f, "remove the variable from the container's env and let the webhook inject it (%s)",
                    usual);
     return f->reason;

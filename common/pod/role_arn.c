@@ -43,7 +43,7 @@ static bool refuse(struct buf *problem, const char *why) {
 }
 
 static bool no_role(struct buf *problem, const char *why) {
-    buf_fmt(problem, "is no ARN of a role%s, as in arn:aws:iam::111122223333:role/NAME", why);
+    buf_fmt(problem, "is not the ARN of a role%s, such as arn:aws:iam::111122223333:role/NAME", why);
     return false;
 }
 
@@ -94,9 +94,9 @@ bool role_arn_check(const char *arn, enum role_arn_maker maker, struct buf *prob
         return no_role(problem, "");
     bool aws = is(part[PARTITION], "aws") || begins(part[PARTITION], "aws-");
     if (!aws && maker == ROLE_ARN_ANY)
-        return part[PARTITION].len > 0 || refuse(problem, "is no ARN: it has no partition");
+        return part[PARTITION].len > 0 || refuse(problem, "is not an ARN: it has no partition");
     if (!aws)
-        return refuse(problem, "is no ARN of AWS: those of another maker's STS need its address in "
+        return refuse(problem, "is not an ARN of AWS: those of another maker's STS need its address in "
                                "AWS_ENDPOINT_URL_STS");
     if (count < PARTS)
         return no_role(problem, ": a part is missing");

@@ -87,7 +87,7 @@ static enum reason read_open_file(const char *path, int fd, struct token *out, s
         return f->reason;
     }
     if (out->len > TOKEN_FILE_MAX)
-        return unreadable(path, "has more than 65536 bytes: that is no service account token", f);
+        return unreadable(path, "has more than 65536 bytes: that is not a service account token", f);
     return check_text(path, out, f);
 }
 

@@ -139,7 +139,7 @@ static bool clear_place(const struct sockaddr_un *address, struct buf *problem) 
         return false;
     }
     if (!S_ISSOCK(st.st_mode)) {
-        buf_str(problem, "something that is no socket is there already, and is left alone");
+        buf_str(problem, "something that is not a socket is there already, and is left alone");
         return false;
     }
     int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -284,7 +284,7 @@ static enum request_status length_ends(struct request *r) {
     if (r->chunked)
         return refuse(r, 400, "a transfer coding beside Content-Length");
     if (r->field_too_long || digits == 0 || r->value[digits] != '\0')
-        return refuse(r, 400, "Content-Length is no number");
+        return refuse(r, 400, "Content-Length is not a number");
     if (strspn(r->value, "0") != digits)
         return refuse(r, 413, "requests have no body here");
     return REQUEST_MORE;

@@ -34,7 +34,7 @@ static void put_problem(enum err e, int error, struct buf *m) {
         buf_str(m, strerror(error));
         return;
     case ERR_NOT_FILE:
-        buf_str(m, "it is no regular file");
+        buf_str(m, "it is not a regular file");
         return;
     case ERR_TOO_LONG:
         buf_fmt(m, "more than %d certificates, or than %d MiB", CA_BUNDLE_MAX, CA_BUNDLE_FILE_MAX >> 20);

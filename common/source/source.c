@@ -187,7 +187,7 @@ bool source_uses_tls(const struct source *s) {
 
 static enum reason too_long(const char *what, struct failure *f) {
     struct buf m = failure_begin(f, REASON_TOKEN_INVALID);
-    buf_fmt(&m, "%s cannot be sent: it is longer than what AWS takes, or the token is no JSON web token",
+    buf_fmt(&m, "%s cannot be sent: it is longer than what AWS takes, or the token is not a JSON web token",
             what);
     failure_remedy(f, "check the projected token, and shorten session tags and policy");
     return f->reason;

@@ -219,7 +219,7 @@ bool source_take_cluster_name(void *options, const char *value, struct buf *prob
 bool source_take_ca_bundle(void *options, const char *value, struct buf *problem) {
     struct source_options *o = options;
     if (value[0] != '/') {
-        buf_str(problem, "no absolute path of a file");
+        buf_str(problem, "not an absolute file path");
         return false;
     }
     return keep_of(o, &o->ca_bundle, value, 2, OPTIONS_VALUE_MAX - 1, NULL, "too long", problem);

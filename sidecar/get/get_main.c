@@ -112,7 +112,7 @@ static int get(const struct get_config *config) {
         unix_client_explain(&answer, &problem);
         complain(status, problem.data);
     } else if (!looks_right(&answer)) {
-        buf_fmt(&problem, "the answer from %s is no credential_process JSON: no sidecar listens there",
+        buf_fmt(&problem, "the answer from %s is not credential_process JSON: no sidecar listens there",
                 socket_path);
         complain(status, problem.data);
     } else if (!io_write_all(STDOUT_FILENO, answer.body, answer.body_len) ||

@@ -19,8 +19,8 @@ INIT = [
     ("-wait=5s", "unexpected word -wait=5s; options begin with two dashes: --wait"), ("-x", "unexpected word -x; options begin with two dashes"),
     ("--expect_namespace=x", "did you mean --expect-namespace?"), ("--Wait=5s", "did you mean --wait?"),
     ("--wait", "--wait needs a value: DURATION, as in --wait=60s"), ("--wait|--strict", "--wait needs a value: DURATION, as in --wait=60s"),
-    ("--pod-labels", "--pod-labels needs a value: FILE"), ("--wait=5sec", "--wait=5sec: no duration, as in 500ms, 5s, 1m30s, 1h"), ("--wait=-5s", "no duration"),
-    ("--wait=30", "--wait=30: a unit is missing, as in 500ms, 5s, 1m30s, 1h"), ("--wait=30s1m", "no duration"),
+    ("--pod-labels", "--pod-labels needs a value: FILE"), ("--wait=5sec", "--wait=5sec: not a duration such as 500ms, 5s, 1m30s or 1h"), ("--wait=-5s", "not a duration"),
+    ("--wait=30", "--wait=30: a unit is missing, as in 500ms, 5s, 1m30s, 1h"), ("--wait=30s1m", "not a duration"),
     ("--wait=2m --strict", '"--wait=2m --strict" is one word with two options in it: in YAML, each is an item of its own'),
     ("--strict --wait=2m", "is one word with two options in it"), ("--wait 2m", '"--wait 2m" is one word: put = between option and value'),
     ("--strict|true", "unexpected word true; a flag takes its value behind =, as in --strict=true"), ("--strict=maybe", "neither true nor false"),
@@ -28,7 +28,7 @@ INIT = [
     ("--source=podidentity", "did you mean pod-identity?"), ("--verify=identiy", "did you mean identity?"), ("--log-level=debug", "it is one of another program"),
     ("check", "unexpected word check; the one command is explain REASON"), ("--strict|help", "unexpected word help; did you mean --help?"), ("--strict|version", "did you mean --version?"),
     ("-v", "unexpected word -v; did you mean --version?"), ("explain|NOPE", "NOT_INJECTED"), ("--external-id=xx", "need --assume-role"),
-    ("--assume-role=demo", "is no ARN of a role, as in arn:aws:iam::111122223333:role/NAME"), ("--region=eu-west-1a", "is a zone, not a region"),
+    ("--assume-role=demo", "is not the ARN of a role, as in arn:aws:iam::111122223333:role/NAME"), ("--region=eu-west-1a", "is a zone, not a region"),
     ("--assume-role=arn:aws:iam::1234:role/x", "names an account of 4 digits, not 12"), ("--source=eks-auth", "needs --cluster-name"), ("--cluster-name=x", "is for --source=eks-auth")]
 SIDECAR = [
     ("explain|NOT_INJECTED", "unknown command explain"), ("explain", "explain is a command of pod-identity-init"), ("--log-level=info|help", "did you mean --help?"),
@@ -36,16 +36,16 @@ SIDECAR = [
     ("--http-token=secret-of-mine-0", "unknown option --http-token; it is one of another program, or stands in its variable only"), ("--log-level=warning", "not one of error, warn, info, debug; did you mean warn?"),
     ("--http=localhost:9911", "a number is wanted, not a name: as in 127.0.0.1:9911"), ("--http=9911", "the address in front of the port is missing"),
     ("--http=:9911", "the address in front of the port is missing"), ("--http=::1:9911", "an IPv6 address stands in brackets, as in [::1]:9911"),
-    ("--http=http://127.0.0.1:9911", "an address, not a URL, is wanted"), ("--http=127.0.0.1:99999", "the port is no number of 0 to 65535"),
-    ("--http=127.0.0.1:http", "the port is no number"), ("--http=127.0.0.1", "the port is missing"), ("--http=[::1]", "the port is missing"),
+    ("--http=http://127.0.0.1:9911", "an address, not a URL, is wanted"), ("--http=127.0.0.1:99999", "the port is not a number from 0 to 65535"),
+    ("--http=127.0.0.1:http", "the port is not a number"), ("--http=127.0.0.1", "the port is missing"), ("--http=[::1]", "the port is missing"),
     ("--http=0.0.0.0:9911", "would hand the credentials to the network"), ("--http=127.0.0.2:9911", "127.0.0.1:PORT or [::1]:PORT, and no other"),
     ("--imds=127.1.2.3:1", "and no other"), ("--metrics=9912", "the address in front of the port is missing"), ("--metrics=host:9912", "a number is wanted, not a name"),
-    ("--unix-socket=relative", "no absolute path of a file: it begins with a slash"), ("--unix-socket=/x/", "it ends in a slash, as that of a folder"),
+    ("--unix-socket=relative", "not an absolute file path: it begins with a slash"), ("--unix-socket=/x/", "it ends in a slash, as that of a folder"),
     ("--unix-socket=/" + "x" * 120, "longer than 107 bytes"), ("--file-mode=416|--process-file=/x", "416 in decimal is 0640"),
     ("probe|--http=127.0.0.1:1", "--http is of no use to probe: leave it out"), ("once|--process-file=/x|--linger=1s", "--linger is of no use to once"),
     ("once|--process-file=/x|--imds=127.0.0.1:1", "--imds is of no use to once"), ("serve|--wait=5s", "--wait is of no use to serve"), ("--wait=5s", "--wait is of no use to serve"),
     ("whoami|--credentials-file=/x", "--credentials-file is of no use to whoami"), ("--file-profile=x", "--file-profile needs --credentials-file"), ("--profile=x", "needs --credentials-file"),
-    ("--file-mode=0600", "--file-mode needs --credentials-file or --process-file"), ("--socket-group=app", "no numeric group id (names are not looked up)"),
+    ("--file-mode=0600", "--file-mode needs --credentials-file or --process-file"), ("--socket-group=app", "not a numeric group id (names are not looked up)"),
     ("--expect-account=1", "12 digits"), ("--http=127.0.0.1:1|--unix-socket=off", "needs --http-token-file or POD_IDENTITY_HTTP_TOKEN")]
 GET = [("--sokcet=/x", "unknown option --sokcet"), ("--unix-soket=/x", "did you mean --unix-socket?"), ("--nam=x", "did you mean --name?"), ("--name", "--name needs a value: NAME")]
 

@@ -123,7 +123,7 @@ def test_the_example_of_the_documentation(run_sidecar: Once, env: dict[str, str]
 
 
 @pytest.mark.parametrize(("text", "says"), [
-    ("", "no JSON"), ("{", "no JSON"), ("[]", "no JSON object"), ("{}", "at least one profile"), ('{"profiles":[]}', "at least one profile"),
+    ("", "not JSON"), ("{", "not JSON"), ("[]", "no JSON object"), ("{}", "at least one profile"), ('{"profiles":[]}', "at least one profile"),
     ('{"profiles":[1]}', "is an object"), ('{"profiles":[{}]}', "needs a name"), ('{"profiles":[{"name":""}]}', "needs a name"),
     ('{"profiles":[{"name":"a"},{"name":"a"}]}', "two profiles"), ('{\n"profiles":[{"name":"a"}],\n"nonsense": 1}', "line 3: nonsense: no key"),
     ('{"profiles":[{"name":"a",\n"nonsense":1}]}', "line 2: nonsense: no key of a profile"), ('{"profiles":[{"name":"a"}],"source":"auto"}', "it is of a profile"),
@@ -139,7 +139,7 @@ def test_the_example_of_the_documentation(run_sidecar: Once, env: dict[str, str]
     ('{"profiles":[{"name":"a","process-file":"/x/y"},{"name":"b","process-file":"/x/y"}]}', "the same file"),
     ('{"profiles":[{"name":"a","credentials-file":"/x/y","profile":"p"},{"name":"b","credentials-file":"/x/y","profile":"p"}]}', "the same section"),
     ('{"profiles":[' + ",".join('{"name":"p%d"}' % i for i in range(9)) + "]}", "more than 8"), ("x" * 20000, "16384"), ("[" * 40, "too deep"),
-    ('{"profiles":[{"name":"a"}], "log-level": "\\u0000"}', "no JSON"),
+    ('{"profiles":[{"name":"a"}], "log-level": "\\u0000"}', "not JSON"),
     # The line of the very key, whatever else has its name.
     ('{"log-level": "info",\n"profiles":[\n{"name":"name"},\n{"name":"b",\n"x-y":1}]}', "line 5: x-y: no key of a profile"),
     ('{"profiles":[{"name":"a"},\n{"nam":"b"}]}', "line 2: nam: no key of a profile"), ('{"profiles":[{"name":"a"},\n{"source":"auto"}]}', "line 2: name: each profile"),
@@ -151,10 +151,10 @@ def test_the_example_of_the_documentation(run_sidecar: Once, env: dict[str, str]
     ('{"profiles":[{"name":"a","session-tag":{"k":"v",\n"l":1}}]}', "line 2: l: a text is wanted"),
     ('{"profiles":\n[{"name":"a","process-file":"/x\\"}]: [,"}],\n"x":1}', "line 3: x: no key of this file"), ('{"profiles":[{"name":"a"}],\n"http":\n{}}', "line 2: http: a text"),
     # What is no JSON, with its line.
-    ('{"profiles":[{"name":"a"},\n]}', "line 1: no JSON: a comma ahead of the closing bracket"), ('{"profiles":[{"name":"a"\n,\n}]}', "line 2: no JSON: a comma ahead"),
-    ('{"profiles":[{"name":"a"}]\n"http":"off"}', "line 2: no JSON"), ("profiles:\n- name: a\n", "line 1: no JSON: it looks like YAML"), ("---\nprofiles: []\n", "YAML"),
-    ("# mine\nhttp: off\n", "YAML"), ('{"profiles":[],\n// off\n"http":"off"}', "line 2: no JSON: JSON has no comments"),
-    ('{"profiles":[{"name":"a // b, ]"}],\n"x":y}', "line 2: no JSON: "), ('{"profiles":[{"name":"a"}]}\n}', "line 2: no JSON"),
+    ('{"profiles":[{"name":"a"},\n]}', "line 1: not JSON: a comma ahead of the closing bracket"), ('{"profiles":[{"name":"a"\n,\n}]}', "line 2: not JSON: a comma ahead"),
+    ('{"profiles":[{"name":"a"}]\n"http":"off"}', "line 2: not JSON"), ("profiles:\n- name: a\n", "line 1: not JSON: it looks like YAML"), ("---\nprofiles: []\n", "YAML"),
+    ("# mine\nhttp: off\n", "YAML"), ('{"profiles":[],\n// off\n"http":"off"}', "line 2: not JSON: JSON has no comments"),
+    ('{"profiles":[{"name":"a // b, ]"}],\n"x":y}', "line 2: not JSON: "), ('{"profiles":[{"name":"a"}]}\n}', "line 2: not JSON"),
     # A mode is a text.
     ('{"profiles":[{"name":"a",\n"file-mode":416}]}', 'line 2: file-mode: a mode is a text, not a number: write "0640"'),
     ('{"profiles":[{"name":"a","file-mode":384}]}', 'write "0600"'), ('{"profiles":[{"name":"a","file-mode":640}]}', 'write "0640"'),

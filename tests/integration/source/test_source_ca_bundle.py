@@ -126,7 +126,7 @@ def test_serve_ends_where_waiting_cannot_help(env: dict[str, str], folder: Path,
     for command in ("serve", "once", "whoami"):
         run = runner.run([binaries.sidecar, command, *([f"--unix-socket={folder}/s"] if command != "once" else [f"--process-file={folder}/p"])],
                          {**env, "SSL_CERT_FILE": "/etc", "AWS_CA_BUNDLE": ""}, timeout_s=20)
-        assert run.exit_code == 14 and "SETTING_INVALID: SSL_CERT_FILE=/etc has no trusted certificates: it is no regular file" in run.stderr, run
+        assert run.exit_code == 14 and "SETTING_INVALID: SSL_CERT_FILE=/etc has no trusted certificates: it is not a regular file" in run.stderr, run
 
 
 def test_a_new_bundle_is_read(start_sidecar: Start, env: dict[str, str], folder: Path, root: Callable[..., bytes]) -> None:

@@ -78,7 +78,7 @@ def test_external_id_tags_and_the_rest(run_init: Init, aws: Aws, env: dict[str, 
 
 
 @pytest.mark.parametrize(("options", "says"), [
-    (["--assume-role=target"], "no ARN of a role"), ([f"--assume-role={TARGET}", "--session-duration=2h"], "1h at most"),
+    (["--assume-role=target"], "not the ARN of a role"), ([f"--assume-role={TARGET}", "--session-duration=2h"], "1h at most"),
     ([f"--assume-role={TARGET}", "--session-duration=5m"], "15m"), (["--external-id=abc"], "need --assume-role"),
     ([f"--assume-role={TARGET}", "--external-id=a b"], "external id"), ([f"--assume-role={TARGET}", "--session-tag=x"], "KEY=VALUE"),
     ([f"--assume-role={TARGET}", "--session-tag=A=1", "--session-tag=a=2"], "twice"),
