@@ -81,8 +81,9 @@ struct connection {
 typedef void connections_gone(struct connection *c);
 
 /* places and partials, storage of the caller, are zero, and borrowed. A partial is for a request that is
- * begun and not ended: SDKs send theirs in one piece, so there can be fewer of them. usable: how many places
- * there are descriptors for. */
+ * begun and not ended: SDKs send theirs in one piece, so there can be fewer of them; after a flood of them
+ * their pages are given back to the kernel, so they lie in memory of this process alone (static). usable: how
+ * many places there are descriptors for. */
 void connections_open(struct connection *places, size_t place_count, size_t usable, struct partial *partials,
                       size_t partial_count, connections_gone *gone);
 
