@@ -122,7 +122,7 @@ static struct connection *oldest(const struct connection_group *group, enum conn
 
 /* Who gives way. Those who were served, and may be served again, keep half of the places against newcomers,
  * so that a flood of those does not throw them out, and newcomers get the other half, so that a pool of idle
- * connections does not keep them out. */
+ * connections does not keep them out. NULL: the newcomers that there are have not had their turn yet. */
 static struct connection *least_useful(const struct connection_group *group) {
     static const struct {
         enum connection_phase phase;
@@ -131,20 +131,28 @@ static struct connection *least_useful(const struct connection_group *group) {
         {PHASE_DRAINING, 0},
         {PHASE_WRITING, CONNECTIONS_STALL_MS},
         {PHASE_READING, CONNECTIONS_STALL_MS},
-        {PHASE_NEW, CONNECTIONS_STALL_MS},
-        {PHASE_NEW, 0},
+        {PHASE_NEW, CONNECTIONS_TURN_MS},
         {PHASE_READING, 0},
         {PHASE_IDLE, 0},
         {PHASE_WRITING, 0},
         {PHASE_WAITING, 0},
     };
-    struct connection *c = NULL;
-    for (size_t i = 0; i < sizeof order / sizeof order[0] && c == NULL; i++) {
-        bool many_idle =
-            order[i].phase == PHASE_NEW && order[i].for_ms == 0 && group->idle > group->places / 2;
-        c = oldest(group, many_idle ? PHASE_IDLE : order[i].phase, order[i].for_ms);
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        bool turns = order[i].phase == PHASE_NEW;
+        struct connection *c = oldest(group, order[i].phase, order[i].for_ms);
+        if (c == NULL && turns && group->idle > group->places / 2)
+            c = group->lists[PHASE_IDLE].head;
+        if (c != NULL || (turns && group->lists[PHASE_NEW].head != NULL))
+            return c;
     }
-    return c;
+    return NULL;
+}
+
+int64_t connections_room_at(const struct connection_group *group) {
+    const struct connection *newcomer = group->lists[PHASE_NEW].head;
+    if (group->open < group->places || newcomer == NULL || least_useful(group) != NULL)
+        return 0;
+    return newcomer->deadline_ms - limit_ms[PHASE_NEW] + CONNECTIONS_TURN_MS;
 }
 
 static bool make_room_in(const struct connection_group *group) {

@@ -21,6 +21,7 @@
 #define CONNECTIONS_WAIT_MS 20000    /* for an answer that is not there yet */
 #define CONNECTIONS_DRAIN_MS 1000    /* after the last answer, for the client to close first */
 #define CONNECTIONS_STALL_MS 250     /* without progress for so long, it gives way before others do */
+#define CONNECTIONS_TURN_MS 100      /* a newcomer has its place for so long, to say what it wants */
 
 enum connection_phase {
     PHASE_NEW,      /* has not said anything yet */
@@ -99,6 +100,10 @@ size_t connections_count(void);
  * may have to give way soon. */
 struct connection *connections_add(struct connection_group *group, const struct loop_watch *watch,
                                    const struct server_listener *listener, bool *full);
+
+/* Whether there is a place for one more in the group: 0, or else when there will be, monotonic: all are
+ * taken, and some by such as have just come. Who waits to be accepted meanwhile loses nothing. */
+int64_t connections_room_at(const struct connection_group *group);
 
 /* A phase that goes on keeps its deadline, but PHASE_IDLE: a byte now and then does not stretch a request. */
 void connections_enter(struct connection *c, enum connection_phase phase);

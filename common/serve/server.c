@@ -24,8 +24,34 @@ static struct request scratch; /* one request is parsed at a time; always reset 
 static struct log_repeat descriptors_short;
 static struct connection_group denied;
 
+/* Its places are all taken by newcomers that have not had their turn: others wait in the kernel's queue. */
+static bool hold_back(struct server_listener *l) {
+    int64_t room_at_ms = connections_room_at(&l->group);
+    if (room_at_ms == 0)
+        return false;
+    l->accept_again_ms = room_at_ms;
+    loop_change(&l->watch, 0);
+    return true;
+}
+
+/* Whoever was held back for that long, or has a place again. */
+static void let_in(void) {
+    for (struct server_listener *l = listeners; l != NULL; l = l->next) {
+        if (l->accept_again_ms == CLOCK_NEVER ||
+            (l->accept_again_ms > loop_now().mono_ms && l->group.open >= l->group.places))
+            continue;
+        l->accept_again_ms = CLOCK_NEVER;
+        loop_change(&l->watch, EPOLLIN);
+    }
+}
+
 static void set_timer(void) {
     int64_t nearest = connections_deadline();
+    let_in();
+    for (const struct server_listener *l = listeners; l != NULL; l = l->next) {
+        if (l->accept_again_ms < nearest)
+            nearest = l->accept_again_ms;
+    }
     timer.deadline_ms = accept_again_ms < nearest ? accept_again_ms : nearest;
 }
 
@@ -274,6 +300,8 @@ static void on_listener(struct loop_watch *watch, uint32_t events) {
     struct server_listener *l = OWNER(watch, struct server_listener, watch);
     (void)events;
     for (int admitted = 0, turned_away = 0; admitted < ACCEPTS_PER_ROUND && turned_away < DENIED_PER_ROUND;) {
+        if (hold_back(l))
+            break;
         int fd = accept4(l->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             log_mended(&descriptors_short, "accepting connections again");
@@ -323,6 +351,7 @@ void server_open(const struct server_storage *storage, size_t descriptors_kept) 
 
 bool server_listen(struct server_listener *listener, int fd) {
     listener->watch = (struct loop_watch){.fd = fd, .ready = on_listener};
+    listener->accept_again_ms = CLOCK_NEVER;
     connections_add_group(&listener->group, listener->share, listener->partials);
     listener->next = listeners;
     listeners = listener;

@@ -50,6 +50,7 @@ struct server_listener {
     /* The server's own. */
     struct loop_watch watch;
     struct connection_group group;
+    int64_t accept_again_ms; /* CLOCK_NEVER: it accepts */
     struct server_listener *next;
 };
 
