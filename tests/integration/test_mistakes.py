@@ -28,7 +28,7 @@ INIT = [
     ("--source=podidentity", "did you mean pod-identity?"), ("--verify=identiy", "did you mean identity?"), ("--log-level=debug", "it is one of another program"),
     ("check", "unexpected word check; the one command is explain REASON"), ("--strict|help", "unexpected word help; did you mean --help?"), ("--strict|version", "did you mean --version?"),
     ("-v", "unexpected word -v; did you mean --version?"), ("explain|NOPE", "NOT_INJECTED"), ("--external-id=xx", "need --assume-role"),
-    ("--assume-role=demo", "is not the ARN of a role, as in arn:aws:iam::111122223333:role/NAME"), ("--region=eu-west-1a", "is a zone, not a region"),
+    ("--assume-role=demo", "is not the ARN of a role, such as arn:aws:iam::111122223333:role/NAME"), ("--region=eu-west-1a", "is a zone, not a region"),
     ("--assume-role=arn:aws:iam::1234:role/x", "names an account of 4 digits, not 12"), ("--source=eks-auth", "needs --cluster-name"), ("--cluster-name=x", "is for --source=eks-auth")]
 SIDECAR = [
     ("explain|NOT_INJECTED", "unknown command explain"), ("explain", "explain is a command of pod-identity-init"), ("--log-level=info|help", "did you mean --help?"),

@@ -115,7 +115,7 @@ def test_what_is_no_bundle(run_init: Init, env: dict[str, str], folder: Path, ro
     (folder / "many").write_bytes(Path(env["AWS_CA_BUNDLE"]).read_bytes() * 1025)
     with open(folder / "long", "wb") as long:
         long.truncate(5 << 20)
-    for name, why in {"fifo": "no regular file", ".": "no regular file", "empty": "BEGIN CERTIFICATE", "large": "1 of 1 certificates cannot be used", "many": "more than 1024",
+    for name, why in {"fifo": "not a regular file", ".": "not a regular file", "empty": "BEGIN CERTIFICATE", "large": "1 of 1 certificates cannot be used", "many": "more than 1024",
                       "long": "4 MiB", "absent": "No such file"}.items():
         run = run_init(env={**env, "AWS_CA_BUNDLE": str(folder / name)})
         assert_failed(run, "SETTING_INVALID", "AWS_CA_BUNDLE=", str(folder / name), why, "no trusted certificates", "--ca-bundle")

@@ -104,11 +104,11 @@ def test_a_role_of_another_maker(run_init: Init, run_sidecar: Callable[..., Run]
 @pytest.mark.parametrize(("change", "reason", "says"), [
     ({"AWS_WEB_IDENTITY_TOKEN_FILE": ""}, "INJECTION_INVALID", "AWS_WEB_IDENTITY_TOKEN_FILE"),
     ({"AWS_ROLE_ARN": ""}, "INJECTION_INVALID", "AWS_ROLE_ARN"),
-    ({"AWS_ROLE_ARN": "demo-app"}, "INJECTION_INVALID", "no ARN"),
+    ({"AWS_ROLE_ARN": "demo-app"}, "INJECTION_INVALID", "not the ARN"),
     ({"AWS_WEB_IDENTITY_TOKEN_FILE": "token"}, "INJECTION_INVALID", "absolute"),
     ({"AWS_WEB_IDENTITY_TOKEN_FILE": "/nonexistent/token"}, "TOKEN_UNREADABLE", "/nonexistent/token"),
     ({"AWS_REGION": "", "AWS_ENDPOINT_URL_STS": ""}, "SETTING_INVALID", "AWS_REGION"),
-    ({"AWS_REGION": "eu-central-1.example.com/"}, "SETTING_INVALID", "no name of a region"),
+    ({"AWS_REGION": "eu-central-1.example.com/"}, "SETTING_INVALID", "not a region name"),
     ({"AWS_ENDPOINT_URL_STS": "http://10.0.0.1"}, "SETTING_INVALID", "not https"),
     ({"AWS_USE_FIPS_ENDPOINT": "yes"}, "SETTING_INVALID", "AWS_USE_FIPS_ENDPOINT"),
     ({"AWS_USE_FIPS_ENDPOINT": "true\n"}, "SETTING_INVALID", 'AWS_USE_FIPS_ENDPOINT="true\\n" ends in a line break'),
