@@ -1,0 +1,72 @@
+/* Which role a service account gets where no EKS says so: associations out of ConfigMaps.
+ *
+ * A source is a folder (a mounted ConfigMap: one file a key) or a ConfigMap of the API server. A key is
+ * NAMESPACE.SERVICEACCOUNT, its value JSON with the field names of EKS's API. A value that cannot be used
+ * drops its key alone, and a key that is gone from its source is gone here; a source that cannot be read at
+ * all keeps what it had. The same key in two sources counts in the one that was given first. One set for the
+ * process. */
+#ifndef POD_IDENTITY_AGENT_ASSOCIATIONS_H
+#define POD_IDENTITY_AGENT_ASSOCIATIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/failure.h"
+#include "common/pod/role_arn.h"
+
+#define ASSOCIATIONS_SOURCES_MAX 8
+#define ASSOCIATIONS_MAX 8192                   /* of all sources */
+#define ASSOCIATIONS_TEXT_MAX (2 * 1024 * 1024) /* bytes of text of all of them */
+#define ASSOCIATIONS_SOURCE_MAX (1024 * 1024)   /* a ConfigMap: keys and values; Kubernetes' own limit */
+#define ASSOCIATIONS_KEY_MAX 253                /* of a ConfigMap; Kubernetes' own limit */
+#define ASSOCIATIONS_VALUE_MAX 16384 /* two ARNs, an external id and a policy, all escaped, have 11 kB */
+
+enum exchange_kind { EXCHANGE_WEB_IDENTITY, EXCHANGE_ASSUME_ROLE };
+
+struct association { /* text is borrowed, and valid until the sources are read again; NULL: not given */
+    const char *role_arn, *target_role_arn, *external_id, *policy;
+    int64_t duration_s; /* 0: not given */
+    bool session_tags;
+    enum exchange_kind exchange;
+    uint64_t hash; /* of all of it; never 0 */
+};
+
+struct associations_rules {
+    enum exchange_kind
+        ceiling; /* --exchange: what an association may ask for at most, and gets if it says nothing */
+    enum role_arn_maker maker; /* whose STS is asked */
+    bool
+        agent_is_role; /* the agent's own credentials are a role's: assume-role chains, an hour is the most */
+};
+
+/* For each thing that changed: entries whose hash is another now are to be dropped. */
+typedef void associations_changed(void);
+
+/* sources: what `--associations` said, at most ASSOCIATIONS_SOURCES_MAX, borrowed: absolute paths of folders,
+ * or "configmap:NAMESPACE/NAME". After loop_open(), before the sandbox. Reads folders at once; one that is
+ * not there is said in the log and tried again. REASON_SETTING_INVALID: a source that is neither. */
+enum reason associations_open(const struct associations_rules *rules, const char *const *sources,
+                              size_t count, associations_changed *changed, struct failure *failure);
+
+/* Whether each source has been read at least once. */
+bool associations_ready(void);
+
+enum association_state {
+    ASSOCIATION_FOUND,
+    ASSOCIATION_NONE,
+    ASSOCIATION_UNUSABLE, /* there is a key, with a value that cannot be used */
+    ASSOCIATION_UNKNOWN   /* there is none, and a source has not been read yet */
+};
+enum association_state associations_find(const char *namespace, const char *service_account,
+                                         struct association *out);
+
+/* The hash of what associations_find() finds; 0: nothing that can be used. */
+uint64_t associations_hash(const char *namespace, const char *service_account);
+/* Another number after each change. */
+unsigned associations_generation(void);
+
+/* Usable ones, and keys with values that are not, for metrics. */
+void associations_count(size_t *usable, size_t *unusable);
+
+#endif
