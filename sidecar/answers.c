@@ -139,11 +139,11 @@ static void render(struct answer *a, char *keep, char *close, const struct head 
     *a = (struct answer){
         .keep = keep,
         .close = close,
-        .keep_len = put_head(keep, head, body->len, false),
-        .close_len = put_head(close, head, body->len, true),
+        .keep_len = (uint16_t)put_head(keep, head, body->len, false),
+        .close_len = (uint16_t)put_head(close, head, body->len, true),
         .body = body->data,
-        .body_len = body->len,
-        .status = head->status,
+        .body_len = (uint32_t)body->len,
+        .status = (int16_t)head->status,
     };
 }
 

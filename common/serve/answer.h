@@ -4,20 +4,27 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/uio.h>
+
+#define ANSWER_PIECES 16 /* that are written at once */
 
 /* The bytes of one answer: a head in the two forms that a connection needs, and one body. Borrowed from
  * whoever rendered them. */
 struct answer {
     const char *keep, *close; /* status line and headers, without and with "Connection: close" */
-    size_t keep_len, close_len;
-    const char *body;
-    size_t body_len;
-    int status;
+    const char *body;         /* in one piece, or NULL if `pieces` is set */
+    /* The body from byte `from` on: fills in up to `max` pieces, and returns how many; there may be more
+     * behind them. */
+    size_t (*pieces)(const struct answer *a, size_t from, struct iovec *out, size_t max);
+    uint32_t body_len;
+    uint16_t keep_len, close_len;
+    int16_t status;
 };
 
-/* What is left to be written after `sent` bytes: of the head, then of the body. Returns the number of bytes.
- */
-size_t answer_rest(const struct answer *a, bool close, bool with_body, size_t sent, struct iovec out[2]);
+/* What is to be written next, after `sent` bytes: of the head, then of the body. *count pieces; 0 if all has
+ * been sent. */
+void answer_rest(const struct answer *a, bool close, bool with_body, size_t sent,
+                 struct iovec out[ANSWER_PIECES], size_t *count);
 
 #endif

@@ -78,9 +78,14 @@ static bool finish_answer(struct connection *c) {
 
 /* Writes what is left of the answer. False if the connection was closed. */
 static bool flush(struct connection *c) {
-    struct iovec out[2];
-    while (answer_rest(c->answer, c->close_after, c->with_body, c->sent, out) > 0) {
-        const struct msghdr message = {.msg_iov = out, .msg_iovlen = 2};
+    struct iovec out[ANSWER_PIECES];
+    struct msghdr message = {.msg_iov = out};
+    for (;;) {
+        size_t count;
+        answer_rest(c->answer, c->close_after, c->with_body, c->sent, out, &count);
+        if (count == 0)
+            break;
+        message.msg_iovlen = (int)count;
         ssize_t n = sendmsg(c->watch.fd, &message, MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR)
             continue;
