@@ -220,9 +220,7 @@ distclean: ## remove build/
 ##@ Try it
 # Installs what it needs, builds, and shows the main job against the emulator of the agent.
 demo: ## install what it needs, build, and show the main job against an emulator of the agent
-	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(SETUP_DEMO_PACKAGES)
-	@$(MAKE) --no-print-directory -j"$$(nproc)" all
-	@sh tests/demo.sh $(B)
+	@sh tests/demo.sh '$(MAKE)' $(B) $(SETUP_BUILD_PACKAGES) $(SETUP_DEMO_PACKAGES)
 
 # images, bundle, release, e2e
 -include images/images.mk
