@@ -67,10 +67,11 @@ bool watches_clock(watches_event *handler) {
            arm_clock(clock_watch.fd);
 }
 
+/* Of a folder, anything: it has no name here. */
 static bool is_watched(const struct inotify_event *event) {
-    bool ours = event->len > 0 && strcmp(event->name, "..data") == 0;
-    for (const struct watches_file *f = files; event->len > 0 && f != NULL; f = f->next)
-        ours = ours || strcmp(event->name, f->name) == 0;
+    bool named = event->len > 0, ours = named && strcmp(event->name, "..data") == 0;
+    for (const struct watches_file *f = files; f != NULL; f = f->next)
+        ours = ours || f->name[0] == '\0' || (named && strcmp(event->name, f->name) == 0);
     return ours;
 }
 
@@ -105,6 +106,20 @@ static int file_descriptor(void) {
     return fd >= 0 && watch(&file_watch, fd, read_files) ? fd : -1;
 }
 
+static bool add(struct watches_file *file, const char *directory, uint32_t mask, watches_event *handler) {
+    on_file = handler;
+    int fd = file_descriptor();
+    if (fd < 0 || inotify_add_watch(fd, directory, mask | IN_ONLYDIR | IN_MASK_ADD) < 0)
+        return false;
+    for (const struct watches_file *f = files; f != NULL; f = f->next) {
+        if (f == file)
+            return true;
+    }
+    file->next = files;
+    files = file;
+    return true;
+}
+
 bool watches_file(struct watches_file *file, const char *path, watches_event *handler) {
     char directory[PATH_MAX];
     const char *slash = strrchr(path, '/');
@@ -114,11 +129,13 @@ bool watches_file(struct watches_file *file, const char *path, watches_event *ha
     errno = ENAMETOOLONG;
     if (d.overflow || name.overflow)
         return false;
-    on_file = handler;
-    int fd = file_descriptor();
-    if (fd < 0 || inotify_add_watch(fd, directory, IN_MOVED_TO | IN_CREATE | IN_CLOSE_WRITE | IN_ONLYDIR) < 0)
-        return false;
-    file->next = files;
-    files = file;
-    return true;
+    return add(file, directory, IN_MOVED_TO | IN_CREATE | IN_CLOSE_WRITE, handler);
+}
+
+bool watches_folder(struct watches_file *file, const char *path, watches_event *handler) {
+    file->name[0] = '\0';
+    return add(file, path,
+               IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_CLOSE_WRITE | IN_DELETE_SELF |
+                   IN_MOVE_SELF,
+               handler);
 }

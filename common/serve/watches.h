@@ -25,6 +25,9 @@ struct watches_file {
  * of its own or not; the handler of the last call counts. false with errno, for instance when the directory
  * is not there. */
 bool watches_file(struct watches_file *file, const char *path, watches_event *handler);
+/* Likewise, for anything in the folder at that path, and for the folder itself, whose end ends the watch. It
+ * may be called again for the same struct and path. */
+bool watches_folder(struct watches_file *file, const char *path, watches_event *handler);
 /* Forgets them all, to watch anew: the directories may be others by then. */
 void watches_forget_files(void);
 

@@ -227,3 +227,7 @@ bool json_number(const struct json *value, int64_t *out) {
     *out = (int64_t)d;
     return true;
 }
+
+bool json_integer(const struct json *value, int64_t *out) {
+    return json_number(value, out) && (double)*out == node(value)->valuedouble;
+}

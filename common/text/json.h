@@ -50,5 +50,7 @@ const char *json_name(const struct json *member);
 const char *json_text(const struct json *value);
 /* The value of a number, false if it is none or not within plus or minus 2^53. A fraction is cut. */
 bool json_number(const struct json *value, int64_t *out);
+/* The same, and false for a number with a fraction. */
+bool json_integer(const struct json *value, int64_t *out);
 
 #endif
