@@ -3,8 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/setting.h"
 #include "common/http/no_proxy.h"
-#include "common/text/setting.h"
 
 #define REMOVE_REMEDY "remove %s from the env of the containers that shall use EKS Pod Identity"
 

@@ -56,6 +56,9 @@ static const struct error {
     [ANSWERS_NO_ROLE] = {.status = 404,
                          .code = "NotFound",
                          .message = "There are no credentials at the moment; the sidecar's log says why."},
+    [ANSWERS_NO_PROFILE] = {.status = 404,
+                            .code = "NotFound",
+                            .message = "No profile has that name; there are: "},
     {.status = 400, .code = "BadRequest", .message = "This is not a well-formed HTTP/1.1 request."},
     {.status = 401,
      .code = "Unauthorized",
@@ -180,12 +183,24 @@ bool answers_find(const char *name, size_t *profile) {
     return false;
 }
 
+/* Twice the message and what is around it fits into a body; of long names only the first are told. */
+static void put_message(struct buf *body, const struct error *e) {
+    char text[FIXED_BODY_MAX / 2 - 32];
+    struct buf message = buf_over(text, sizeof text - 8);
+    buf_str(&message, e->message);
+    for (size_t i = 0; e == &errors[ANSWERS_NO_PROFILE] && i < profile_count; i++)
+        buf_fmt(&message, "%s%s", i > 0 ? ", " : "", profile_names[i]);
+    if (message.overflow)
+        memcpy(text + message.len, ", ...", 6);
+    put_error_body(body, e->code, text);
+}
+
 /* The fixed answers are rendered when they are first wanted: most never are. */
 static const struct answer *fixed_error(size_t i) {
     struct fixed *f = &fixed[i];
     if (f->answer.body == NULL) {
         struct buf body = BUF(f->body);
-        put_error_body(&body, errors[i].code, errors[i].message);
+        put_message(&body, &errors[i]);
         const char *allow = i == ANSWERS_PUT_ONLY     ? "Allow: PUT\r\n"
                             : errors[i].status == 405 ? "Allow: GET, HEAD\r\n"
                                                       : "";

@@ -28,6 +28,7 @@ enum answers_refusal {
     ANSWERS_FORWARDED,  /* 403: IMDS token through a proxy */
     ANSWERS_PUT_ONLY,   /* 405: IMDS token by another method */
     ANSWERS_NO_ROLE,    /* 404: IMDS has no role while there are no credentials */
+    ANSWERS_NO_PROFILE, /* 404: which profiles there are */
     ANSWERS_REFUSALS
 };
 

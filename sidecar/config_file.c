@@ -7,6 +7,7 @@
 
 #include "common/base/far.h"
 #include "common/base/nearest.h"
+#include "common/base/setting.h"
 #include "common/text/json.h"
 
 #define PROFILES "profiles"
@@ -79,7 +80,7 @@ static bool take_one(const struct file *f, const struct option_spec *spec, void 
         return refuse_mode(f, value, key, number);
     if (!as_text(value, text))
         return refuse(f, value, key, "a text, a number, true or false is wanted");
-    return spec->take(place, text, &problem) || refuse(f, value, key, why);
+    return option_apply(spec, place, text, &problem) || refuse(f, value, key, why);
 }
 
 /* A repeatable option takes a list. "session-tag" is written as an object, too. */
@@ -155,7 +156,7 @@ static bool take_setting(const struct file *f, struct source_options *o, const s
     for (size_t i = 0; value != NULL; value = list ? json_item(member, ++i) : NULL) {
         if (json_text(value) == NULL)
             return refuse(f, member, key, "a text is wanted");
-        if (!spec->take(o, json_text(value), &problem))
+        if (!option_apply(spec, o, json_text(value), &problem))
             return refuse(f, member, key, why);
     }
     return true;
@@ -410,8 +411,12 @@ bool config_file_read(const char *path, struct config *out, struct buf *problem)
         close(fd);
     if (n >= 0)
         return config_file_parse(path, text, len, out, problem);
+    const char *flaw = setting_flaw(path);
     buf_str(problem, "--config=");
-    buf_printable(problem, path, strlen(path), 200);
-    buf_fmt(problem, ": cannot be read: %s (errno %d)", strerror(error), error);
+    setting_quote(problem, path);
+    if (flaw != NULL)
+        buf_fmt(problem, ": %s", flaw);
+    else
+        buf_fmt(problem, ": cannot be read: %s (errno %d)", strerror(error), error);
     return false;
 }

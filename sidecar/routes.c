@@ -24,15 +24,15 @@ static const struct answer *pick_metrics(const struct request *r, enum answers_p
 _Static_assert(sizeof "/latest/meta-data/iam/security-credentials/" + INI_PROFILE_MAX <= REQUEST_PATH_MAX,
                "the longest path with the longest name of a profile");
 
-/* PATH is the first profile's, PATH/NAME that of another. NULL: neither. */
+/* PATH is the first profile's, PATH/NAME that of another, or a refusal if there is none. NULL: neither. */
 static const struct answer *pick_page(const struct request *r, const char *path, enum answers_page page) {
     size_t len = strlen(path), profile = 0;
     if (strncmp(r->path, path, len) != 0)
         return NULL;
     const char *rest = r->path + len;
-    if (*rest == '\0' || (*rest == '/' && answers_find(rest + 1, &profile)))
-        return answers_page(profile, page);
-    return NULL;
+    if (*rest == '/' && !answers_find(rest + 1, &profile))
+        return answers_refuse(ANSWERS_NO_PROFILE);
+    return *rest == '/' || *rest == '\0' ? answers_page(profile, page) : NULL;
 }
 
 static const struct answer *pick_credentials(const struct request *r) {

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/text/setting.h"
+#include "common/base/setting.h"
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyz"
 #define DIGITS "0123456789"

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "common/base/nearest.h"
+#include "common/base/setting.h"
 #include "common/base/timefmt.h"
 
 #define ENVIRONMENT_PREFIX "POD_IDENTITY_"
@@ -21,16 +22,31 @@ static void environment_name(const struct option_spec *spec, char out[ENVIRONMEN
         buf_char(&b, (char)(*p == '-' ? '_' : *p - 32 * (*p >= 'a' && *p <= 'z')));
 }
 
+bool option_apply(const struct option_spec *spec, void *place, const char *value, struct buf *problem) {
+    const char *kind = option_part(spec, OPTION_VALUE_NAME), *flaw = setting_flaw(value);
+    bool path = strcmp(kind, "PATH") == 0 || strcmp(kind, "FILE") == 0 || strcmp(kind, "DIRECTORY") == 0;
+    if (!(path && flaw != NULL) && spec->take(place, value, problem))
+        return true;
+    if (flaw != NULL) {
+        buf_reset(problem);
+        buf_str(problem, flaw);
+    }
+    return false;
+}
+
 static bool apply(const struct option_spec *spec, const char *shown_name, void *config, const char *value,
                   struct buf *problem) {
     char reason_text[OPTIONS_PROBLEM_MAX / 2];
     struct buf reason = BUF(reason_text);
     if (strnlen(value, OPTIONS_VALUE_MAX) >= OPTIONS_VALUE_MAX)
         buf_str(&reason, "longer than 4095 bytes");
-    else if (spec->take((char *)config + spec->at, value, &reason))
+    else if (option_apply(spec, (char *)config + spec->at, value, &reason))
         return true;
     buf_fmt(problem, "%s=", shown_name);
-    buf_printable(problem, value, strnlen(value, VALUE_SHOWN + 1), VALUE_SHOWN);
+    if (setting_flaw(value) != NULL)
+        setting_quote(problem, value);
+    else
+        buf_printable(problem, value, strnlen(value, VALUE_SHOWN + 1), VALUE_SHOWN);
     buf_fmt(problem, ": %s", reason.data);
     return false;
 }

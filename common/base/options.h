@@ -93,6 +93,10 @@ enum options_result options_read(const struct options *options, int argc, char *
                                  const char **operands, size_t operand_max, size_t *operand_count,
                                  struct buf *problem);
 
+/* Puts the value into *place by the row's `take`, after what is wrong with it whatever it is for (setting.h):
+ * a path with such a flaw is refused, and of another value that is refused it is the reason. */
+bool option_apply(const struct option_spec *spec, void *place, const char *value, struct buf *problem);
+
 /* Whether an option is on the command line. */
 bool options_given(int argc, char **argv, const char *name);
 

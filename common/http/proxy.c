@@ -3,9 +3,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/setting.h"
 #include "common/base/wipe.h"
 #include "common/text/base64url.h"
-#include "common/text/setting.h"
 
 static const char *first_set(proxy_lookup *lookup, const char *const *names) {
     for (; *names != NULL; names++) {

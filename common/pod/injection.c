@@ -3,8 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/setting.h"
 #include "common/pod/role_arn.h"
-#include "common/text/setting.h"
 
 #define VALUE_SHOWN 200 /* of a variable, in a message */
 #define RESTART_IN_VAIN                                                                                      \

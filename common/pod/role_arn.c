@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "common/text/setting.h"
+#include "common/base/setting.h"
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #define DIGITS "0123456789"

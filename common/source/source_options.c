@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "common/aws/eksauth.h"
+#include "common/base/setting.h"
 #include "common/pod/role_arn.h"
-#include "common/text/setting.h"
 
 #define WORD "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 #define SESSION_CHARACTERS WORD "+=,.@-"

@@ -2,10 +2,10 @@
 
 #include <string.h>
 
+#include "common/base/setting.h"
 #include "common/base/wipe.h"
 #include "common/http/proxy.h"
 #include "common/pod/role_arn.h"
-#include "common/text/setting.h"
 
 enum reason source_settings_proxy(injection_getenv *lookup, const struct uri *uri, struct failure *f) {
     static struct proxy proxy;

@@ -39,7 +39,7 @@ SIDECAR = [
     ("--http=http://127.0.0.1:9911", "an address, not a URL, is wanted"), ("--http=127.0.0.1:99999", "the port is not a number from 0 to 65535"),
     ("--http=127.0.0.1:http", "the port is not a number"), ("--http=127.0.0.1", "the port is missing"), ("--http=[::1]", "the port is missing"),
     ("--http=0.0.0.0:9911", "would hand the credentials to the network"), ("--http=127.0.0.2:9911", "127.0.0.1:PORT or [::1]:PORT, and no other"),
-    ("--imds=127.1.2.3:1", "and no other"), ("--metrics=9912", "the address in front of the port is missing"), ("--metrics=host:9912", "a number is wanted, not a name"),
+    ("--http=127.0.0.1:80 ", '--http="127.0.0.1:80 ": ends in a blank'), ("--imds=127.1.2.3:1", "and no other"), ("--metrics=9912", "the address in front of the port is missing"), ("--metrics=host:9912", "a number is wanted, not a name"),
     ("--unix-socket=relative", "not an absolute file path: it begins with a slash"), ("--unix-socket=/x/", "it ends in a slash, as that of a folder"),
     ("--unix-socket=/" + "x" * 120, "longer than 107 bytes"), ("--file-mode=416|--process-file=/x", "416 in decimal is 0640"),
     ("probe|--http=127.0.0.1:1", "--http is of no use to probe: leave it out"), ("once|--process-file=/x|--linger=1s", "--linger is of no use to once"),
@@ -69,6 +69,49 @@ def test_sidecar(run_sidecar: Callable[..., Run], words: str, says: str) -> None
 @pytest.mark.parametrize(("words", "says"), GET)
 def test_get(run_get: Callable[..., Run], words: str, says: str) -> None:
     check(run_get(*words.split("|")), says)
+
+
+# Of paths, as of AWS's own variables: what looks right in a manifest, and is another file. Of others it is why they are no value.
+FLAWS = [
+    ("x ", 'x ": ends in a blank'), ("x\n", 'x\\n": ends in a line break'), (" x", '": begins with a blank'), ('"x"', "stands in quotes that belong to it"),
+    ("${HOME}/x", "holds a reference that was not expanded"), ("$(POD)/x", "holds a reference that was not expanded"), ("\u201cx\u201d", "typographic quotes")]
+INIT_PATHS = ["TERMINATION_LOG", "POD_LABELS", "INSTALL", "CA_BUNDLE"]
+SIDECAR_PATHS = ["CREDENTIALS_FILE", "PROCESS_FILE", "UNIX_SOCKET", "HTTP_TOKEN_FILE", "NOTIFY_PID_FILE", "SESSION_POLICY_FILE", "CA_BUNDLE"]
+VALUES = [("MIN_TTL", "60s ", 'POD_IDENTITY_MIN_TTL="60s ": ends in a blank'), ("FORMAT", "json\n", 'json\\n": ends in a line break'),
+          ("SOURCE", "'irsa'", "stands in quotes"), ("VERIFY", "$(DEPTH)", "not expanded")]
+
+
+def value_of_a_path(flawed: str) -> str:
+    return flawed if flawed[0] in "$" else flawed.replace("x", "/nonexistent/x")
+
+
+@pytest.mark.parametrize(("flawed", "says"), FLAWS)
+def test_paths_in_variables(run_init: Callable[..., Run], run_sidecar: Callable[..., Run], run_get: Callable[..., Run], flawed: str, says: str) -> None:
+    value = value_of_a_path(flawed)
+    for name in INIT_PATHS:
+        run = run_init(env={f"POD_IDENTITY_{name}": value}, text=True, wait=None, termination_log=None)
+        check(run, says)
+        assert f"POD_IDENTITY_{name}=" in run.stderr
+    for name in SIDECAR_PATHS:
+        run = run_sidecar("serve", env={f"POD_IDENTITY_{name}": value}, timeout_s=10)
+        check(run, says)
+        assert f"POD_IDENTITY_{name}=" in run.stderr
+    check(run_sidecar("serve", env={"POD_IDENTITY_CONFIG": value}, timeout_s=10), says)
+    check(run_sidecar("serve", f"--credentials-file={value}", env={}, timeout_s=10), says)
+    check(run_get(env={"POD_IDENTITY_UNIX_SOCKET": value}), says)
+
+
+@pytest.mark.parametrize(("name", "value", "says"), VALUES)
+def test_values_in_variables(run_init: Callable[..., Run], name: str, value: str, says: str) -> None:
+    check(run_init(env={f"POD_IDENTITY_{name}": value}, text=True, wait=None, termination_log=None), says)
+
+
+def test_paths_in_the_configuration(run_sidecar: Callable[..., Run], folder: Path) -> None:
+    file = folder / "config.json"
+    for config, says in ({"profiles": [{"name": "a", "process-file": "/x "}]}, "process-file: ends in a blank"), \
+            ({"profiles": [{"name": "a"}], "unix-socket": "/run/${POD}/s"}, "unix-socket: holds a reference that was not expanded"):
+        file.write_text(json.dumps(config))
+        check(run_sidecar("serve", f"--config={file}", env={}, timeout_s=10), says)
 
 
 @pytest.mark.parametrize("options", [

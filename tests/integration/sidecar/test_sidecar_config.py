@@ -64,7 +64,11 @@ def test_three_profiles(start_sidecar: Start, run_get: Once, env: dict[str, str]
     got = run_get(f"--socket={sidecar.socket_path}", "--profile=audit")
     assert got.exit_code == 0 and json.loads(got.stdout)["AccessKeyId"] == keys["audit"]
     bad = run_get(f"--socket={sidecar.socket_path}", "--profile=none")
-    assert bad.exit_code == 1 and bad.stdout == "" and bad.stderr
+    assert bad.exit_code == 1 and bad.stdout == ""
+    assert bad.stderr == "pod-identity-get: No profile has that name; there are: default, billing, audit\n"
+    unknown = "/v1/credentials/none"
+    assert sidecar.get_http(unknown).status == 404 and b"billing" in sidecar.get_http(unknown).body
+    assert sidecar.get_http(unknown, authorization="none-of-the-bearers").status == 401, "who may not ask learns no name"
     metrics = sidecar.get("/metrics").body.decode()
     assert 'pod_identity_credentials_valid{profile="audit"} 1' in metrics and 'expiry_seconds{profile="billing"}' in metrics
     assert "profile=audit" in sidecar.stderr and "assumed_roles=2" in sidecar.stderr

@@ -178,7 +178,7 @@ def test_usage_error(run_sidecar: Callable[..., Run], words: list[str], shown: s
 
 @pytest.mark.parametrize("address", ["0.0.0.0:8080", "10.0.0.1:8080", "169.254.170.23:8080", "[::]:8080", "[fd00:ec2::23]:8080", ":8080",
                                      "8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:+1",
-                                     "localhost:8080", "[::1]", "::1:8080", "[::ffff:10.0.0.1]:8080", "127.0.0.1:80 ", "127.1:80",
+                                     "localhost:8080", "[::1]", "::1:8080", "[::ffff:10.0.0.1]:8080", "127.1:80",
                                      "127.0.0.1.evil.example:80", "0x7f000001:80", "2130706433:80"])
 def test_only_loopback_is_listened_on(run_sidecar: Callable[..., Run], address: str) -> None:
     run = run_sidecar("serve", f"--http={address}", env={}, timeout_s=10)

@@ -145,7 +145,14 @@ static void usage_errors_name_option_value_and_reason(void **state) {
     assert_int_equal(READ("--credentials-file=/a/path/too/long"), OPTIONS_USAGE);
     says("longer than 15 bytes");
     assert_int_equal(READ("--credentials-file=a\nb"), OPTIONS_USAGE);
-    says("0x0a");
+    says("--credentials-file=\"a\\nb\": holds a line break or another control character");
+    assert_int_equal(READ("--credentials-file=/a "), OPTIONS_USAGE);
+    says("--credentials-file=\"/a \": ends in a blank");
+    assert_int_equal(READ("--credentials-file=${X}/a"), OPTIONS_USAGE);
+    says("--credentials-file=\"${X}/a\": holds a reference that was not expanded");
+    assert_int_equal(READ("--wait=5s "), OPTIONS_USAGE);
+    says("--wait=\"5s \": ends in a blank");
+    assert_int_equal(READ("--uid= 5 "), OPTIONS_OK); /* no path, and its handler takes it */
     assert_int_equal(READ("-x"), OPTIONS_USAGE);
     assert_int_equal(READ("a", "b", "c"), OPTIONS_USAGE);
     says("unexpected word c");

@@ -1,6 +1,10 @@
 /* Which answer a request gets, and that the answers are whole. */
 #include "tests/unit/unit.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/text/ini.h"
 #include "sidecar/routes.h"
 #include "tests/unit/sidecar/answer_checks.h"
 
@@ -223,8 +227,48 @@ static void every_refusal_is_whole(void **state) {
     }
 }
 
+static void forget(const struct answer *a) {
+    (void)a;
+}
+
+static void told_names(size_t length) {
+    static char text[ANSWERS_PROFILES_MAX][INI_PROFILE_MAX];
+    static const char *names[ANSWERS_PROFILES_MAX];
+    for (size_t i = 0; i < ANSWERS_PROFILES_MAX; i++) {
+        memset(text[i], 'a' + (int)i, length);
+        names[i] = text[i];
+    }
+    answers_open(forget, true, names, ANSWERS_PROFILES_MAX);
+    struct request r = request_for(REQUEST_GET, "/v1/credentials/none", "", "");
+    const struct answer *a = routes_pick(&socket_routes, &r);
+    assert_int_equal(status_of(a), 404);
+    check_answer(a);
+    is_json_with_both_spellings(a, "NotFound");
+    assert_non_null(strstr(a->body, names[0]));
+    assert_int_equal(strstr(a->body, ", ...\"") == NULL,
+                     strstr(a->body, names[ANSWERS_PROFILES_MAX - 1]) != NULL);
+}
+
+/* As many as there may be, of all lengths. The answer is made once, so each length has a process of its own.
+ */
+static void a_name_that_is_not_there_is_told_those_that_are(void **state) {
+    (void)state;
+    for (size_t length = 1; length < INI_PROFILE_MAX; length++) {
+        int status;
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            told_names(length);
+            _exit(0);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_name_that_is_not_there_is_told_those_that_are, open_answers),
         cmocka_unit_test_setup(the_socket_serves_every_path, open_answers),
         cmocka_unit_test_setup(loopback_wants_host_and_bearer, open_answers),
         cmocka_unit_test_setup(no_header_is_no_bearer, open_answers),

@@ -1,4 +1,4 @@
-#include "common/text/setting.h"
+#include "common/base/setting.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 #include "tests/unit/unit.h"
 
-#include "common/text/setting.h"
+#include "common/base/setting.h"
 
 static void flaws(void **state) {
     (void)state;

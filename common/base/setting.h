@@ -1,7 +1,7 @@
 /* A value that somebody set in an environment, a file or an option: what is wrong with it whatever it is for.
  */
-#ifndef POD_IDENTITY_TEXT_SETTING_H
-#define POD_IDENTITY_TEXT_SETTING_H
+#ifndef POD_IDENTITY_BASE_SETTING_H
+#define POD_IDENTITY_BASE_SETTING_H
 
 #include "common/base/buf.h"
 
