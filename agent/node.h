@@ -7,9 +7,10 @@
 
 #include <sys/types.h>
 
-#include "agent/flags.h"
+#include "agent/settings.h"
 #include "common/base/failure.h"
 #include "common/pod/credentials.h"
+#include "common/pod/injection.h"
 
 /* Something may have changed for those who wait: credentials are there, or an attempt has failed. */
 typedef void node_changed(void);

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "agent/flags.h"
+#include "agent/settings.h"
 #include "common/base/buf.h"
 
 enum probes_address {
