@@ -5,6 +5,8 @@
 #   ARCH=amd64|arm64   what to build for (default: this machine's); crossed if it is not this machine's
 #   DISTFILES=FOLDER   take all sources from FOLDER, use no network (see `make distfiles`)
 #   REPRODUCIBLE=1     take exactly the Debian revisions that common/deps/deps.lock names first, or fail
+#   DOCS_URL=URL       end messages with the address of their reason or check on that page, which is images/TROUBLESHOOTING.md
+#                      at a place of yours: DOCS_URL=https://docs.example.com/TROUBLESHOOTING.md
 #   WERROR=            do not make warnings errors
 #   V=1                show the commands
 #   DESTDIR, PREFIX    for `make install`
@@ -108,6 +110,11 @@ build/amd64/version.h build/arm64/version.h build/host/version.h: build/%/versio
 	@sh $(DEPS)/describe.sh version $(VERSION) $(REVISION) build/sources >$@.$$$$.new && \
 	{ cmp -s $@.$$$$.new $@ && rm $@.$$$$.new || mv $@.$$$$.new $@; }
 
+build/amd64/docs_url.h build/arm64/docs_url.h build/host/docs_url.h: build/%/docs_url.h: $(DEPS)/describe.sh FORCE
+	@mkdir -p $(@D)
+	@sh $(DEPS)/describe.sh docs '$(DOCS_URL)' >$@.$$$$.new && \
+	{ cmp -s $@.$$$$.new $@ && rm $@.$$$$.new || mv $@.$$$$.new $@; } || { rm -f $@.$$$$.new; exit 1; }
+
 $(B)/sbom.spdx.json: build/%/sbom.spdx.json: $(SRC_STAMP) $(DEPS)/describe.sh FORCE
 	@mkdir -p $(@D)
 	@sh $(DEPS)/describe.sh sbom $(VERSION) $(REVISION) build/sources $* >$@.$$$$.new && \
@@ -143,7 +150,7 @@ $(filter-out $(WARM_OBJ),$(COMMON_OBJ)) $(INIT_OBJ) $(COLD_SIDECAR): LTO = -flto
 # common/base/version.c cannot reach the generated version.h by name: its own header, beside it, has the same.
 $(B)/obj/common/base/version.o: OUR_CPPFLAGS += -include $(B)/version.h
 
-$(B)/obj/%.o: %.c $(DEPS_STAMP) Makefile | $(B)/version.h
+$(B)/obj/%.o: %.c $(DEPS_STAMP) Makefile | $(B)/version.h $(B)/docs_url.h
 	@mkdir -p $(@D)
 	@echo '  CC    $(ARCH) $<'
 	$(Q)$(CC_TARGET) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(LTO) $(CFLAGS) -MMD -MP -c $< -o $@
@@ -211,7 +218,7 @@ install: all ## into $(DESTDIR)$(PREFIX), by default /usr/local
 	install -m 0644 $(B)/sbom.spdx.json $(wildcard LICENSE) '$(DESTDIR)$(PREFIX)/share/doc/pod-identity/'
 
 clean: ## remove our objects and programs, keep the libraries
-	rm -rf $(foreach a,amd64 arm64,$(addprefix build/$(a)/,obj debug common.a warm.a version.h sbom.spdx.json \
+	rm -rf $(foreach a,amd64 arm64,$(addprefix build/$(a)/,obj debug common.a warm.a version.h docs_url.h sbom.spdx.json \
 		pod-identity-init pod-identity-sidecar pod-identity-get))
 
 distclean: ## remove build/

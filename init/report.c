@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/base/docs.h"
 #include "common/base/io.h"
 
 static const char *const status_names[] = {
@@ -32,9 +33,11 @@ static bool flush(struct buf *b, int fd) {
 /* ---- text ---- */
 
 /* Messages may quote paths and claims: whatever is in them, a line stays a line, and a terminal is not
- * driven. */
-static void put_line(struct buf *out, const char *text) {
+ * driven. Behind it the address of what is documented under that name, if it is not NULL. */
+static void put_line(struct buf *out, const char *text, const char *documented) {
     buf_printable(out, text, strlen(text), FAILURE_MESSAGE_MAX);
+    if (documented != NULL)
+        docs_see(out, documented);
     buf_char(out, '\n');
 }
 
@@ -55,10 +58,10 @@ static void put_check(struct buf *out, const struct check_result *r, size_t widt
     static const char *const reset = "\033[0m";
     buf_fmt(out, "%s%s%s  %-*s  ", colour ? colours[r->status] : "", status_names[r->status],
             colour ? reset : "", (int)width, r->id);
-    put_line(out, r->finding.message);
+    put_line(out, r->finding.message, NULL);
     if (r->finding.remedy[0] != '\0') {
         buf_str(out, "      remedy: ");
-        put_line(out, r->finding.remedy);
+        put_line(out, r->finding.remedy, r->id);
     }
 }
 
@@ -83,9 +86,9 @@ static void put_verdict(struct buf *out, const struct report *report) {
     if (decisive == NULL)
         return;
     buf_fmt(out, "%s: ", reason_name(reason));
-    put_line(out, decisive->finding.message);
+    put_line(out, decisive->finding.message, NULL);
     buf_str(out, "remedy: ");
-    put_line(out, decisive->finding.remedy);
+    put_line(out, decisive->finding.remedy, DOCS_NAME(reason_name(reason)));
 }
 
 bool report_text(const struct report *report, bool colour, int fd) {
@@ -155,5 +158,6 @@ void report_termination_line(const struct failure *failure, struct buf *out) {
         buf_str(out, ". Remedy: ");
         buf_printable(out, failure->remedy, strlen(failure->remedy), FAILURE_REMEDY_MAX);
     }
+    docs_see(out, reason_name(failure->reason));
     buf_char(out, '\n');
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/base/docs.h"
 #include "common/base/far.h"
 #include "common/base/wipe.h"
 #include "common/text/secrets.h"
@@ -269,12 +270,24 @@ static void put_credentials(struct edition *e, const struct credentials *c, int6
     end_body(e, ANSWERS_INSTANCE, 200, JSON, &body);
 }
 
+#define MORE_MAX 80 /* ". Remedy: ", and the command below with its reason */
+
+/* The remedy, and where more is said. The long texts are in init only: here is no room for them. */
+static void put_remedy(struct buf *out, const struct failure *f) {
+    buf_fmt(out, ". Remedy: %s", f->remedy);
+#ifdef DOCS_URL
+    docs_see(out, reason_name(f->reason));
+#else
+    buf_fmt(out, ". More: pod-identity-init explain %s", reason_name(f->reason));
+#endif
+}
+
 static void put_failure(struct edition *e, const struct failure *f) {
-    char text[FAILURE_MESSAGE_MAX + FAILURE_REMEDY_MAX + 16];
+    char text[FAILURE_MESSAGE_MAX + FAILURE_REMEDY_MAX + DOCS_SEE_MAX + MORE_MAX];
     struct buf message = BUF(text), body = next_body(e, CREDENTIALS_RENDERED_MAX);
     buf_str(&message, f->message);
     if (f->remedy[0] != '\0')
-        buf_fmt(&message, ". Remedy: %s", f->remedy);
+        put_remedy(&message, f);
     put_error_body(&body, reason_name(f->reason), message.data);
     if (body.overflow) { /* only escapes can make it so: the reason alone always fits */
         buf_reset(&body);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "common/base/docs.h"
 #include "common/base/far.h"
 #include "common/base/owner.h"
 #include "common/base/timefmt.h"
@@ -167,11 +168,23 @@ static void log_wait(const struct refresher *r) {
         profile_field(r));
 }
 
+/* What a failure is logged as. */
+static const char *told(const struct failure *failure) {
+#ifdef DOCS_URL
+    static char text[FAILURE_MESSAGE_MAX + DOCS_SEE_MAX];
+    struct buf b = BUF(text);
+    buf_str(&b, failure->message);
+    docs_see(&b, reason_name(failure->reason));
+    return text;
+#else
+    return failure->message;
+#endif
+}
+
 static void on_failure(struct refresher *r, const struct failure *failure) {
     bool rotated = r->refresh.rotated_in_flight;
     r->last_failure = *failure;
-    log_failing(&r->fetch_failing, LOG_WARN, "refresh failed", reason_name(failure->reason),
-                failure->message);
+    log_failing(&r->fetch_failing, LOG_WARN, "refresh failed", reason_name(failure->reason), told(failure));
     drive(r, &(struct refresh_event){.kind = REFRESH_FAILED, .retry_after_ms = failure->retry_after_ms});
     if (rotated)
         log_wait(r);

@@ -39,7 +39,7 @@ TESTED_OBJ = $(patsubst %.c,$(H)/obj/%.o,$(TESTED_SRC)) $(H)/obj/cJSON.o
 $(H)/obj/common/base/version.o: HOST_CPPFLAGS += -include $(H)/version.h
 $(H)/obj/common/base/version.o: $(H)/version.h
 
-$(H)/obj/%.o: %.c $(HOST_DEPS) Makefile tests/tests.mk | $(H)/version.h
+$(H)/obj/%.o: %.c $(HOST_DEPS) Makefile tests/tests.mk | $(H)/version.h $(H)/docs_url.h
 	@mkdir -p $(@D)
 	$(HOST_CC) $(HOST_CPPFLAGS) $(HOST_CFLAGS) -MMD -MP -c $< -o $@
 
@@ -81,7 +81,7 @@ $(REPLAYS): $(H)/replay/%: $(H)/obj/tests/fuzz/%_fuzz.o $(H)/obj/tests/fuzz/driv
 fuzz-replay: $(REPLAYS) ## the corpus of each fuzz target, each input twice
 	@sh tests/fuzz/replay.sh build/test $(REPLAYS)
 
-$(H)/fuzz-obj/%.o: %.c $(HOST_DEPS) Makefile tests/tests.mk | $(H)/version.h
+$(H)/fuzz-obj/%.o: %.c $(HOST_DEPS) Makefile tests/tests.mk | $(H)/version.h $(H)/docs_url.h
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(HOST_CPPFLAGS) -std=c11 -g -O1 $(FUZZ_SANITIZE) -MMD -MP -c $< -o $@
 
@@ -110,7 +110,7 @@ fuzz: $(patsubst %,$(H)/fuzz/%,$(FUZZ)) ## libFuzzer on each parser; SECONDS=60 
 
 # ---- the rest ----
 
-lint: $(H)/version.h ## architecture, form, clang-format, cppcheck, shellcheck, Markdown, spelling
+lint: $(H)/version.h $(H)/docs_url.h ## architecture, form, clang-format, cppcheck, shellcheck, Markdown, spelling
 	@sh tests/lint/run.sh build/test '$(HOST_CPPFLAGS)'
 
 # The sidecar with made-up time, for the tests that let hours pass: the same objects, and a clock that reads a file.
@@ -131,10 +131,35 @@ $(SANDBOX_SIDECAR): $(B)/obj/tests/sandbox/attempts.o $(SIDECAR_OBJ) $(COMMON)
 	@mkdir -p $(@D)
 	$(CC_TARGET) $(OUR_LDFLAGS) -Wl,--wrap=loop_run $^ -lcurl $(COMMON) -lbearssl -lcjson -o $@
 
+# Programs that were built with DOCS_URL: the same objects, but for those that know of it.
+TEST_DOCS_URL = https://docs.example.com/pod-identity/TROUBLESHOOTING.md
+DOCS_B = $(B)/test/docs
+DOCS_INIT = $(B)/test/pod-identity-init-docs
+DOCS_SIDECAR = $(B)/test/pod-identity-sidecar-docs
+DOCS_OBJ_INIT = $(patsubst %,$(DOCS_B)/%.o,common/base/docs init/report)
+DOCS_OBJ_SIDECAR = $(patsubst %,$(DOCS_B)/%.o,common/base/docs sidecar/answers sidecar/complain sidecar/refresher)
+
+$(DOCS_B)/docs_url.h: $(DEPS)/describe.sh tests/tests.mk
+	@mkdir -p $(@D)
+	@sh $(DEPS)/describe.sh docs $(TEST_DOCS_URL) >$@
+
+$(DOCS_B)/%.o: %.c $(DEPS_STAMP) Makefile tests/tests.mk | $(DOCS_B)/docs_url.h
+	@mkdir -p $(@D)
+	@echo '  CC    $(ARCH) $< (DOCS_URL)'
+	$(Q)$(CC_TARGET) -I$(DOCS_B) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(LTO) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(DOCS_INIT): $(DOCS_OBJ_INIT) $(filter-out %/report.o,$(INIT_OBJ)) $(COMMON)
+$(DOCS_SIDECAR): $(DOCS_OBJ_SIDECAR) $(filter-out %/answers.o %/complain.o %/refresher.o,$(SIDECAR_OBJ)) $(COMMON)
+$(DOCS_INIT) $(DOCS_SIDECAR):
+	@echo '  LINK  $@'
+	$(Q)$(CC_TARGET) $(OUR_LDFLAGS) $^ -lcurl $(COMMON) -lbearssl -lcjson -o $@
+
+-include $(patsubst %.o,%.d,$(DOCS_OBJ_INIT) $(DOCS_OBJ_SIDECAR))
+
 # So many integration tests at once: they wait more than they work. JOBS=1: one by one.
 JOBS ?= $(shell echo $$(($$(nproc) * 2)))
 
-integration: $(PROGRAMS) $(CLOCK_SIDECAR) $(SANDBOX_SIDECAR) ## the real programs against the emulator; PYTEST_ARGS='tests/integration/… -k …' only those
+integration: $(PROGRAMS) $(CLOCK_SIDECAR) $(SANDBOX_SIDECAR) $(DOCS_INIT) $(DOCS_SIDECAR) ## the real programs against the emulator; PYTEST_ARGS='tests/integration/… -k …' only those
 	@JOBS=$(JOBS) sh tests/integration.sh build/test $(PYTEST_ARGS)
 
 # A minute of it is among the integration tests, with the same seed each time. Another SEED is another order of events.
