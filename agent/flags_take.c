@@ -6,7 +6,7 @@
 #include "agent/settings.h"
 #include "common/aws/eksauth.h"
 #include "common/aws/endpoints.h"
-#include "common/text/setting.h"
+#include "common/base/setting.h"
 
 /* ---- texts ---- */
 
