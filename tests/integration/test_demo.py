@@ -46,7 +46,7 @@ def test_every_step_is_there(screen: str) -> None:
     assert "exit code 12 TOKEN_UNREADABLE:" in unreadable and "Remedy:" in unreadable
     if os.geteuid() == 0:
         assert "mode 0600: this process counts as others" in unreadable and "set securityContext.fsGroup: 65532" in unreadable
-    assert "Couldn't connect" in late and "AGENT_UNREACHABLE" in late and re.search(r'"credentials received" attempts=\d+ .*result: ok', late)
+    assert re.search(r"without init: curl: \(7\) Failed to connect", late) and "AGENT_UNREACHABLE" in late and re.search(r'"credentials received" attempts=\d+ .*result: ok', late)
     assert "agent.credentials received access key" in good and "24 checks passed, 0 warned result: ok" in good
     assert "credentials refreshed: access_key_id=ASIA" in serving
     assert '"SecretAccessKey":"***"' in sdk and '"Token":"***"' in sdk and "without the bearer: 401" in sdk
