@@ -169,13 +169,14 @@ soak: $(PROGRAMS) ## the sidecar for long, between an upstream and clients that 
 	@SOAK_SECONDS="$$(($(MINUTES) * 60))" SOAK_SEED='$(SEED)' sh tests/integration.sh build/test/soak -s \
 		tests/integration/sidecar/test_sidecar_soak.py -k test_soak $(PYTEST_ARGS)
 
-# Real SDKs as clients; `make test` has them among its integration tests. The counts go to a place of their own.
-interop: $(PROGRAMS) ## real SDKs (Go, JavaScript, botocore) as clients of the sidecar; part of integration
+# Real SDKs as clients, and a real MinIO server as upstream; `make test` has them among its integration tests, but for MinIO where
+# setup-interop did not build it. The counts go to a place of their own.
+interop: $(PROGRAMS) ## real SDKs (Go, JavaScript, botocore) as clients of the sidecar, a real MinIO server behind it; part of integration
 	@sh tests/integration.sh build/test/interop -k interop -rs $(PYTEST_ARGS)
 
-setup-interop: ## install what `make interop` needs; part of setup-test
-	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) python3 python3-venv iproute2 ca-certificates
-	@sh tests/tools.sh go node
+setup-interop: ## install what `make interop` needs; but for MinIO, which it builds in some minutes, part of setup-test
+	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) python3 python3-venv iproute2 openssl ca-certificates
+	@sh tests/tools.sh go node minio
 
 ##@ Try it
 # The feature as its users know it, step by step, with the real aws command; `make test` has it among its integration tests.

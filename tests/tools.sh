@@ -1,5 +1,5 @@
 #!/bin/sh
-# Programs that tests need and that Debian may lack or have too old: tools.sh TOOL... (go, node, kubectl, docker-registry, hclfmt).
+# Programs that tests need and that Debian may lack or have too old: tools.sh TOOL... (go, node, kubectl, docker-registry, hclfmt, minio).
 # One that the machine has, and that is new enough, is used as it is. What Debian has is installed. The rest goes into
 # ${XDG_CACHE_HOME:-~/.cache}/pod-identity/tools/bin, where the tests look first (tests/integration/harness/tools.py).
 # A tool that no source offers is told, and is no error: the tests that need it are skipped, and say so.
@@ -15,6 +15,7 @@ GO_SUM_amd64=h1:r0ub+FnqzZxoWm/dSUOI9DcIqYWn/mNYGFJcv7PyBzs=
 GO_SUM_arm64=h1:VY4gDzfxOrsM17J2qtgZgiAIsWhp7XWK1jMfE3kXV0s=
 KUBECTL_AT_LEAST=1.27 # its kustomize knows what images/kubernetes/component uses
 REGISTRY=github.com/distribution/distribution/v3/cmd/registry@v3.1.2
+MINIO=github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c # its releases are no versions of a module
 HCLFMT=github.com/hashicorp/hcl/v2/cmd/hclfmt@v2.24.0
 
 say() {
@@ -104,6 +105,13 @@ get_hclfmt() { # where there is no terraform, which has the same code
 	in_go go install -trimpath "$HCLFMT"
 }
 
+get_minio() {
+	! has minio || return 0
+	at_least "$GO_AT_LEAST" "$(go_version)" || get_go || return
+	say 'building MinIO from its module (some minutes; once)'
+	in_go go install -trimpath -ldflags '-s -w' "$MINIO"
+}
+
 get() {
 	case $1 in
 	go) get_go ;;
@@ -111,6 +119,7 @@ get() {
 	kubectl) get_kubectl ;;
 	docker-registry) get_docker_registry ;;
 	hclfmt) get_hclfmt ;;
+	minio) get_minio ;;
 	*) say "$1: no such tool" && exit 64 ;;
 	esac
 }
