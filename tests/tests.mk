@@ -6,7 +6,7 @@
 
 ##@ Test
 
-.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration soak interop setup-interop walkthrough check-reproducible bench bench-init bench-sidecar bench-tls
+.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration soak interop setup-interop walkthrough pictures check-reproducible bench bench-init bench-sidecar bench-tls
 
 TEST_STAGES = build unit fuzz-replay lint integration check-reproducible size check-binaries
 
@@ -184,6 +184,11 @@ walkthrough: ## EKS Pod Identity step by step, with the real aws command against
 	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(SETUP_DEMO_PACKAGES) $(SETUP_WALKTHROUGH_PACKAGES)
 	@$(MAKE) --no-print-directory -j"$$(nproc)" all
 	@sh tests/integration.sh build/test/walkthrough -s tests/integration/test_walkthrough.py
+
+# The record of the demo is made anew only if the demo shows something else; all else is drawn from images/pictures/*.py.
+pictures: $(PROGRAMS) ## draw the pictures of the documentation, and record the demo if it has changed (images/pictures)
+	@python3 images/pictures/record.py images/pictures/demo.txt sh tests/demo.sh '$(MAKE)' $(B)
+	@python3 images/pictures/pictures.py images/pictures
 
 ##@ Test
 check-reproducible: $(SRC_STAMP) ## two clean builds in two folders give the same bytes

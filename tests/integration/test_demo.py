@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import subprocess
 from pathlib import Path
 
@@ -56,6 +57,15 @@ def test_every_step_is_there(screen: str) -> None:
     assert new and f"still served: {new[1]}" in without_agent and "reason=AGENT_UNREACHABLE" in without_agent
     assert "kB resident" in costs and costs.count("bytes: pod-identity-") == 3
     assert "exit status 0; left in its folder: credentials" in end and "demo: 11 steps done" in end
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the record is of root's demo")
+def test_the_record_is_what_it_shows(screen: str) -> None:
+    """images/pictures/demo.txt, which the documentation shows, but for what differs from run to run."""
+    shape = runpy.run_path(str(ROOT / "images/pictures/record.py"))["shape"]
+    recorded = (ROOT / "images/pictures/demo.txt").read_text()
+    assert shape(recorded) == shape(screen), "make pictures"
+    assert shape(recorded) != shape(recorded.replace("Remedy", "Advice", 1))
 
 
 def test_a_set_up_that_fails_names_its_log(tmp_path: Path) -> None:

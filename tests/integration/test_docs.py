@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import runpy
+import sys
 from pathlib import Path
 from typing import Callable, NamedTuple
 
@@ -262,6 +263,19 @@ def test_links_that_lead_nowhere(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# A `b` c\n\n## A `b` c\n\n[1](#a-b-c) [2](#a-b-c-1) [3](page.md#a-b-c)\n\n```sh\n[x](none)\n```\n\n[y](none.md) [z](#d)\n")
     assert [line.split(": ")[1] for line in links["broken"](page)] == ["none.md", "#d"]
+
+
+def test_pictures() -> None:
+    """Those that are committed are what `make pictures` draws of the sources, and the pages show them."""
+    folder = ROOT / "images" / "pictures"
+    sys.path.insert(0, str(folder))
+    try:
+        drawn = runpy.run_path(str(folder / "pictures.py"))["all_pictures"](folder)
+    finally:
+        sys.path.remove(str(folder))
+    assert {path.name: path.read_text() for path in folder.glob("*.svg")} == drawn, "make pictures"
+    shown = "".join(path.read_text() for path in PAGES)
+    assert all(f"pictures/{name})" in shown for name in drawn)
 
 
 def test_numbers_of_the_comparison() -> None:
