@@ -34,6 +34,9 @@ const char *node_region(void);
  * than the back-off has it, and used all the same until then. */
 void node_refused(void);
 
+/* The wall clock was set, or the machine slept. */
+void node_clock_jumped(void);
+
 /* "environment", "web-identity", "shared-file", "imds". */
 const char *node_kind(void);
 /* When they end, wall time; 0: there are none; CLOCK_NEVER. For metrics. */
