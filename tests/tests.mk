@@ -22,7 +22,7 @@ test-other-debian: ## the same on another Debian, in a minimal root that deboots
 	@sh tests/other-debian.sh $(if $(SUITE),--suite $(SUITE)) sh -c "$(RUN)"
 
 # ---- C, with the machine's own compiler and C library, under sanitizers ----
-# Not among them: what needs libcurl (the integration tests run it) and the mains.
+# Not among them: what needs libcurl, which only those tests link that use CLIENT, and the mains.
 
 HOST_CC ?= gcc
 H = build/host
@@ -51,6 +51,16 @@ $(H)/tested.a: $(TESTED_OBJ)
 	@rm -f $@
 	ar rcsD $@ $^
 
+# The HTTP client, with libcurl: its sources, patches and configuration are those of the programs.
+CLIENT_SRC = common/http/http.c common/http/getaddrinfo.c common/source/fetch.c
+CLIENT = $(patsubst %.c,$(H)/obj/%.o,$(CLIENT_SRC)) $(H)/libcurl.a
+$(patsubst %.c,$(H)/obj/%.o,$(CLIENT_SRC)) $(patsubst %.c,$(H)/fuzz-obj/%.o,$(CLIENT_SRC)): HOST_CPPFLAGS += -isystem $(CURL_INC)
+CURL_CONFIG = $(B)/deps/curl/lib/curl_config.h
+
+$(H)/libcurl.a: $(DEPS_STAMP) tests/curl.sh tests/tests.mk
+	@mkdir -p $(@D)
+	sh tests/curl.sh build/src $(CURL_CONFIG) $@ $(HOST_CC) -g -O1 $(SANITIZE)
+
 UNIT_TESTS = $(patsubst tests/unit/%.c,$(H)/unit/%,$(wildcard tests/unit/*/test_*.c))
 UNIT_SUPPORT = $(patsubst %.c,$(H)/obj/%.o,$(foreach f,$(wildcard tests/unit/*.c tests/unit/*/*.c),$(if $(filter test_%,$(notdir $f)),,$f)))
 
@@ -74,9 +84,13 @@ FUZZ_SANITIZE = -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recove
 REPLAYS = $(patsubst %,$(H)/replay/%,$(FUZZ_NAMES))
 FUZZERS = $(patsubst %,$(H)/fuzz/%,$(FUZZ_NAMES))
 
+# The target plays the server while the client waits, and sees where it connects to.
+WRAP_http = -Wl,--wrap=poll,--wrap=connect
+$(H)/replay/http: $(CLIENT)
+
 $(REPLAYS): $(H)/replay/%: $(H)/obj/tests/fuzz/%_fuzz.o $(H)/obj/tests/fuzz/driver.o $(H)/tested.a $(HOST_BEARSSL_LIB)
 	@mkdir -p $(@D)
-	$(HOST_CC) $(SANITIZE) $^ -o $@
+	$(HOST_CC) $(SANITIZE) $(WRAP_$(@F)) $(filter %.o,$^) $(filter %/libcurl.a,$^) $(H)/tested.a $(HOST_BEARSSL_LIB) -o $@
 
 fuzz-replay: $(REPLAYS) ## the corpus of each fuzz target, each input twice
 	@sh tests/fuzz/replay.sh build/test $(REPLAYS)
@@ -95,16 +109,22 @@ $(H)/fuzzed.a: $(TESTED_OBJ:$(H)/obj/%=$(H)/fuzz-obj/%)
 	@rm -f $@
 	ar rcsD $@ $^
 
+$(H)/fuzz-libcurl.a: $(DEPS_STAMP) tests/curl.sh tests/tests.mk
+	@mkdir -p $(@D)
+	sh tests/curl.sh build/src $(CURL_CONFIG) $@ $(FUZZ_CC) -g -O1 $(FUZZ_SANITIZE)
+
+$(H)/fuzz/http: $(patsubst %.c,$(H)/fuzz-obj/%.o,$(CLIENT_SRC)) $(H)/fuzz-libcurl.a
+
 $(FUZZERS): $(H)/fuzz/%: $(H)/fuzz-obj/tests/fuzz/%_fuzz.o $(H)/fuzzed.a $(HOST_BEARSSL_LIB)
 	@mkdir -p $(@D)
-	$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $^ -o $@
+	$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $(WRAP_$(@F)) $(filter %.o,$^) $(filter %libcurl.a,$^) $(H)/fuzzed.a $(HOST_BEARSSL_LIB) -o $@
 
 fuzz: $(patsubst %,$(H)/fuzz/%,$(FUZZ)) ## libFuzzer on each parser; SECONDS=60 each, FUZZ=jwt only that one
 	@sh tests/fuzz/fuzz.sh $(SECONDS) $^
 
 # Keep what only rules with patterns make.
 .PRECIOUS: $(H)/obj/%.o $(H)/fuzz-obj/%.o
--include $(patsubst %.o,%.d,$(filter-out %/cJSON.o,$(TESTED_OBJ) $(TESTED_OBJ:$(H)/obj/%=$(H)/fuzz-obj/%)) $(UNIT_SUPPORT) \
+-include $(patsubst %.o,%.d,$(filter-out %/cJSON.o,$(TESTED_OBJ) $(CLIENT_SRC:%.c=$(H)/obj/%.o) $(CLIENT_SRC:%.c=$(H)/fuzz-obj/%.o) $(TESTED_OBJ:$(H)/obj/%=$(H)/fuzz-obj/%)) $(UNIT_SUPPORT) \
 	$(UNIT_TESTS:$(H)/unit/%=$(H)/obj/tests/unit/%.o) $(H)/obj/tests/fuzz/driver.o \
 	$(FUZZ_NAMES:%=$(H)/obj/tests/fuzz/%_fuzz.o) $(FUZZ_NAMES:%=$(H)/fuzz-obj/tests/fuzz/%_fuzz.o))
 

@@ -165,6 +165,8 @@ static void finish(struct http_transfer *t, CURLcode code) {
     struct http_response *r = &t->response;
     r->proxy_variable = t->lookup.proxy.variable;
     r->proxy_status = (int)info(t, CURLINFO_HTTP_CONNECTCODE);
+    if (code == CURLE_OK && !t->head.whole) /* a head that ends midway is whole for libcurl */
+        code = CURLE_PARTIAL_FILE;
     r->result = t->too_large || t->head.too_large ? HTTP_TOO_LARGE
                 : t->head.not_http                ? HTTP_NOT_HTTP
                                                   : classify(t, code, os_error);

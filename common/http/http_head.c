@@ -8,8 +8,18 @@
 /* What an answer before the last one said (100, 103) does not count. */
 static void begin_answer(struct http_head *h, struct http_response *r) {
     h->lengths = 0;
+    h->whole = false;
     r->retry_after_ms = r->date_s = 0;
     memset(&r->who, 0, sizeof r->who);
+}
+
+/* Only digits: of "2, 5" libcurl would take the beginning. */
+static void take_length(struct http_head *h, const char *value, size_t len) {
+    enum { DIGITS_MAX = 18 }; /* with more, libcurl would go by the end of the connection instead */
+    h->not_http = ++h->lengths > 1 || len == 0;
+    for (size_t i = 0; i < len; i++)
+        h->not_http = h->not_http || value[i] < '0' || value[i] > '9';
+    h->too_large = h->too_large || len > DIGITS_MAX;
 }
 
 bool http_head_take(struct http_head *h, const char *line, size_t len, struct http_response *r) {
@@ -18,11 +28,13 @@ bool http_head_take(struct http_head *h, const char *line, size_t len, struct ht
     h->too_large = h->len > HTTP_HEADERS_MAX;
     if (len > 5 && memcmp(line, "HTTP/", 5) == 0)
         begin_answer(h, r);
-    if (http_header_value(line, len, "Content-Length", &value_len) != NULL)
-        h->not_http = ++h->lengths > 1;
+    h->whole = h->whole || (len == 1 && line[0] == '\n') || (len == 2 && memcmp(line, "\r\n", 2) == 0);
+    const char *value = http_header_value(line, len, "Content-Length", &value_len);
+    if (value != NULL)
+        take_length(h, value, value_len);
     if (h->too_large || h->not_http)
         return false;
-    const char *value = http_header_value(line, len, "Retry-After", &value_len);
+    value = http_header_value(line, len, "Retry-After", &value_len);
     if (value != NULL)
         r->retry_after_ms = http_retry_after_ms(value, value_len);
     value = http_header_value(line, len, "Date", &value_len);

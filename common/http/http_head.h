@@ -10,12 +10,13 @@
 struct http_head {
     size_t len;       /* of all lines so far */
     unsigned lengths; /* Content-Length lines of the answer */
+    bool whole;       /* its empty line has come */
     bool too_large, not_http;
 };
 
-/* Takes one line, the status line or a header, into *out: retry_after_ms, date_s, who. False if the
- * answer cannot be taken: over HTTP_HEADERS_MAX, or two lengths, of which somebody on the way may have
- * believed the other. */
+/* Takes one line, the status line, a header or the empty one, into *out: retry_after_ms, date_s, who. False
+ * if the answer cannot be taken: over HTTP_HEADERS_MAX, or two lengths, of which somebody on the way may have
+ * believed the other, or a length that is no number. */
 bool http_head_take(struct http_head *head, const char *line, size_t len, struct http_response *out);
 
 #endif
