@@ -64,9 +64,13 @@ $(H)/libcurl.a: $(DEPS_STAMP) tests/curl.sh tests/tests.mk
 UNIT_TESTS = $(patsubst tests/unit/%.c,$(H)/unit/%,$(wildcard tests/unit/*/test_*.c))
 UNIT_SUPPORT = $(patsubst %.c,$(H)/obj/%.o,$(foreach f,$(wildcard tests/unit/*.c tests/unit/*/*.c),$(if $(filter test_%,$(notdir $f)),,$f)))
 
+# The test has both ends of the sockets.
+WRAP_test_resolver = -Wl,--wrap=socket,--wrap=connect,--wrap=recv
+WRAP_test_resolver_names = $(WRAP_test_resolver)
+
 $(UNIT_TESTS): $(H)/unit/%: $(H)/obj/tests/unit/%.o $(UNIT_SUPPORT) $(H)/tested.a $(HOST_BEARSSL_LIB)
 	@mkdir -p $(@D)
-	$(HOST_CC) $(SANITIZE) $^ -lcmocka -o $@
+	$(HOST_CC) $(SANITIZE) $(WRAP_$(@F)) $(filter %.o,$^) $(filter %/libcurl.a,$^) $(H)/tested.a $(HOST_BEARSSL_LIB) -lcmocka -o $@
 
 unit: $(UNIT_TESTS) ## C, with sanitizers
 	@sh tests/unit/run.sh build/test $(UNIT_TESTS)
