@@ -24,7 +24,7 @@ void probes_set(size_t i, enum probes_address state, const char *detail);
 /* All addresses of the node are bound, and there is one at least. */
 bool probes_ready(const struct settings *settings);
 
-#define PROBES_TEXT_MAX 2560
+#define PROBES_TEXT_MAX 3072
 /* Status and body (text/plain) of a path; 404 for one that is none of the two. /healthz: the loop turns, so
  * always 200. /readyz: 200 "ok", or 503 with a line for each address that is not bound. */
 int probes_answer(const struct settings *settings, const char *path, struct buf *body);
