@@ -20,6 +20,7 @@ PLAIN = re.compile(r"""(?x)
     | aws\ eks\ [a-z-]+(?:\ --[a-z-]+\ [A-Z]+)+ | \d+\.\d+\.\d+\.\d+(?:/\d+)? | fd00:ec2::23(?:/\d+)?""")
 
 
+CHECK = {"TLS_FAILED": "not run: needs the other server"}
 LABEL = re.compile(r"[^.:]{3,60}: ")  # "refused: nothing listens"
 
 
@@ -54,7 +55,7 @@ def prose(lines: list[str]) -> list[str]:
 def section(text: str) -> str:
     heading, found = parts(text)
     reason, code = re.fullmatch(r"(\w+) \(exit code (\d+)\)", heading).groups()  # type: ignore[union-attr]
-    out = [f"### {reason}", "", f"Exit code {code}.", "", "**Cause**", "", *prose(found["Cause"]), "", "**Confirm** (not run by a test)", ""]
+    out = [f"### {reason}", "", f"Exit code {code}.", "", "**Cause**", "", *prose(found["Cause"]), "", f"**Confirm** ({CHECK.get(reason, 'form checked, not run')})", ""]
     out += ["```sh", *found["Confirm"], "```", "", "**Fix**", "", *prose(found["Fix"]), ""]
     return "\n".join(out) + "\n"
 
