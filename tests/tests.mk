@@ -6,7 +6,7 @@
 
 ##@ Test
 
-.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration soak interop setup-interop walkthrough pictures check-reproducible bench bench-init bench-sidecar bench-tls
+.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration soak interop setup-interop walkthrough pictures check-reproducible bench bench-init bench-sidecar bench-tls write-down
 
 TEST_STAGES = build unit fuzz-replay lint integration check-reproducible size check-binaries
 
@@ -255,3 +255,6 @@ $(HOLD_SIDECAR): $(B)/obj/tests/bench/hold.o $(SIDECAR_OBJ) $(COMMON)
 bench-tls: ## JSON: how long a TLS handshake holds the sidecar's loop, by keys and curves
 	@$(MAKE) --no-print-directory $(HOLD_SIDECAR) >&2
 	@$(call bench_json,tls,python3 tests/bench/tls.py $(HOLD_SIDECAR))
+
+write-down: ## the numbers that the documentation quotes, from build/bench into tests/bench/numbers.json
+	@python3 tests/bench/write_down.py

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from .programs import ROOT
 
-PAGES = sorted(path for folder in (".", "init", "sidecar", "agent", "images", "tests/bench") for path in (ROOT / folder).glob("*.md"))
+FOLDERS = ("common", "init", "sidecar")  # agent joins them when its page and its messages are written
+PAGES = sorted(path for folder in (".", *FOLDERS, "images", "tests/bench") for path in (ROOT / folder).glob("*.md"))
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MARK = re.compile(r"\((form checked, not run|not run: [^)]+)\)|^# (run by [^\n]+|form checked, not run[^\n]*|not run: [^\n]+)", re.MULTILINE)
 WORD = r"(?:'[^']*'|\"[^\"]*\"|[^\s'\"|;&<>()`]+)"
@@ -80,7 +81,7 @@ def in_prose(program: str) -> list[tuple[str, list[str]]]:
         prose = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
         for code in re.findall(rf"`({program} [^`]+)`", prose):
             found.append((str(path.relative_to(ROOT)), shlex.split(" ".join(code.split()))))
-    for path in sorted(file for folder in ("common", "init", "sidecar", "agent") for file in (ROOT / folder).rglob("*.c")):
+    for path in sorted(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.c")):
         source = path.read_text(encoding="utf-8")
         if program not in source:
             continue
