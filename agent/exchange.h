@@ -19,6 +19,8 @@
 #define EXCHANGE_CODE_MAX 64
 #define EXCHANGE_BUDGET_MS 18000 /* of a fetch with all its attempts: callers wait 20 s */
 #define EXCHANGE_ATTEMPTS 3
+#define EXCHANGE_ATTEMPT_MIN_MS                                                                              \
+    1000 /* an attempt with less time left is not begun, or gets that all the same */
 
 struct association; /* agent/associations.h */
 
@@ -68,7 +70,7 @@ typedef void exchange_done(struct exchange *slot, const struct exchange_error *e
 struct exchange {
     size_t number; /* of the slot, below EXCHANGE_SLOTS_MAX: a method may keep an array of what it needs
                       itself */
-    bool busy, renewal;
+    bool busy;
     void *context; /* of the caller */
     /* What is asked with. The caller fills in token and claims; association is valid in the first begin()
      * only. */
@@ -98,9 +100,10 @@ extern struct aws_call exchange_call;
 
 /* count: at most EXCHANGE_SLOTS_MAX. After loop_open(). */
 void exchange_open(size_t count, exchange_done *done);
-/* A slot that is free, or NULL. The caller fills in token, claims, association, context and renewal, and
+/* A slot that is free, or NULL. The caller fills in token, claims, association and context, and
  * starts it. */
 struct exchange *exchange_take(void);
+size_t exchange_count(void); /* slots that are taken */
 /* done may be called before this returns. */
 void exchange_start(struct exchange *slot, const struct exchange_method *method);
 /* Ends it without a call to done. */
@@ -114,10 +117,5 @@ void exchange_fail(struct exchange *slot, enum exchange_blame blame, int status,
                    const char *code, const char *message, const char *fault);
 /* For an exchange that did not take place: slot->failure's message and remedy, with status 500. */
 void exchange_fail_silent(struct exchange *slot, enum exchange_blame blame, bool passing);
-
-/* The method that asks EKS Auth. endpoint and cluster are borrowed. It signs with node_credentials()
- * (agent/node.h). */
-void exchange_eks_auth_open(const struct endpoint *endpoint, const char *cluster, bool pass_expired);
-extern const struct exchange_method exchange_eks_auth;
 
 #endif

@@ -2,11 +2,13 @@
 
 #include <string.h>
 
+#include "common/base/far.h"
 #include "common/base/owner.h"
 #include "common/base/wipe.h"
 
 #define INDEX_SIZE (2 * STORE_ENTRIES_MAX) /* a power of two */
-#define CHUNKS_MAX (STORE_BYTES_MAX / STORE_CHUNK)
+#define KEPT_MAX (STORE_KEPT_BYTES / STORE_CHUNK)
+#define CHUNKS_MAX (STORE_BYTES_MAX / STORE_CHUNK + KEPT_MAX)
 
 struct chunk {
     uint32_t next; /* in its text, or in the free list */
@@ -16,16 +18,20 @@ _Static_assert(sizeof(struct chunk) == STORE_CHUNK, "no gaps");
 _Static_assert((INDEX_SIZE & (INDEX_SIZE - 1)) == 0, "a mask finds the place");
 
 /* One for the process: it serves one node. What was never used takes no memory. */
-static struct store_entry entries[STORE_ENTRIES_MAX + 1]; /* numbers from 1 */
-static uint32_t by_key[INDEX_SIZE], by_token[INDEX_SIZE], token_next[STORE_ENTRIES_MAX + 1];
-static struct chunk chunks[CHUNKS_MAX + 1];
-static size_t entry_max, entry_high, entry_count, chunk_max, chunk_high, chunk_count;
+FAR static struct store_entry entries[STORE_ENTRIES_MAX + 1]; /* numbers from 1 */
+FAR static uint32_t by_key[INDEX_SIZE], by_token[INDEX_SIZE];
+FAR static uint32_t
+    token_next[2 * (STORE_ENTRIES_MAX + 1)]; /* of a token: twice its entry's number, and which */
+FAR static struct chunk chunks[CHUNKS_MAX + 1];
+static size_t entry_max, entry_high, entry_count, chunk_max, chunk_high, chunk_count, kept_count;
 static uint32_t free_entry, free_chunk, oldest, newest;
 static uint64_t evicted;
+static store_retiring *retiring;
 
-void store_open(size_t count, size_t bytes) {
+void store_open(size_t count, size_t bytes, store_retiring *on_retiring) {
     entry_max = count < STORE_ENTRIES_MAX ? count : STORE_ENTRIES_MAX;
-    chunk_max = bytes / STORE_CHUNK < CHUNKS_MAX ? bytes / STORE_CHUNK : CHUNKS_MAX;
+    chunk_max = (bytes < STORE_BYTES_MAX ? bytes : STORE_BYTES_MAX) / STORE_CHUNK;
+    retiring = on_retiring;
 }
 
 void store_close(void) {
@@ -33,13 +39,13 @@ void store_close(void) {
     wipe(entries, (entry_high + 1) * sizeof entries[0]);
     memset(by_key, 0, sizeof by_key);
     memset(by_token, 0, sizeof by_token);
-    entry_high = entry_count = chunk_high = chunk_count = 0;
+    entry_high = entry_count = chunk_high = chunk_count = kept_count = 0;
     free_entry = free_chunk = oldest = newest = 0;
 }
 
 /* ---- texts ---- */
 
-static void free_text(struct store_text *text) {
+static void drop_text(struct store_text *text) {
     uint32_t at = text->first;
     while (at != 0) {
         uint32_t next = chunks[at].next;
@@ -126,40 +132,64 @@ static uint32_t number(const struct store_entry *e) {
     return (uint32_t)(e - entries);
 }
 
-/* Keys are parts of hashes: any bytes of them do. */
-static size_t place(const unsigned char *hash) {
-    uint32_t bits;
-    memcpy(&bits, hash, sizeof bits);
-    return bits & (INDEX_SIZE - 1);
+static uint32_t *place(uint32_t *table, const struct keyed_hash *hash) {
+    return &table[keyed_hash_bits(hash) & (INDEX_SIZE - 1)];
 }
 
 static void unlink_key(const struct store_entry *e) {
-    uint32_t *link = &by_key[place(e->key.bytes)];
+    uint32_t *link = place(by_key, &e->key);
     while (*link != number(e))
         link = &entries[*link].next;
     *link = e->next;
 }
 
-static void unlink_token(const struct store_entry *e) {
-    uint32_t *link = &by_token[place(e->token_hash)];
-    while (*link != 0 && *link != number(e))
-        link = &token_next[*link];
-    if (*link != 0)
-        *link = token_next[number(e)];
+static bool has_token(const struct store_entry *e, unsigned which) {
+    static const struct keyed_hash none;
+    return memcmp(&e->tokens[which].hash, &none, sizeof none) != 0;
 }
 
-struct store_entry *store_find(const struct store_key *key) {
-    for (uint32_t at = by_key[place(key->bytes)]; at != 0; at = entries[at].next) {
-        if (memcmp(entries[at].key.bytes, key->bytes, sizeof key->bytes) == 0)
+static void unlink_token(const struct store_entry *e, unsigned which) {
+    uint32_t node = 2 * number(e) + which;
+    if (!has_token(e, which))
+        return;
+    uint32_t *link = place(by_token, &e->tokens[which].hash);
+    while (*link != node)
+        link = &token_next[*link];
+    *link = token_next[node];
+}
+
+static void link_token(const struct store_entry *e, unsigned which) {
+    uint32_t node = 2 * number(e) + which, *link = place(by_token, &e->tokens[which].hash);
+    if (!has_token(e, which))
+        return;
+    token_next[node] = *link;
+    *link = node;
+}
+
+struct store_entry *store_find(const struct keyed_hash *key) {
+    for (uint32_t at = *place(by_key, key); at != 0; at = entries[at].next) {
+        if (keyed_hash_equal(&entries[at].key, key))
             return &entries[at];
     }
     return NULL;
 }
 
-struct store_entry *store_find_token(const unsigned char token_hash[HASH_SIZE]) {
-    for (uint32_t at = by_token[place(token_hash)]; at != 0; at = token_next[at]) {
-        if (memcmp(entries[at].token_hash, token_hash, HASH_SIZE) == 0)
-            return &entries[at];
+/* Of the one before, the text is gone: its SHA-256 stands for it. */
+static bool is_token(const struct store_entry *e, unsigned which, const char *token, size_t len) {
+    unsigned char sha[HASH_SIZE];
+    if (which == 0)
+        return store_equal(&e->token, token, len);
+    hash_sha256(token, len, sha);
+    return secret_equal(sha, sizeof sha, e->sha_before, sizeof e->sha_before);
+}
+
+struct store_entry *store_find_token(const struct keyed_hash *hash, const char *token, size_t len,
+                                     const struct store_token **which) {
+    for (uint32_t at = *place(by_token, hash); at != 0; at = token_next[at]) {
+        struct store_entry *e = &entries[at / 2];
+        *which = &e->tokens[at % 2];
+        if (keyed_hash_equal(&(*which)->hash, hash) && is_token(e, at % 2, token, len))
+            return e;
     }
     return NULL;
 }
@@ -187,14 +217,15 @@ void store_touch(struct store_entry *e) {
 
 /* ---- entries ---- */
 
-void store_remove(struct store_entry *e, store_removing *removing) {
-    removing(e);
+void store_remove(struct store_entry *e) {
+    retiring(e, true);
     unlink_key(e);
-    unlink_token(e);
+    unlink_token(e, 0);
+    unlink_token(e, 1);
     unlink_use(e);
-    free_text(&e->token);
-    free_text(&e->heads);
-    free_text(&e->body);
+    drop_text(&e->token);
+    drop_text(&e->heads);
+    drop_text(&e->body);
     memset(e, 0, sizeof *e);
     e->next = free_entry;
     free_entry = number(e);
@@ -202,7 +233,7 @@ void store_remove(struct store_entry *e, store_removing *removing) {
 }
 
 /* The longest unused one, of that namespace if there is one, but never `keep`. False if there is none. */
-static bool evict(uint32_t space, const struct store_entry *keep, store_removing *removing) {
+static bool evict(uint32_t space, const struct store_entry *keep) {
     uint32_t any = 0;
     for (uint32_t at = oldest; at != 0; at = entries[at].newer) {
         if (&entries[at] == keep)
@@ -216,16 +247,16 @@ static bool evict(uint32_t space, const struct store_entry *keep, store_removing
     }
     if (any == 0)
         return false;
-    store_remove(&entries[any], removing);
+    store_remove(&entries[any]);
     evicted++;
     return true;
 }
 
-struct store_entry *store_put(const struct store_key *key, uint32_t space, store_removing *removing) {
+struct store_entry *store_put(const struct keyed_hash *key, uint32_t space) {
     struct store_entry *e = store_find(key);
     if (e != NULL)
         return e;
-    if (entry_max == 0 || (entry_count >= entry_max && !evict(space, NULL, removing)))
+    if (entry_max == 0 || (entry_count >= entry_max && !evict(space, NULL)))
         return NULL;
     uint32_t at = free_entry;
     if (at != 0)
@@ -234,51 +265,65 @@ struct store_entry *store_put(const struct store_key *key, uint32_t space, store
         at = (uint32_t)++entry_high;
     e = &entries[at];
     *e = (struct store_entry){.key = *key, .space = space, .taken = true};
-    e->next = by_key[place(key->bytes)];
-    by_key[place(key->bytes)] = at;
+    uint32_t *link = place(by_key, key);
+    e->next = *link;
+    *link = at;
     append_use(e);
     entry_count++;
     return e;
 }
 
 /* Room for so many chunks, beyond what is there already. */
-static bool make_room(size_t wanted, const struct store_entry *keep, store_removing *removing) {
+static bool make_room(size_t wanted, uint32_t space, const struct store_entry *keep) {
     if (wanted > chunk_max)
         return false;
-    while (chunk_count + wanted > chunk_max) {
-        if (!evict(keep->space, keep, removing))
+    while (chunk_count - kept_count + wanted > chunk_max) {
+        if (!evict(space, keep))
             return false;
     }
     return true;
 }
 
-bool store_set_token(struct store_entry *e, const char *token, size_t len,
-                     const unsigned char hash[HASH_SIZE], store_removing *removing) {
-    if (!make_room(chunks_for(len), e, removing))
+/* The last one becomes the one before. */
+static void move_token(struct store_entry *e) {
+    FAR static char whole[STORE_TOKEN_MAX + 1];
+    unlink_token(e, 1);
+    e->tokens[1] = e->tokens[0];
+    store_copy(&e->token, whole);
+    hash_sha256(whole, e->token.len, e->sha_before);
+    wipe(whole, e->token.len);
+    link_token(e, 1);
+}
+
+bool store_set_token(struct store_entry *e, const char *token, size_t len, const struct store_token *taken) {
+    if (has_token(e, 0) && keyed_hash_equal(&e->tokens[0].hash, &taken->hash))
+        return true;
+    if (len > STORE_TOKEN_MAX || !make_room(chunks_for(len), e->space, e))
         return false;
     struct store_text fresh = make_text(token, len);
-    if (e->token.first != 0)
-        unlink_token(e);
-    free_text(&e->token);
+    unlink_token(e, 0);
+    if (has_token(e, 0))
+        move_token(e);
+    drop_text(&e->token);
     e->token = fresh;
-    memcpy(e->token_hash, hash, HASH_SIZE);
-    token_next[number(e)] = by_token[place(hash)];
-    by_token[place(hash)] = number(e);
+    e->tokens[0] = *taken;
+    link_token(e, 0);
     return true;
 }
 
-bool store_set_answer(struct store_entry *e, const char *head, const char *body, size_t body_len,
-                      store_removing *removing) {
+bool store_set_answer(struct store_entry *e, const char *head, const char *body, size_t body_len) {
     char text[STORE_CHUNK_TEXT];
     struct buf both = BUF(text);
     buf_fmt(&both, "%s\r\n", head);
     size_t keep_len = both.len;
     buf_fmt(&both, "%sConnection: close\r\n\r\n", head);
-    if (both.overflow || !make_room(1 + chunks_for(body_len), e, removing))
+    if (both.overflow || !make_room(1 + chunks_for(body_len), e->space, e))
         return false;
     struct store_text heads = make_text(text, both.len), fresh = make_text(body, body_len);
-    free_text(&e->heads);
-    free_text(&e->body);
+    if (e->body.first != 0)
+        retiring(e, false);
+    drop_text(&e->heads);
+    drop_text(&e->body);
     e->heads = heads;
     e->body = fresh;
     const char *at = chunks[heads.first].text;
@@ -292,8 +337,25 @@ bool store_set_answer(struct store_entry *e, const char *head, const char *body,
     return true;
 }
 
+bool store_keep(struct store_text *out, const char *bytes, size_t len) {
+    if (kept_count + chunks_for(len) > KEPT_MAX)
+        return false;
+    kept_count += chunks_for(len);
+    *out = make_text(bytes, len);
+    return true;
+}
+
+void store_give_back(struct store_text *text) {
+    kept_count -= chunks_for(text->len);
+    drop_text(text);
+}
+
 size_t store_count(void) {
     return entry_count;
+}
+
+size_t store_count_max(void) {
+    return entry_max;
 }
 
 uint64_t store_evicted(void) {
@@ -301,9 +363,17 @@ uint64_t store_evicted(void) {
 }
 
 size_t store_bytes(void) {
-    return chunk_count * STORE_CHUNK;
+    return (chunk_count - kept_count) * STORE_CHUNK;
+}
+
+size_t store_bytes_max(void) {
+    return chunk_max * STORE_CHUNK;
 }
 
 struct store_entry *store_at(size_t i) {
     return i < entry_high && entries[i + 1].taken ? &entries[i + 1] : NULL;
+}
+
+size_t store_high(void) {
+    return entry_high;
 }

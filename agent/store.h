@@ -2,7 +2,8 @@
  * and texts in chunks of one arena, so that nothing fragments, nothing moves, and no pod makes the process
  * grow beyond its budget.
  *
- * An entry is here only after a success. Nothing here asks, waits or judges. */
+ * An entry is here only after a success, and the tokens that lead to it are trusted: they were taken, each of
+ * them, byte for byte. Nothing here asks, waits or judges. */
 #ifndef POD_IDENTITY_AGENT_STORE_H
 #define POD_IDENTITY_AGENT_STORE_H
 
@@ -10,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/client.h"
+#include "agent/keyed_hash.h"
 #include "common/base/buf.h"
 #include "common/serve/answer.h"
 #include "common/source/refresh.h"
@@ -17,14 +20,10 @@
 
 #define STORE_ENTRIES_MAX 8192             /* that --max-cache-size can ask for */
 #define STORE_BYTES_MAX (64 * 1024 * 1024) /* that --max-cache-bytes can ask for */
+#define STORE_KEPT_BYTES (1024 * 1024)     /* of texts outside of the entries */
+#define STORE_TOKEN_MAX 65536              /* TOKEN_FILE_MAX */
 #define STORE_CHUNK 256
 #define STORE_CHUNK_TEXT (STORE_CHUNK - 4)
-#define STORE_KEY_SIZE 16
-
-/* Of a pod, or of a token without pod claims; the first bytes of a SHA-256. */
-struct store_key {
-    unsigned char bytes[STORE_KEY_SIZE];
-};
 
 /* A text in chunks. */
 struct store_text {
@@ -32,65 +31,82 @@ struct store_text {
     uint32_t len;
 };
 
-struct store_entry {
-    struct store_key key;
-    unsigned char token_hash[HASH_SIZE]; /* of the token that was taken last */
-    struct store_text token;
-    struct store_text body;
-    struct store_text heads; /* both forms, in one chunk */
-    struct answer answer;    /* over heads and body */
-    struct refresh refresh;
-    int64_t asked_mono_ms; /* by the pod, last */
-    uint32_t association;  /* hash of what it was fetched by; 0: EKS Auth knows */
-    uint32_t space;        /* hash of the namespace */
-    uint32_t older, newer; /* in the order of use; numbers of entries from 1 */
-    uint32_t next;         /* with the same place in the index, or free */
-    uint32_t heap;         /* place in the caller's heap of deadlines, from 1 */
-    uint16_t tokens;       /* of the caller's limiter for this pod */
-    bool asked;            /* since the last success */
-    bool taken, flying;    /* in use; the caller's: a renewal is under way */
-    int64_t tokens_mono_ms;
+/* A token that leads to an entry. Two do: while the kubelet replaces a token, containers of one pod have
+ * both. */
+struct store_token {
+    struct keyed_hash hash;
+    int64_t expires_s; /* 0: it does not say */
 };
-_Static_assert(sizeof(struct store_entry) <= 320, "what a pod costs beside its token and its answer");
+
+struct store_entry {
+    struct keyed_hash key;               /* of a pod's UID, or of a token without pod claims */
+    struct store_token tokens[2];        /* the one that was taken last, and the one before */
+    unsigned char sha_before[HASH_SIZE]; /* of the one before, whose text is gone; tokens[1].hash is zero if
+                                            there is none */
+    struct store_text token;             /* the last one, whole */
+    struct store_text heads;             /* both forms, in one chunk */
+    struct store_text body;
+    struct answer answer; /* over heads and body */
+    struct refresh refresh;
+    uint64_t association;        /* hash of what it was fetched by; 0: EKS Auth knows */
+    unsigned generation;         /* of the associations when that was looked at */
+    uint32_t space;              /* hash of the namespace */
+    uint32_t older, newer;       /* in the order of use; numbers of entries from 1 */
+    uint32_t next;               /* with the same place in the index, or free */
+    uint32_t heap;               /* the caller's: place in its heap of deadlines, from 1; 0: none */
+    struct client_bucket bucket; /* the caller's: what this pod may still ask */
+    bool asked;                  /* by the pod, since the last success */
+    bool taken;                  /* in use */
+};
+_Static_assert(sizeof(struct store_entry) <= 384, "what a pod costs beside its token and its answer");
+
+/* Called for an entry before it is removed, or its answer replaced: nobody may go on writing that answer. */
+typedef void store_retiring(struct store_entry *entry, bool removed);
 
 /* How many entries and bytes of texts there may be; at most the maxima above. Once. */
-void store_open(size_t entries, size_t bytes);
+void store_open(size_t entries, size_t bytes, store_retiring *retiring);
 /* Wipes everything. */
 void store_close(void);
 
 /* The entry of that key, or NULL. Does not count as use. */
-struct store_entry *store_find(const struct store_key *key);
-/* The entry whose last token has that hash, or NULL. */
-struct store_entry *store_find_token(const unsigned char token_hash[HASH_SIZE]);
-
-/* Called for an entry before it is removed: it must not be used any longer. */
-typedef void store_removing(struct store_entry *entry);
+struct store_entry *store_find(const struct keyed_hash *key);
+/* The entry that this very token leads to (all of its text is compared), or NULL; *which of its tokens. */
+struct store_entry *store_find_token(const struct keyed_hash *hash, const char *token, size_t len,
+                                     const struct store_token **which);
 
 /* The entry of that key: the one that is there, or a new one (zero but for key and space). If all are taken
  * the longest unused one goes: of the same namespace if there is one, so that a namespace that makes many
  * pods pays for itself. NULL only if the store has no entries at all. */
-struct store_entry *store_put(const struct store_key *key, uint32_t space, store_removing *removing);
-void store_remove(struct store_entry *entry, store_removing *removing);
+struct store_entry *store_put(const struct keyed_hash *key, uint32_t space);
+void store_remove(struct store_entry *entry);
 /* It was used just now. */
 void store_touch(struct store_entry *entry);
 
-/* Replaces token, or answer, of an entry. Others give way as above if the budget is used up, but never
- * `entry` itself. False if it does not fit even so, or the body is larger than any answer; the old text stays
- * then. head: status line and headers with the Content-Length of body, without the empty line. */
+/* A token of that entry was taken: it leads there from now on, and the one before does, too. Others give way
+ * as above if the budget is used up, but never `entry` itself. False if it does not fit even so; all is as
+ * before then. */
 bool store_set_token(struct store_entry *entry, const char *token, size_t len,
-                     const unsigned char hash[HASH_SIZE], store_removing *removing);
-bool store_set_answer(struct store_entry *entry, const char *head, const char *body, size_t body_len,
-                      store_removing *removing);
+                     const struct store_token *taken);
+/* Likewise for the answer. head: status line and headers with the Content-Length of body, without the empty
+ * line. */
+bool store_set_answer(struct store_entry *entry, const char *head, const char *body, size_t body_len);
 
+/* A text outside of the entries, whose budget is its own: what nobody has judged yet takes nothing from them.
+ * False if there is no room. */
+bool store_keep(struct store_text *out, const char *bytes, size_t len);
+void store_give_back(struct store_text *text);
 /* Copies a text out; out takes text->len bytes and a NUL. */
 void store_copy(const struct store_text *text, char *out);
 /* Whether it is that text, in a time that does not tell where they differ. */
 bool store_equal(const struct store_text *text, const char *bytes, size_t len);
 
 size_t store_count(void);
+size_t store_count_max(void);
 uint64_t store_evicted(void); /* for want of places or bytes, since the start */
 size_t store_bytes(void);     /* of chunks in use */
-/* Entry i of the table, for whoever looks at all; NULL if it is free. */
+size_t store_bytes_max(void);
+/* Entry i of the table, for whoever looks at all, i below store_high(); NULL if it is free. */
 struct store_entry *store_at(size_t i);
+size_t store_high(void);
 
 #endif

@@ -18,6 +18,7 @@ trap stop_all EXIT
 for program in init sidecar get; do
 	$qemu "$bin/pod-identity-$program" --version | head -n 1
 done
+$qemu "$bin/pod-identity-agent" version | head -n 1
 python3 tests/emulator --ready-file "$dir/ready" --association default/app=arn:aws:iam::123456789012:role/demo >"$dir/emulator.log" &
 emulator=$!
 until_ok 30 test -s "$dir/ready"

@@ -53,7 +53,8 @@ void http_header_who(const char *line, size_t len, struct http_who *who) {
         size_t cap;
     } kept[] = {{"Server", who->server, sizeof who->server},
                 {"Via", who->via, sizeof who->via},
-                {"x-amzn-ErrorType", who->error_type, sizeof who->error_type}};
+                {"x-amzn-ErrorType", who->error_type, sizeof who->error_type},
+                {"x-amzn-RequestId", who->request_id, sizeof who->request_id}};
     size_t value_len;
     for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
         const char *value = http_header_value(line, len, kept[i].name, &value_len);
@@ -62,5 +63,5 @@ void http_header_who(const char *line, size_t len, struct http_who *who) {
     }
     who->linkerd =
         who->linkerd || (len > sizeof linkerd && strncasecmp(line, linkerd, sizeof linkerd - 1) == 0);
-    who->amazon = who->amazon || http_header_value(line, len, "x-amzn-RequestId", &value_len) != NULL;
+    who->amazon = who->amazon || who->request_id[0] != '\0';
 }

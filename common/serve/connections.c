@@ -12,7 +12,7 @@
 static const int64_t limit_ms[PHASES] = {
     [PHASE_NEW] = CONNECTIONS_REQUEST_MS,     [PHASE_IDLE] = CONNECTIONS_IDLE_MS,
     [PHASE_READING] = CONNECTIONS_REQUEST_MS, [PHASE_WRITING] = CONNECTIONS_WRITE_MS,
-    [PHASE_DRAINING] = CONNECTIONS_DRAIN_MS,
+    [PHASE_WAITING] = CONNECTIONS_WAIT_MS,    [PHASE_DRAINING] = CONNECTIONS_DRAIN_MS,
 };
 
 /* Of the server, which is one for the process. Places that were never used were never touched, and take no

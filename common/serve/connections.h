@@ -73,7 +73,7 @@ struct connection {
     const struct answer *answer; /* being written, in PHASE_WRITING only */
     struct partial *partial;
     struct { /* in PHASE_WAITING; for whoever is to answer */
-        void *on;
+        void *on, *by;
         struct connection *before, *after;
     } waiting;
 };

@@ -29,6 +29,7 @@ class Binaries:
         self.init = self.folder / "pod-identity-init"
         self.sidecar = self.folder / "pod-identity-sidecar"
         self.get = self.folder / "pod-identity-get"
+        self.agent = self.folder / "pod-identity-agent"
 
 
 @dataclass

@@ -1,0 +1,223 @@
+#include "agent/exchange.h"
+
+#include <string.h>
+#include <sys/random.h>
+
+#include "common/base/far.h"
+#include "common/base/wipe.h"
+#include "common/serve/loop.h"
+
+FAR static struct exchange slots[EXCHANGE_SLOTS_MAX];
+FAR struct aws_call exchange_call;
+static size_t slot_count;
+static exchange_done *done;
+static struct loop_timer timer = {.deadline_ms = CLOCK_NEVER};
+
+/* ---- errors ---- */
+
+void exchange_fail(struct exchange *x, enum exchange_blame blame, int status, const char *request_id,
+                   const char *code, const char *message, const char *fault) {
+    struct exchange_error *e = &x->error;
+    struct buf text = BUF(e->text), kept = BUF(e->code);
+    e->blame = blame;
+    e->status = status;
+    e->passing = blame == EXCHANGE_WAY;
+    buf_printable(&kept, code, strlen(code), sizeof e->code - 8);
+    buf_char(&text, '[');
+    buf_printable(&text, request_id, strlen(request_id), 128);
+    buf_char(&text, ']');
+    if (*code == '\0')
+        return;
+    buf_fmt(&text, ": (%s): ", e->code);
+    buf_printable(&text, message, strlen(message), EXCHANGE_TEXT_MAX - 256);
+    buf_fmt(&text, ", fault: %s", fault);
+}
+
+void exchange_fail_silent(struct exchange *x, enum exchange_blame blame, bool passing) {
+    struct exchange_error *e = &x->error;
+    struct buf text = BUF(e->text);
+    e->blame = blame;
+    e->status = 500;
+    e->passing = passing;
+    e->retry_after_ms = x->failure.retry_after_ms;
+    e->code[0] = '\0';
+    buf_printable(&text, x->failure.message, strlen(x->failure.message), FAILURE_MESSAGE_MAX);
+}
+
+/* ---- one fetch ---- */
+
+static void set_timer(void) {
+    timer.deadline_ms = CLOCK_NEVER;
+    for (size_t i = 0; i < slot_count; i++) {
+        if (slots[i].busy && slots[i].again_ms < timer.deadline_ms)
+            timer.deadline_ms = slots[i].again_ms;
+    }
+}
+
+static void release(struct exchange *x) {
+    if (x->method != NULL && x->method->wipe != NULL)
+        x->method->wipe(x);
+    token_wipe(&x->token);
+    credentials_wipe(&x->credentials);
+    wipe(&x->claims, sizeof x->claims);
+    x->association = NULL;
+    x->busy = false;
+}
+
+static void finish(struct exchange *x, const struct exchange_error *error) {
+    x->again_ms = CLOCK_NEVER;
+    x->waiting = false;
+    done(x, error);
+    release(x);
+    set_timer();
+}
+
+/* Between attempts, as the real agent: a random part of 1 s, then of 2 s. */
+static int64_t pause_ms(const struct exchange *x) {
+    uint32_t random = 0;
+    (void)!getrandom(&random, sizeof random, GRND_NONBLOCK);
+    return (int64_t)(random % (1000U << (x->attempts - 1)));
+}
+
+static void failed(struct exchange *x) {
+    int64_t now_ms = clock_now().mono_ms, again_ms = now_ms + pause_ms(x);
+    if (x->error.retry_after_ms > again_ms - now_ms)
+        again_ms = now_ms + x->error.retry_after_ms;
+    bool again = x->error.passing && x->attempts < EXCHANGE_ATTEMPTS &&
+                 again_ms - x->started_ms + EXCHANGE_ATTEMPT_MIN_MS <= EXCHANGE_BUDGET_MS;
+    if (!again) {
+        finish(x, &x->error);
+        return;
+    }
+    x->again_ms = again_ms;
+    set_timer();
+}
+
+static void on_response(void *context, const struct http_response *response);
+
+static void go_on(struct exchange *x, enum exchange_step step, struct http_request *request) {
+    int64_t left_ms = x->started_ms + EXCHANGE_BUDGET_MS - clock_now().mono_ms;
+    bool started = false;
+    if (step == EXCHANGE_SEND) {
+        if (left_ms < EXCHANGE_ATTEMPT_MIN_MS)
+            left_ms = EXCHANGE_ATTEMPT_MIN_MS;
+        if (request->total_timeout_ms > left_ms)
+            request->total_timeout_ms = left_ms;
+        started = http_start(&x->transfer, request, on_response, x) == ERR_OK;
+    }
+    aws_call_wipe(&exchange_call);
+    if (step == EXCHANGE_SEND && !started) {
+        struct buf m = failure_begin(&x->failure, REASON_INTERNAL);
+        buf_str(&m, "cannot begin a request: out of memory");
+        exchange_fail_silent(x, EXCHANGE_WAY, false);
+        step = EXCHANGE_FAILED;
+    }
+    x->waiting = step == EXCHANGE_WAIT;
+    if (x->waiting) {
+        x->again_ms = x->started_ms + EXCHANGE_BUDGET_MS;
+        set_timer();
+    }
+    if (step == EXCHANGE_DONE)
+        finish(x, NULL);
+    if (step == EXCHANGE_FAILED)
+        failed(x);
+}
+
+static void on_response(void *context, const struct http_response *response) {
+    struct exchange *x = context;
+    struct http_request request;
+    x->error.retry_after_ms = 0;
+    go_on(x, x->method->answer(x, response, clock_now(), &request), &request);
+}
+
+static void begin(struct exchange *x) {
+    struct http_request request;
+    enum exchange_step step = x->method->begin(x, clock_now(), &request);
+    x->again_ms = CLOCK_NEVER;
+    if (step != EXCHANGE_WAIT)
+        x->attempts++;
+    x->first = false;
+    go_on(x, step, &request);
+}
+
+void exchange_start(struct exchange *x, const struct exchange_method *method) {
+    x->method = method;
+    x->first = true;
+    x->attempts = 0;
+    x->started_ms = clock_now().mono_ms;
+    memset(&x->error, 0, offsetof(struct exchange_error, text) + 1);
+    begin(x);
+}
+
+static void on_timer(struct loop_timer *t) {
+    (void)t;
+    int64_t now_ms = clock_now().mono_ms;
+    for (size_t i = 0; i < slot_count; i++) {
+        struct exchange *x = &slots[i];
+        if (!x->busy || x->again_ms > now_ms)
+            continue;
+        if (x->waiting) { /* for too long: failure says for what */
+            x->waiting = false;
+            exchange_fail_silent(x, EXCHANGE_NODE, false);
+            finish(x, &x->error);
+        } else {
+            begin(x);
+        }
+    }
+    set_timer();
+}
+
+void exchange_poke(void) {
+    for (size_t i = 0; i < slot_count; i++) {
+        if (slots[i].busy && slots[i].waiting)
+            begin(&slots[i]);
+    }
+}
+
+/* ---- slots ---- */
+
+void exchange_open(size_t count, exchange_done *on_done) {
+    slot_count = count < EXCHANGE_SLOTS_MAX ? count : EXCHANGE_SLOTS_MAX;
+    done = on_done;
+    for (size_t i = 0; i < slot_count; i++) {
+        slots[i].number = i;
+        slots[i].again_ms = CLOCK_NEVER;
+    }
+    timer.expired = on_timer;
+    loop_add_timer(&timer);
+}
+
+struct exchange *exchange_take(void) {
+    for (size_t i = 0; i < slot_count; i++) {
+        if (!slots[i].busy) {
+            slots[i].busy = true;
+            slots[i].again_ms = CLOCK_NEVER;
+            slots[i].waiting = false;
+            slots[i].method = NULL;
+            return &slots[i];
+        }
+    }
+    return NULL;
+}
+
+size_t exchange_count(void) {
+    size_t count = 0;
+    for (size_t i = 0; i < slot_count; i++)
+        count += slots[i].busy;
+    return count;
+}
+
+void exchange_cancel(struct exchange *x) {
+    http_cancel(&x->transfer);
+    x->again_ms = CLOCK_NEVER;
+    x->waiting = false;
+    release(x);
+    set_timer();
+}
+
+void exchange_close(void) {
+    for (size_t i = 0; i < slot_count; i++) {
+        if (slots[i].busy)
+            exchange_cancel(&slots[i]);
+    }
+}

@@ -1,0 +1,306 @@
+#include "agent/pods.h"
+
+#include <string.h>
+
+#include "agent/exchange_eks_auth.h"
+#include "agent/failures.h"
+#include "agent/flights.h"
+#include "agent/judge.h"
+#include "agent/metrics.h"
+#include "agent/renewals.h"
+#include "agent/replies.h"
+#include "common/base/far.h"
+#include "common/base/log.h"
+#include "common/base/timefmt.h"
+#include "common/base/wipe.h"
+
+#define HEAD_MAX (PODS_ROOM + 8192) /* as much beside the token as other servers take in all */
+
+static const struct settings *settings;
+static bool caching;
+static struct log_repeat way_failing; /* what is not about one pod */
+
+const struct request_extras pods_extras = {.head_max = HEAD_MAX};
+
+/* ---- keys ---- */
+
+static struct keyed_hash token_key(const char *token, size_t len) {
+    return keyed_hash('t', token, len);
+}
+
+/* A pod is known by its UID, so that its next token leads to the same entry; a token that names no pod is
+ * known by itself. */
+static struct keyed_hash pod_key(const struct jwt_claims *claims, const struct keyed_hash *token) {
+    if (claims->pod_uid[0] == '\0')
+        return *token;
+    return keyed_hash('p', claims->pod_uid, strlen(claims->pod_uid));
+}
+
+static uint32_t space_of(const struct jwt_claims *claims) {
+    struct keyed_hash hash = keyed_hash('n', claims->namespace, strlen(claims->namespace));
+    return keyed_hash_bits(&hash);
+}
+
+/* ---- what becomes of a flight ---- */
+
+static void log_failed(const struct flight *f, const struct exchange *slot, const struct exchange_error *e) {
+    if (e->blame == EXCHANGE_POD) {
+        LOG(LOG_INFO, f->renewal ? "a pod's renewal was denied" : "a pod was denied",
+            LOG_TEXT("namespace", slot->claims.namespace),
+            LOG_TEXT("service_account", slot->claims.service_account), LOG_TEXT("pod", slot->claims.pod),
+            LOG_NUMBER("status", e->status), LOG_TEXT("answer", e->text));
+        return;
+    }
+    log_failing(&way_failing, LOG_WARN,
+                e->blame == EXCHANGE_NODE ? "credentials are not given to this node"
+                                          : "credentials could not be fetched",
+                e->code[0] != '\0'            ? e->code
+                : slot->failure.cause != NULL ? slot->failure.cause
+                                              : "",
+                slot->failure.message);
+}
+
+static const struct answer *fail_pod(const struct flight *f, const struct exchange_error *e) {
+    struct store_entry *entry = f->trusted ? store_find(&f->key) : NULL;
+    struct moment now = clock_now();
+    bool ends = entry != NULL && e->blame == EXCHANGE_POD;
+    if (f->renewal)
+        metrics_cache_error(e->code, ends);
+    if (!f->trusted)
+        failures_add(&f->key, &f->client, e, now.mono_ms);
+    if (ends) {
+        metrics_cache(METRICS_EVICTED);
+        store_remove(entry);
+        entry = NULL;
+    }
+    if (entry != NULL)
+        renewals_failed(entry, e->retry_after_ms);
+    if (entry != NULL && renewals_usable(entry, now))
+        return &entry->answer;
+    return replies_outcome(e->status, e->text);
+}
+
+/* The entry of a pod that has got credentials; NULL if there is no place for it. */
+static struct store_entry *keep(const struct flight *f, const struct exchange *slot, const char *body,
+                                size_t len) {
+    char head[256];
+    struct buf h = BUF(head);
+    struct keyed_hash key = f->trusted ? f->key : pod_key(&slot->claims, &f->key);
+    uint64_t before = store_evicted();
+    struct store_entry *e = store_put(&key, space_of(&slot->claims));
+    replies_head(len, &h);
+    if (e != NULL && !(store_set_token(e, slot->token.text, slot->token.len, &f->token) &&
+                       store_set_answer(e, head, body, len))) {
+        store_remove(e);
+        e = NULL;
+    }
+    for (; before < store_evicted(); before++)
+        metrics_cache(METRICS_EVICTED);
+    return e;
+}
+
+static void log_got(const struct flight *f, const struct exchange *slot) {
+    char id[CREDENTIALS_SHORT_ID_MAX], expires[TIME_UTC_MAX];
+    if (!log_enabled(LOG_INFO))
+        return;
+    credentials_short_id(&slot->credentials, id);
+    time_format_utc(slot->credentials.expires_ms / 1000, expires);
+    LOG(LOG_INFO, f->renewal ? "credentials renewed" : "credentials fetched",
+        LOG_TEXT("namespace", slot->claims.namespace),
+        LOG_TEXT("service_account", slot->claims.service_account), LOG_TEXT("pod", slot->claims.pod),
+        LOG_TEXT("access_key_id", id), LOG_TEXT("expires", expires));
+}
+
+static const struct answer *succeed(const struct flight *f, const struct exchange *slot) {
+    FAR static char text[REPLIES_BODY_MAX];
+    struct buf body = BUF(text);
+    struct moment now = clock_now();
+    const struct answer *a;
+    replies_credentials(&slot->credentials, &body);
+    log_mended(&way_failing, "credentials are fetched again");
+    log_got(f, slot);
+    if (!f->trusted)
+        failures_forget(&f->key, &f->client);
+    if (f->renewal)
+        metrics_cache(METRICS_HIT);
+    struct store_entry *e =
+        caching && slot->ends_wall_ms > now.wall_ms ? keep(f, slot, body.data, body.len) : NULL;
+    if (e != NULL) {
+        e->asked = !f->renewal || f->first != NULL;
+        renewals_fetched(e, slot->ends_wall_ms);
+        a = &e->answer;
+    } else {
+        a = replies_passed(body.data, body.len);
+    }
+    buf_wipe(&body);
+    return a;
+}
+
+static const struct answer *outcome(struct flight *f, struct exchange *slot,
+                                    const struct exchange_error *error) {
+    metrics_upstream(error == NULL, clock_now().mono_ms - slot->started_ms);
+    if (error == NULL)
+        return succeed(f, slot);
+    log_failed(f, slot, error);
+    return fail_pod(f, error);
+}
+
+/* The claims are read again: a flight in the queue keeps its token alone. */
+static const struct exchange_method *prepare(struct flight *f, struct exchange *slot,
+                                             const struct answer **answer) {
+    char text[REPLIES_TEXT_MAX];
+    struct buf error = BUF(text);
+    (void)f;
+    if (judge_token(slot->token.text, slot->token.len, &slot->claims, &error))
+        return &exchange_eks_auth;
+    *answer = replies_outcome(400, text);
+    return NULL;
+}
+
+static void retire_entry(struct store_entry *e, bool removed) {
+    if (removed)
+        renewals_forget(e);
+    server_retire(&e->answer);
+}
+
+/* ---- requests ---- */
+
+static const struct answer *refused(int status, const char *text) {
+    return replies_error(status, text);
+}
+
+static const struct answer *wait_for(struct connection *c, const struct flights_wish *wish) {
+    if (flights_join(c, wish))
+        return NULL;
+    metrics_limited(false);
+    return replies_fixed(REPLIES_BUSY);
+}
+
+/* A trusted token: its entry is its own. */
+static const struct answer *serve_known(struct connection *c, const struct flights_wish *wish,
+                                        struct store_entry *e, const struct store_token *token,
+                                        struct moment now) {
+    char text[REPLIES_TEXT_MAX];
+    struct buf error = BUF(text);
+    if (!judge_times(token->expires_s, 0, now.wall_ms, &error))
+        return refused(400, text);
+    if (!client_bucket_take(&e->bucket, now.mono_ms)) {
+        metrics_limited(true);
+        return replies_fixed(REPLIES_LIMITED);
+    }
+    store_touch(e);
+    renewals_asked(e);
+    struct moment soon = {.mono_ms = now.mono_ms + RENEWALS_LAST_MS,
+                          .wall_ms = now.wall_ms + RENEWALS_LAST_MS};
+    if (renewals_usable(e, soon)) {
+        metrics_served();
+        return &e->answer;
+    }
+    struct flights_wish own = *wish;
+    own.key = e->key;
+    own.trusted = true;
+    own.text = NULL;
+    own.token = e->tokens[0];
+    metrics_cache(METRICS_MISS);
+    return wait_for(c, &own);
+}
+
+/* A token that nobody has taken yet. */
+static const struct answer *serve_unknown(struct connection *c, struct flights_wish *wish,
+                                          struct moment now) {
+    static struct jwt_claims claims;
+    char text[REPLIES_TEXT_MAX];
+    struct buf error = BUF(text);
+    if (!judge_token(wish->text, wish->text_len, &claims, &error) ||
+        !judge_times(claims.expires_s, claims.not_before_s, now.wall_ms, &error))
+        return refused(400, text);
+    const struct exchange_error *failed = failures_find(&wish->key, wish->address, now.mono_ms);
+    if (failed != NULL)
+        return refused(failed->status, failed->text);
+    wish->token = (struct store_token){.hash = wish->key, .expires_s = claims.expires_s};
+    metrics_cache(METRICS_MISS);
+    return wait_for(c, wish);
+}
+
+static const struct answer *serve_token(struct connection *c, const struct client_address *address,
+                                        struct client *client, const struct request *r, struct moment now) {
+    const char *token = r->room.text;
+    size_t len = strlen(token);
+    if (len == 0 && r->room_used > 0)
+        return refused(400, "Service account token cannot be parsed: token has more than 65536 characters");
+    if (len == 0)
+        return refused(400, "Service account token cannot be empty");
+    struct flights_wish wish = {
+        .key = token_key(token, len), .address = address, .client = client, .text = token, .text_len = len};
+    const struct store_token *which;
+    struct store_entry *e = store_find_token(&wish.key, token, len, &which);
+    return e != NULL ? serve_known(c, &wish, e, which, now) : serve_unknown(c, &wish, now);
+}
+
+static const struct answer *pick(struct connection *c, const struct request *r) {
+    char text[REPLIES_TEXT_MAX];
+    struct buf out = BUF(text);
+    if (r->path[0] != '\0' && judge_clean_path(r->path, &out))
+        return replies_redirect(out.data, r->method == REQUEST_GET);
+    if (strcmp(r->path, JUDGE_PATH) != 0)
+        return replies_fixed(REPLIES_NOT_FOUND);
+    struct moment now = clock_now();
+    struct client_address address;
+    client_of(c->watch.fd, &address);
+    struct client *client = client_find(&address, now.mono_ms);
+    if (client == NULL || !client_bucket_take(&client->bucket, now.mono_ms)) {
+        metrics_limited(false);
+        return replies_fixed(REPLIES_LIMITED);
+    }
+    buf_reset(&out);
+    if (!judge_host(r->host, &out))
+        return refused(403, text);
+    return serve_token(c, &address, client, r, now);
+}
+
+static const struct answer *refuse(const struct server_listener *listener, int status) {
+    (void)listener;
+    return replies_refuse(status);
+}
+
+static void answered(const struct server_listener *listener, const struct request *r, int status) {
+    (void)listener;
+    if (status != 429)
+        metrics_response(status);
+    if (!log_enabled(LOG_DEBUG)) /* formatting costs more than answering */
+        return;
+    LOG(LOG_DEBUG, "request", LOG_TEXT("path", r != NULL ? r->path : JUDGE_PATH),
+        LOG_NUMBER("status", status), LOG_TEXT("error", r != NULL && r->error != NULL ? r->error : ""));
+}
+
+/* What is valid is handed out, whatever it waited for. */
+static const struct answer *late(struct connection *c) {
+    const struct flight *f = c->waiting.on;
+    const struct store_entry *e = f != NULL && f->trusted ? store_find(&f->key) : NULL;
+    flights_gone(c);
+    if (e != NULL && renewals_usable(e, clock_now()))
+        return &e->answer;
+    return replies_fixed(REPLIES_LATE);
+}
+
+const struct server_handlers pods_handlers = {
+    .pick = pick, .refuse = refuse, .answered = answered, .gone = flights_gone, .late = late};
+
+/* ---- all ---- */
+
+void pods_open(const struct settings *given) {
+    static const struct flights_owner owner = {
+        .prepare = prepare, .outcome = outcome, .freed = renewals_go_on};
+    settings = given;
+    caching = settings->cache_size > 0 && settings->retention_ms > 0;
+    replies_open(server_retire);
+    store_open(caching ? settings->cache_size : 0, settings->cache_bytes, retire_entry);
+    renewals_open(settings->service_qps, settings->retention_ms);
+    flights_open(&owner, settings->max_concurrency);
+}
+
+void pods_close(void) {
+    flights_close();
+    store_close();
+    replies_wipe();
+}

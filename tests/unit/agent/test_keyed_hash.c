@@ -1,0 +1,47 @@
+#include "agent/keyed_hash.h"
+
+#include "tests/unit/unit.h"
+
+/* The test vectors of the reference implementation (vectors.h, SipHash-2-4 with 128 bits): key 00 01 … 0f,
+ * input the first bytes of 00 01 02 …. */
+static void the_reference_vectors(void **state) {
+    static const struct {
+        size_t len;
+        unsigned char out[16];
+    } vectors[] = {
+        {0, {0xa3, 0x81, 0x7f, 0x04, 0xba, 0x25, 0xa8, 0xe6, 0x6d, 0xf6, 0x72, 0x14, 0xc7, 0x55, 0x02, 0x93}},
+        {1, {0xda, 0x87, 0xc1, 0xd8, 0x6b, 0x99, 0xaf, 0x44, 0x34, 0x76, 0x59, 0x11, 0x9b, 0x22, 0xfc, 0x45}},
+        {2, {0x81, 0x77, 0x22, 0x8d, 0xa4, 0xa4, 0x5d, 0xc7, 0xfc, 0xa3, 0x8b, 0xde, 0xf6, 0x0a, 0xff, 0xe4}},
+        {8, {0x3b, 0x62, 0xa9, 0xba, 0x62, 0x58, 0xf5, 0x61, 0x0f, 0x83, 0xe2, 0x64, 0xf3, 0x14, 0x97, 0xb4}},
+    };
+    const uint64_t key[2] = {UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908)};
+    unsigned char input[16];
+    (void)state;
+    for (size_t i = 0; i < sizeof input; i++)
+        input[i] = (unsigned char)i;
+    for (size_t i = 0; i < COUNT(vectors); i++) {
+        struct keyed_hash out = keyed_hash_with(key, guarded(input, vectors[i].len), vectors[i].len);
+        assert_memory_equal(out.bytes, vectors[i].out, sizeof out.bytes);
+    }
+}
+
+static void kinds_and_texts_differ(void **state) {
+    (void)state;
+    assert_true(keyed_hash_open());
+    struct keyed_hash pod = keyed_hash('p', "abc", 3), token = keyed_hash('t', "abc", 3),
+                      same = keyed_hash('p', "abc", 3);
+    assert_false(keyed_hash_equal(&pod, &token));
+    assert_true(keyed_hash_equal(&pod, &same));
+    struct keyed_hash before = pod;
+    assert_true(keyed_hash_open()); /* another key */
+    pod = keyed_hash('p', "abc", 3);
+    assert_false(keyed_hash_equal(&pod, &before));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_reference_vectors),
+        cmocka_unit_test(kinds_and_texts_differ),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
