@@ -15,7 +15,7 @@ NUMBERS: dict[str, Any] = {name: entry["value"] for name, entry in json.loads((R
 ROUND = {"requests_before": round(NUMBERS["requests_before"], -4)}
 CLAIMS = [
     ("README.md", "memory of the sidecar | none | {resident_kib} KiB resident |"),
-    ("README.md", "pod ready, Kubernetes 1.34 | after {pod_ready_s} s | after {pod_ready_with_both_s} s: two containers more | by hand |"),
+    ("README.md", "pod ready, Kubernetes 1.34 | after {pod_ready_s} s | after {pod_ready_with_both_s} s: two more containers | by hand |"),
     ("sidecar/OPERATIONS.md", "{resident_idle_kib} KiB resident when idle, {resident_kib} KiB after {requests_before:,} requests, {peak_kib} KiB at the peak"),
     ("sidecar/OPERATIONS.md", "no wake-up between two deadlines; {first_answer_ms:.1f} ms from exec to the first answer"),
     ("images/OPERATIONS.md", "{resident_kib} KiB resident, {peak_kib} KiB at its peak"),
