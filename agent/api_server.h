@@ -14,13 +14,14 @@
 #define API_SERVER_HOST "kubernetes.default.svc"
 #define API_SERVER_FOLDER "/var/run/secrets/kubernetes.io/serviceaccount"
 #define API_SERVER_PATH_MAX 512
+#define API_SERVER_FILE_MAX 512
 #define API_SERVER_TIMEOUT_MS 10000
 #define API_SERVER_CONNECT_MS 3000
 
 struct api_server {
     char url[URI_TEXT_MAX];           /* https://HOST:PORT */
     char resolved[URI_HOST_MAX + 64]; /* see http.h; "": HOST is looked up */
-    const char *ca_file, *token_file;
+    char ca_file[API_SERVER_FILE_MAX], token_file[API_SERVER_FILE_MAX];
 };
 
 /* override: --api-server, or NULL: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT. folder: where ca.crt

@@ -201,14 +201,12 @@ static bool match(void *context, const struct pem *p, enum err error) {
     return false;
 }
 
-enum err ca_bundle_find(const unsigned char *name, size_t len, struct ca_anchor *out, size_t max,
-                        size_t *count) {
+enum err ca_bundle_find(const char *path, const unsigned char *name, size_t len, struct ca_anchor *out,
+                        size_t max, size_t *count) {
     struct lookup l = {.name = name, .len = len, .max = max, .out = out};
     uint32_t wanted = hash_of(name, len);
     *count = 0;
-    if (loaded_path == NULL)
-        return ERR_MISSING;
-    int fd = open_indexed(loaded_path, &l.error);
+    int fd = open_indexed(path, &l.error);
     for (size_t i = 0; fd >= 0 && i < entry_count && l.error == ERR_OK; i++) {
         if (entries[i].hash != wanted)
             continue;

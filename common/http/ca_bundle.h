@@ -30,8 +30,9 @@ bool ca_bundle_unusable(const struct ca_counts *counts, struct buf *out);
 struct ca_anchor; /* ca_anchor.h */
 
 /* The authorities of that name (its DER), each key once. More than max is ERR_TOO_LONG, and what
- * ca_bundle_load() returns can be returned, too, since the file may have changed. The name is borrowed. */
-enum err ca_bundle_find(const unsigned char *name, size_t len, struct ca_anchor *out, size_t max,
-                        size_t *count);
+ * ca_bundle_load() returns can be returned, too, since the file is looked at again. The name is borrowed; the
+ * path as there. */
+enum err ca_bundle_find(const char *path, const unsigned char *name, size_t len, struct ca_anchor *out,
+                        size_t max, size_t *count);
 
 #endif

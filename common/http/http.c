@@ -13,18 +13,27 @@
 #include "common/http/http_memory.h"
 #include "common/http/tls.h"
 
-#define RECEIVE_BUFFER 4096 /* answers are small; libcurl's default of 16 kB would stay resident */
+#define NO_LOOKUP "http://0.0.0.0" /* of which there is nothing to look up */
+#define RECEIVE_BUFFER 4096        /* answers are small; libcurl's default of 16 kB would stay resident */
 
 static CURLM *multi; /* one client for the process, as there is one loop that drives it */
-static const char *ca_file;
+static const char *trusted_file;
 static struct http_hooks hooks;
 static int64_t curl_due_ms; /* monotonic: when libcurl wants to be called without an event */
 
 /* ---- answers ---- */
 
+static long info(const struct http_transfer *t, CURLINFO what) {
+    long value = 0;
+    curl_easy_getinfo(t->easy, what, &value);
+    return value;
+}
+
 static size_t take_body(char *bytes, size_t size, size_t count, void *transfer) {
     struct http_transfer *t = transfer;
     size_t len = size * count;
+    if (t->receive != NULL && info(t, CURLINFO_RESPONSE_CODE) == 200)
+        return t->receive(t->context, bytes, len) ? len : 0;
     if (len > HTTP_BODY_MAX - t->response.body_len) {
         t->too_large = true;
         return 0;
@@ -37,12 +46,6 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *transfer) 
 static size_t take_header(char *line, size_t size, size_t count, void *transfer) {
     struct http_transfer *t = transfer;
     return http_head_take(&t->head, line, size * count, &t->response) ? size * count : 0;
-}
-
-static long info(const struct http_transfer *t, CURLINFO what) {
-    long value = 0;
-    curl_easy_getinfo(t->easy, what, &value);
-    return value;
 }
 
 /* The connection ended: before, within, or instead of an answer. */
@@ -98,7 +101,7 @@ static enum http_result classify(const struct http_transfer *t, CURLcode code, l
     }
 }
 
-static void describe_authorities(struct buf *out) {
+static void describe_authorities(const char *ca_file, struct buf *out) {
     struct ca_counts counts;
     enum err e = ca_bundle_load(ca_file, &counts, NULL);
     buf_printable(out, ca_file, strlen(ca_file), HTTP_DETAIL_MAX / 2);
@@ -113,8 +116,8 @@ static void describe(struct http_transfer *t, CURLcode code, long os_error, stru
     bool of_another = os_error == ECONNREFUSED && r->result != HTTP_REFUSED; /* address of the host */
     if (r->result == HTTP_TLS)
         r->result = tls_verdict(&t->tls, tls_error(t), out);
-    else if (r->result == HTTP_TLS_NO_CA && ca_file != NULL)
-        describe_authorities(out);
+    else if (r->result == HTTP_TLS_NO_CA && t->ca_file != NULL)
+        describe_authorities(t->ca_file, out);
     else if (r->result == HTTP_PROXY && r->proxy_status != 0)
         buf_fmt(out, "it answered %d to CONNECT", r->proxy_status);
     else if (os_error != 0 && !of_another)
@@ -323,14 +326,14 @@ static CURLcode begin_tls(CURL *easy, void *client, void *transfer) {
     struct ca_counts counts;
     bool changed;
     (void)easy;
-    if (ca_file == NULL || ca_bundle_load(ca_file, &counts, &changed) != ERR_OK)
+    if (t->ca_file == NULL || ca_bundle_load(t->ca_file, &counts, &changed) != ERR_OK)
         return CURLE_SSL_CACERT_BADFILE;
     char text[LOG_LINE_MAX / 4];
     struct buf unusable = BUF(text);
     if (changed && ca_bundle_unusable(&counts, &unusable))
-        LOG(LOG_WARN, "authorities that cannot be used", LOG_TEXT("ca_bundle", ca_file),
+        LOG(LOG_WARN, "authorities that cannot be used", LOG_TEXT("ca_bundle", t->ca_file),
             LOG_TEXT("detail", unusable.data));
-    tls_begin(client, &t->tls, (unsigned char *)t->body, HTTP_BODY_MAX);
+    tls_begin(client, &t->tls, t->ca_file, (unsigned char *)t->body, HTTP_BODY_MAX);
     return CURLE_OK;
 }
 
@@ -369,11 +372,13 @@ static bool set_options(struct http_transfer *t, const struct http_request *requ
     /* Hours lie between two requests: no connection is worth keeping. */
     SET(CURLOPT_FORBID_REUSE, 1L);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
+    ok = (request->resolved == NULL || append(&t->address_list, request->resolved)) && ok;
+    SET(CURLOPT_RESOLVE, t->address_list);
     return ok;
 }
 
 void http_trust(const char *path) {
-    ca_file = path;
+    trusted_file = path;
 }
 
 enum err http_start(struct http_transfer *t, const struct http_request *request, http_done *done,
@@ -381,14 +386,17 @@ enum err http_start(struct http_transfer *t, const struct http_request *request,
     http_cancel(t);
     wipe_response(t);
     t->done = done;
+    t->receive = request->receive;
     t->context = context;
+    t->ca_file = request->ca_file != NULL ? request->ca_file : trusted_file;
     t->started_ms = clock_now().mono_ms;
     t->total_timeout_ms = request->total_timeout_ms;
     int64_t name_ms =
         t->total_timeout_ms < request->connect_timeout_ms ? t->total_timeout_ms : request->connect_timeout_ms;
     t->easy = curl_easy_init();
     if (t->easy != NULL && add_headers(t, request) && set_options(t, request) &&
-        lookup_start(&t->lookup, request->url, request->local, (unsigned char *)t->body,
+        lookup_start(&t->lookup, request->resolved != NULL ? NO_LOOKUP : request->url,
+                     request->local || request->resolved != NULL, (unsigned char *)t->body,
                      t->started_ms + name_ms, t) == ERR_OK) {
         arm();
         return ERR_OK;

@@ -27,6 +27,10 @@ struct http_header {
     const char *name, *value; /* value without control characters */
 };
 
+/* Takes bytes of the body of an answer of 200 as they come, instead of the response, which has none then.
+ * False: it is too much, and the transfer ends with HTTP_TOO_LARGE. */
+typedef bool http_receive(void *context, const char *bytes, size_t len);
+
 struct http_request {
     const char *method;
     const char *url;
@@ -37,6 +41,10 @@ struct http_request {
     bool local;                 /* never through a proxy; others as proxy_find() has it */
     int64_t connect_timeout_ms; /* for the name, and again for the connection */
     int64_t total_timeout_ms;
+    const char *ca_file;   /* whom https trusts, borrowed until the end; NULL: http_trust()'s */
+    const char *resolved;  /* "+HOST:PORT:ADDRESS" for the URL's, IPv6 in brackets: nothing is looked up, and
+                              no proxy  is asked; NULL: by DNS */
+    http_receive *receive; /* NULL: the body is in the response. Its context is that of http_done */
 };
 
 struct http_transfer;
@@ -49,7 +57,9 @@ typedef void http_done(void *context, const struct http_response *response);
 struct http_transfer {
     void *easy, *header_list, *proxy_header_list, *address_list;
     http_done *done;
+    http_receive *receive;
     void *context;
+    const char *ca_file;
     struct http_response response;
     int64_t started_ms, total_timeout_ms;
     struct lookup lookup;

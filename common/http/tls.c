@@ -18,7 +18,7 @@ static const struct tls_chain *chain_in(const struct tls *storage) {
     return (const struct tls_chain *)(const void *)storage;
 }
 
-void tls_begin(void *client, struct tls *storage, unsigned char *bytes, size_t max) {
+void tls_begin(void *client, struct tls *storage, const char *ca_file, unsigned char *bytes, size_t max) {
     static const uint16_t suites[] = {
         BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
         BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
@@ -56,7 +56,7 @@ void tls_begin(void *client, struct tls *storage, unsigned char *bytes, size_t m
         br_ssl_engine_set_hash(engine, hashes[i].id, hashes[i].hash);
         br_x509_minimal_set_hash(&chain->minimal, hashes[i].id, hashes[i].hash);
     }
-    tls_chain_begin(chain, bytes, max);
+    tls_chain_begin(chain, ca_file, bytes, max);
     br_ssl_engine_set_x509(engine, &chain->vtable);
 }
 

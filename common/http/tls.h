@@ -14,8 +14,9 @@ struct tls {
 
 /* Sets up BearSSL's context of a client and the storage of a transfer for one
  * handshake, which may be the proxy's or the server's, one after the other. The chain is kept in `chain`
- * until it has been judged. */
-void tls_begin(void *client, struct tls *storage, unsigned char *chain, size_t chain_max);
+ * until it has been judged, by the authorities in that file, whose path is borrowed as long. */
+void tls_begin(void *client, struct tls *storage, const char *ca_file, unsigned char *chain,
+               size_t chain_max);
 
 /* What an error of the engine or of the chain means; more about it is appended to detail. The chain must
  * still be there. */

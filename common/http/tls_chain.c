@@ -114,7 +114,7 @@ static void build(struct tls_chain *t) {
 /* Only the authorities of that name: what BearSSL compares first anyway. */
 static int trust(struct tls_chain *t, const struct der *name) {
     size_t count;
-    enum err e = ca_bundle_find(name->bytes, name->len, t->anchors, TLS_ANCHORS_MAX, &count);
+    enum err e = ca_bundle_find(t->ca_file, name->bytes, name->len, t->anchors, TLS_ANCHORS_MAX, &count);
     for (size_t i = 0; i < count; i++)
         t->list[i] = t->anchors[i].anchor;
     t->minimal.trust_anchors = t->list;
@@ -205,12 +205,13 @@ static int check(const br_x509_class **engine) {
     }
 }
 
-void tls_chain_begin(struct tls_chain *t, unsigned char *bytes, size_t max) {
+void tls_chain_begin(struct tls_chain *t, const char *ca_file, unsigned char *bytes, size_t max) {
     static const br_x509_class class = {
         sizeof(struct tls_chain), start_chain, start_certificate, append, end_certificate, end_chain, get_key,
     };
     t->vtable = &class;
     t->check = check;
+    t->ca_file = ca_file;
     t->bytes = bytes;
     t->max = max;
     start_chain(&t->vtable, NULL);

@@ -26,7 +26,7 @@ struct tls_chain {
     size_t order_count, at;             /* at: the one that is looked at */
     enum { CHAIN_NONE, CHAIN_CAME, CHAIN_LINK, CHAIN_ISSUER, CHAIN_GOOD, CHAIN_BAD } state;
     int error;
-    const char *host;
+    const char *host, *ca_file;
     br_x509_decoder_context own; /* holds the server's key */
     br_x509_minimal_context minimal;
     struct ca_anchor anchors[TLS_ANCHORS_MAX];
@@ -34,7 +34,7 @@ struct tls_chain {
 };
 
 /* minimal is set up by the caller, all but its anchors and its time. */
-void tls_chain_begin(struct tls_chain *chain, unsigned char *bytes, size_t max);
+void tls_chain_begin(struct tls_chain *chain, const char *ca_file, unsigned char *bytes, size_t max);
 
 /* The certificate that is looked at, which with an error is the one that is wrong. False if there is none. */
 bool tls_chain_at(const struct tls_chain *chain, struct certificate *out);

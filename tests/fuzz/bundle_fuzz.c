@@ -81,7 +81,7 @@ static void as_a_chain(const struct found *f) {
     static unsigned char bytes[16384];
     char text[256];
     struct buf detail = BUF(text);
-    tls_begin(&client, &storage, bytes, sizeof bytes);
+    tls_begin(&client, &storage, "", bytes, sizeof bytes);
     const br_x509_class **engine = client.eng.x509ctx;
     int (*check)(const br_x509_class **) = ((struct {
                                                const br_x509_class *vtable;

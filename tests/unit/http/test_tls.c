@@ -54,9 +54,10 @@ static int judge(const char *authorities, const char *chain, const char *host) {
     static char paths[16][128];
     static size_t next;
     struct ca_counts counts;
-    snprintf(paths[next], sizeof paths[0], CORPUS "%s", authorities);
-    assert_int_equal(ca_bundle_load(paths[next++ % 16], &counts, NULL), ERR_OK);
-    tls_begin(&client, &storage, bytes, sizeof bytes);
+    char *path = paths[next++ % 16];
+    snprintf(path, sizeof paths[0], CORPUS "%s", authorities);
+    assert_int_equal(ca_bundle_load(path, &counts, NULL), ERR_OK);
+    tls_begin(&client, &storage, path, bytes, sizeof bytes);
     const br_x509_class **engine = client.eng.x509ctx;
     int (*check)(const br_x509_class **) = ((struct engine *)engine)->check;
     (*engine)->start_chain(engine, host);
@@ -114,19 +115,19 @@ static void too_much_is_an_error(void **state) {
     (void)state;
     const br_x509_class **engine;
     fake_clock(0, GOOD_MS);
-    tls_begin(&client, &storage, bytes, 1000);
+    tls_begin(&client, &storage, CORPUS "rsa", bytes, 1000);
     engine = client.eng.x509ctx;
     (*engine)->start_chain(engine, "sts.amazonaws.com");
     send_chain("rsa", engine);
     send_chain("rsa", engine);
     assert_int_equal(verdict((int)(*engine)->end_chain(engine)), HTTP_TLS_CHAIN);
     assert_non_null(strstr(detail_text, "16384"));
-    tls_begin(&client, &storage, bytes, sizeof bytes);
+    tls_begin(&client, &storage, CORPUS "rsa", bytes, sizeof bytes);
     (*engine)->start_chain(engine, "sts.amazonaws.com");
     for (int i = 0; i < 11; i++)
         send_chain("ec", engine);
     assert_int_equal(verdict((int)(*engine)->end_chain(engine)), HTTP_TLS_CHAIN);
-    tls_begin(&client, &storage, bytes, sizeof bytes);
+    tls_begin(&client, &storage, CORPUS "rsa", bytes, sizeof bytes);
     (*engine)->start_chain(engine, "sts.amazonaws.com");
     assert_true((*engine)->end_chain(engine) > 0); /* none at all */
     assert_true(((struct engine *)engine)->check(engine) > 0);
@@ -151,7 +152,7 @@ static void all_errors_have_words(void **state) {
 /* What is offered: TLS 1.2, and no other version. */
 static void the_profile(void **state) {
     (void)state;
-    tls_begin(&client, &storage, bytes, sizeof bytes);
+    tls_begin(&client, &storage, CORPUS "rsa", bytes, sizeof bytes);
     assert_int_equal(client.eng.version_min, BR_TLS12);
     assert_int_equal(client.eng.version_max, BR_TLS12);
     assert_int_equal(client.eng.suites_num, 4);
