@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "agent/associations.h"
 #include "agent/failures.h"
 #include "agent/flights.h"
 #include "agent/metrics.h"
@@ -29,6 +30,9 @@ static const struct answer *pick_metrics(struct connection *c, const struct requ
         return probe_page(r);
     struct moment now = clock_now();
     struct buf body = replies_page_begin();
+    size_t associations = 0, unusable = 0;
+    if (settings->association_count > 0)
+        associations_count(&associations, &unusable);
     const struct metrics_gauges gauges = {
         .entries = store_count(),
         .entries_max = store_count_max(),
@@ -42,6 +46,8 @@ static const struct answer *pick_metrics(struct connection *c, const struct requ
         .nearest_expiry_ms = renewals_nearest_expiry_ms(),
         .node_expires_ms = settings->association_count == 0 ? node_expires_ms() : 0,
         .with_associations = settings->association_count > 0,
+        .associations = associations,
+        .associations_unusable = unusable,
         .ready = probes_ready(settings),
     };
     metrics_render(&gauges, now, &body);

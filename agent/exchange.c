@@ -17,7 +17,11 @@ static struct loop_timer timer = {.deadline_ms = CLOCK_NEVER};
 
 void exchange_fail(struct exchange *x, enum exchange_blame blame, int status, const char *request_id,
                    const char *code, const char *message, const char *fault) {
-    struct exchange_error *e = &x->error;
+    exchange_error_say(&x->error, blame, status, request_id, code, message, fault);
+}
+
+void exchange_error_say(struct exchange_error *e, enum exchange_blame blame, int status,
+                        const char *request_id, const char *code, const char *message, const char *fault) {
     struct buf text = BUF(e->text), kept = BUF(e->code);
     e->blame = blame;
     e->status = status;

@@ -115,6 +115,9 @@ void exchange_poke(void);
 /* Sets slot->error: "[ID]: (CODE): MESSAGE, fault: FAULT" (fault: "client", "server", "unknown"). */
 void exchange_fail(struct exchange *slot, enum exchange_blame blame, int status, const char *request_id,
                    const char *code, const char *message, const char *fault);
+/* The same without a slot. */
+void exchange_error_say(struct exchange_error *error, enum exchange_blame blame, int status,
+                        const char *request_id, const char *code, const char *message, const char *fault);
 /* For an exchange that did not take place: slot->failure's message and remedy, with status 500. */
 void exchange_fail_silent(struct exchange *slot, enum exchange_blame blame, bool passing);
 

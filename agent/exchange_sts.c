@@ -283,20 +283,3 @@ static void wipe_state(struct exchange *slot) {
 }
 
 const struct exchange_method exchange_sts = {.begin = begin, .answer = answer, .wipe = wipe_state};
-
-/* ---- no association ---- */
-
-void exchange_sts_no_association(struct exchange *slot, bool unusable) {
-    const struct jwt_claims *c = &slot->claims;
-    struct buf m = failure_begin(&slot->failure, REASON_ACCESS_DENIED);
-    slot->failure.cause = "ResourceNotFoundException";
-    buf_str(&m, unusable ? "The pod identity association of service account "
-                         : "No pod identity association found for service account ");
-    buf_printable(&m, c->service_account, strlen(c->service_account), 253);
-    buf_str(&m, " in namespace ");
-    buf_printable(&m, c->namespace, strlen(c->namespace), 63);
-    buf_str(&m, unusable ? " cannot be used: the agent's log says why." : ".");
-    failure_remedy(&slot->failure,
-                   "look at the key NAMESPACE.SERVICEACCOUNT of the ConfigMap of associations");
-    exchange_fail(slot, EXCHANGE_POD, 404, "", "ResourceNotFoundException", slot->failure.message, "client");
-}

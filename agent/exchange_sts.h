@@ -21,7 +21,4 @@ void exchange_sts_open(const struct exchange_sts_settings *settings);
 void exchange_sts_session_name(const char *cluster, const char *pod, const char *uid,
                                char out[STS_SESSION_NAME_MAX + 1]);
 
-/* For a pod without an association (404, as EKS Auth says it), or with one that cannot be used. */
-void exchange_sts_no_association(struct exchange *slot, bool unusable);
-
 #endif

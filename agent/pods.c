@@ -9,6 +9,7 @@
 #include "agent/metrics.h"
 #include "agent/renewals.h"
 #include "agent/replies.h"
+#include "agent/trust.h"
 #include "common/base/far.h"
 #include "common/base/log.h"
 #include "common/base/timefmt.h"
@@ -19,6 +20,13 @@
 static const struct settings *settings;
 static bool caching;
 static struct log_repeat way_failing; /* what is not about one pod */
+
+/* By what a slot asks, where associations say it. */
+struct basis {
+    uint64_t association;
+    unsigned generation;
+};
+static struct basis bases[EXCHANGE_SLOTS_MAX];
 
 const struct request_extras pods_extras = {.head_max = HEAD_MAX};
 
@@ -66,8 +74,8 @@ static const struct answer *fail_pod(const struct flight *f, const struct exchan
     bool ends = entry != NULL && e->blame == EXCHANGE_POD;
     if (f->renewal)
         metrics_cache_error(e->code, ends);
-    if (!f->trusted)
-        failures_add(&f->key, &f->client, e, now.mono_ms);
+    if (entry == NULL)
+        failures_add(&f->token.hash, &f->client, e, now.mono_ms);
     if (ends) {
         metrics_cache(METRICS_EVICTED);
         store_remove(entry);
@@ -96,6 +104,10 @@ static struct store_entry *keep(const struct flight *f, const struct exchange *s
     }
     for (; before < store_evicted(); before++)
         metrics_cache(METRICS_EVICTED);
+    if (e != NULL) {
+        e->association = bases[slot->number].association;
+        e->generation = bases[slot->number].generation;
+    }
     return e;
 }
 
@@ -119,8 +131,7 @@ static const struct answer *succeed(const struct flight *f, const struct exchang
     replies_credentials(&slot->credentials, &body);
     log_mended(&way_failing, "credentials are fetched again");
     log_got(f, slot);
-    if (!f->trusted)
-        failures_forget(&f->key, &f->client);
+    failures_forget(&f->token.hash, &f->client);
     if (f->renewal)
         metrics_cache(METRICS_HIT);
     struct store_entry *e =
@@ -136,13 +147,45 @@ static const struct answer *succeed(const struct flight *f, const struct exchang
     return a;
 }
 
+/* Another association, or none, since it was asked: what came of the old one is nobody's. */
+static bool outdated(const struct exchange *slot) {
+    return settings->association_count > 0 &&
+           associations_hash(slot->claims.namespace, slot->claims.service_account) !=
+               bases[slot->number].association;
+}
+
 static const struct answer *outcome(struct flight *f, struct exchange *slot,
                                     const struct exchange_error *error) {
     metrics_upstream(error == NULL, clock_now().mono_ms - slot->started_ms);
+    if (error == NULL && outdated(slot)) {
+        exchange_fail(slot, EXCHANGE_POD, 503, "", "ServiceUnavailableException",
+                      "the pod identity association changed while it was asked for: try again", "server");
+        error = &slot->error;
+    }
     if (error == NULL)
         return succeed(f, slot);
     log_failed(f, slot, error);
     return fail_pod(f, error);
+}
+
+/* Judged again: keys and associations may be others since the flight was queued, or the entry fetched. */
+static const struct exchange_method *prepare_associated(struct flight *f, struct exchange *slot,
+                                                        const struct answer **answer) {
+    static struct trusted judged;
+    enum trust trust = trust_judge(slot->token.text, slot->token.len, clock_now(), &judged);
+    slot->claims = judged.token.claims;
+    if (trust == TRUST_YES) {
+        slot->association = &judged.association;
+        bases[slot->number] = (struct basis){judged.association.hash, associations_generation()};
+        return &exchange_sts;
+    }
+    if (trust == TRUST_WAITS)
+        exchange_error_say(&judged.error, EXCHANGE_WAY, 503, "", "ServiceUnavailableException",
+                           "the cluster's keys are being read: try again", "server");
+    slot->error = judged.error;
+    log_failed(f, slot, &slot->error);
+    *answer = fail_pod(f, &slot->error);
+    return NULL;
 }
 
 /* The claims are read again: a flight in the queue keeps its token alone. */
@@ -150,7 +193,8 @@ static const struct exchange_method *prepare(struct flight *f, struct exchange *
                                              const struct answer **answer) {
     char text[REPLIES_TEXT_MAX];
     struct buf error = BUF(text);
-    (void)f;
+    if (settings->association_count > 0)
+        return prepare_associated(f, slot, answer);
     if (judge_token(slot->token.text, slot->token.len, &slot->claims, &error))
         return &exchange_eks_auth;
     *answer = replies_outcome(400, text);
@@ -205,6 +249,74 @@ static const struct answer *serve_known(struct connection *c, const struct fligh
     return wait_for(c, &own);
 }
 
+/* ---- where associations say what a pod gets ---- */
+
+/* Whether the entry is what its pod's association says now. */
+static bool still_associated(struct store_entry *e) {
+    FAR static struct token token;
+    static struct jwt_claims claims;
+    if (settings->association_count == 0 || e->generation == associations_generation())
+        return true;
+    store_copy(&e->token, token.text);
+    token.len = e->token.len;
+    bool same = jwt_inspect_unverified(token.text, token.len, &claims, NULL) == ERR_OK &&
+                associations_hash(claims.namespace, claims.service_account) == e->association;
+    token_wipe(&token);
+    if (same)
+        e->generation = associations_generation();
+    return same;
+}
+
+/* The next token of a pod that is known: its entry learns it, unless it ends before the one that it has. */
+static const struct answer *serve_rotated(struct connection *c, const struct flights_wish *wish,
+                                          struct store_entry *e, struct moment now) {
+    if (wish->token.expires_s >= e->tokens[0].expires_s)
+        (void)store_set_token(e, wish->text, wish->text_len, &wish->token);
+    return serve_known(c, wish, e, &wish->token, now);
+}
+
+static const struct answer *serve_judged(struct connection *c, struct flights_wish *wish, struct moment now) {
+    static struct trusted judged;
+    enum trust trust = trust_judge(wish->text, wish->text_len, now, &judged);
+    if (trust == TRUST_NO) {
+        failures_add(&wish->key, wish->address, &judged.error, now.mono_ms);
+        return refused(judged.error.status, judged.error.text);
+    }
+    wish->judging = trust == TRUST_WAITS;
+    if (trust == TRUST_YES) {
+        wish->key = pod_key(&judged.token.claims, &wish->key);
+        wish->trusted = true;
+        struct store_entry *e = store_find(&wish->key);
+        if (e != NULL && still_associated(e))
+            return serve_rotated(c, wish, e, now);
+        if (e != NULL)
+            store_remove(e);
+    }
+    metrics_cache(METRICS_MISS);
+    return wait_for(c, wish);
+}
+
+/* Of a token that waits for the cluster's keys. */
+static bool judge_waiting(struct flight *f, const char *token, size_t len, const struct answer **answer) {
+    static struct trusted judged;
+    struct moment now = clock_now();
+    enum trust trust = trust_judge(token, len, now, &judged);
+    if (trust == TRUST_NO) {
+        failures_add(&f->token.hash, &f->client, &judged.error, now.mono_ms);
+        *answer = replies_outcome(judged.error.status, judged.error.text);
+    }
+    if (trust != TRUST_YES)
+        return false;
+    struct keyed_hash key = pod_key(&judged.token.claims, &f->key);
+    flights_trust(f, &key);
+    return true;
+}
+
+void pods_reconsider(void) {
+    failures_forget_all();
+    flights_judge_all(judge_waiting);
+}
+
 /* A token that nobody has taken yet. */
 static const struct answer *serve_unknown(struct connection *c, struct flights_wish *wish,
                                           struct moment now) {
@@ -218,6 +330,8 @@ static const struct answer *serve_unknown(struct connection *c, struct flights_w
     if (failed != NULL)
         return refused(failed->status, failed->text);
     wish->token = (struct store_token){.hash = wish->key, .expires_s = claims.expires_s};
+    if (settings->association_count > 0)
+        return serve_judged(c, wish, now);
     metrics_cache(METRICS_MISS);
     return wait_for(c, wish);
 }
@@ -234,6 +348,11 @@ static const struct answer *serve_token(struct connection *c, const struct clien
         .key = token_key(token, len), .address = address, .client = client, .text = token, .text_len = len};
     const struct store_token *which;
     struct store_entry *e = store_find_token(&wish.key, token, len, &which);
+    if (e != NULL && !still_associated(e)) {
+        metrics_cache(METRICS_EVICTED);
+        store_remove(e);
+        e = NULL;
+    }
     return e != NULL ? serve_known(c, &wish, e, which, now) : serve_unknown(c, &wish, now);
 }
 

@@ -16,6 +16,7 @@
 #include "agent/pods.h"
 #include "agent/privileges.h"
 #include "agent/renewals.h"
+#include "agent/trust.h"
 #include "common/base/far.h"
 #include "common/http/http.h"
 #include "common/serve/listen.h"
@@ -35,7 +36,7 @@ _Static_assert(PODS_PARTIALS + 2 * ADMIN_PARTIALS + SERVER_DENIED_PARTIALS <= PA
 /* Not for clients: standard streams, listeners, the loop with signals, clock and files, upstream with
  * libcurl's own wake-up, and what is open for a moment. */
 #define DESCRIPTORS_KEPT (3 + FLAGS_HOSTS_MAX + 2 + 4 + UPSTREAM_SOCKETS + 2 + 6)
-#define SANDBOX_PATHS (6 + FLAGS_ASSOCIATIONS_MAX)
+#define SANDBOX_PATHS (8 + FLAGS_ASSOCIATIONS_MAX)
 #define BIND_AGAIN_MS 1000
 #define ENDING_MS 25000 /* for what waits: less than the grace of 30 s that a DaemonSet's pods have */
 #define ENDING_LOOK_MS 50
@@ -94,6 +95,10 @@ static void put_paths(struct sandbox_rules *rules) {
         sandbox_allow(rules, node_file_folder(), SANDBOX_READ);
     if (node_token_file() != NULL)
         sandbox_allow(rules, node_token_file(), SANDBOX_READ_BESIDE);
+    if (s->association_count > 0 && trust_file() != NULL)
+        sandbox_allow(rules, trust_file(), SANDBOX_READ_BESIDE);
+    if (s->association_count > 0 && trust_folder() != NULL)
+        sandbox_allow(rules, trust_folder(), SANDBOX_READ);
     for (size_t i = 0; i < s->association_count; i++) {
         if (s->associations[i][0] == '/')
             sandbox_allow(rules, s->associations[i], SANDBOX_READ);
@@ -197,6 +202,11 @@ static void open_listeners(void) {
                &admin_metrics_handlers);
 }
 
+/* Pods' own tokens are all that the exchange by web identity needs. */
+static bool needs_node(void) {
+    return settings->association_count == 0 || settings->exchange == FLAGS_ASSUME_ROLE;
+}
+
 static int open_upstream(void) {
     struct failure failure;
     struct ca_counts counts;
@@ -208,8 +218,10 @@ static int open_upstream(void) {
             LOG_TEXT("remedy", failure.remedy));
     }
     exchange_eks_auth_open(settings->cluster_name, flags_lookup, settings->pass_expired);
-    if (settings->association_count == 0 &&
-        node_open(settings, flags_lookup, exchange_poke, &failure) != REASON_OK)
+    if (needs_node() && node_open(settings, flags_lookup, exchange_poke, &failure) != REASON_OK)
+        return complain_failure(&failure);
+    if (settings->association_count > 0 &&
+        trust_open(settings, flags_lookup, pods_reconsider, &failure) != REASON_OK)
         return complain_failure(&failure);
     return 0;
 }
@@ -240,7 +252,7 @@ int serve(const struct settings *given) {
         loop_run();
     server_close();
     pods_close();
-    if (settings->association_count == 0)
+    if (needs_node())
         node_close();
     http_close();
     LOG(LOG_INFO, "ended", LOG_NUMBER("status", status));

@@ -377,7 +377,7 @@ static void a_clock_that_is_off(void **state) {
     assert_int_equal(slot.error.blame, EXCHANGE_NODE);
 }
 
-/* ---- names, and no association ---- */
+/* ---- names ---- */
 
 static void session_names(void **state) {
     (void)state;
@@ -401,19 +401,6 @@ static void session_names(void **state) {
     assert_string_equal(name + STS_SESSION_NAME_MAX - 9, "-12345678");
 }
 
-static void no_association(void **state) {
-    (void)state;
-    exchange_sts_no_association(&slot, false);
-    assert_int_equal(slot.error.status, 404);
-    assert_int_equal(slot.error.blame, EXCHANGE_POD);
-    assert_string_equal(slot.error.text,
-                        "[]: (ResourceNotFoundException): No pod identity association found for service "
-                        "account cart in namespace default., fault: client");
-    exchange_sts_no_association(&slot, true);
-    assert_non_null(
-        strstr(slot.error.text, "account cart in namespace default cannot be used: the agent's log"));
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup(f, set_up)
@@ -433,7 +420,6 @@ int main(void) {
         TEST(clocks),
         TEST(a_clock_that_is_off),
         TEST(session_names),
-        TEST(no_association),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
