@@ -369,8 +369,7 @@ static bool set_options(struct http_transfer *t, const struct http_request *requ
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's headers are not the server's */
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
-    /* Hours lie between two requests: no connection is worth keeping. */
-    SET(CURLOPT_FORBID_REUSE, 1L);
+    SET(CURLOPT_FORBID_REUSE, 1L); /* hours lie between two requests: no connection is worth keeping */
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
     ok = (request->resolved == NULL || append(&t->address_list, request->resolved)) && ok;
     SET(CURLOPT_RESOLVE, t->address_list);
@@ -391,8 +390,8 @@ enum err http_start(struct http_transfer *t, const struct http_request *request,
     t->ca_file = request->ca_file != NULL ? request->ca_file : trusted_file;
     t->started_ms = clock_now().mono_ms;
     t->total_timeout_ms = request->total_timeout_ms;
-    int64_t name_ms =
-        t->total_timeout_ms < request->connect_timeout_ms ? t->total_timeout_ms : request->connect_timeout_ms;
+    int64_t name_ms = request->connect_timeout_ms;
+    name_ms = t->total_timeout_ms < name_ms ? t->total_timeout_ms : name_ms;
     t->easy = curl_easy_init();
     if (t->easy != NULL && add_headers(t, request) && set_options(t, request) &&
         lookup_start(&t->lookup, request->resolved != NULL ? NO_LOOKUP : request->url,
