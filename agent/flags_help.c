@@ -35,12 +35,12 @@ static void put_flag(struct buf *out, const struct option_spec *spec) {
 void flags_help(struct buf *out) {
     buf_str(out, "Usage: pod-identity-agent COMMAND [FLAG]...\n"
                  "\n"
-                 "Hands AWS credentials to the pods of a node, in place of the EKS Pod Identity Agent;\n"
-                 "with --associations on any other Kubernetes, too.\n"
+                 "Hands AWS credentials to the pods of a node, in place of the EKS Pod Identity\n"
+                 "Agent; with --associations on any other Kubernetes, too.\n"
                  "\n"
                  "Commands:\n"
                  "  server      serve the pods of this node\n"
-                 "  initialize  give the node the addresses that pods ask at; needs CAP_NET_ADMIN\n"
+                 "  initialize  give the node the addresses that pods ask at (CAP_NET_ADMIN)\n"
                  "  probe       exit 0 if the server of this node is ready (asks at --probe-port)\n"
                  "  version     print the versions\n");
     for (const struct option_spec *spec = flags_table; spec->name != NULL; spec++) {
@@ -55,11 +55,12 @@ void flags_help(struct buf *out) {
                  "  -V, --version               print the versions of program and libraries\n"
                  "\n"
                  "Defaults are in brackets. --some-name VALUE, --some-name=VALUE and the variable\n"
-                 "POD_IDENTITY_AGENT_SOME_NAME are the same; the flag wins. Durations: 3h, 1h30m, 90s.\n"
+                 "POD_IDENTITY_AGENT_SOME_NAME are the same; the flag wins. Durations: 3h, 1h30m,\n"
+                 "90s.\n"
                  "\n"
-                 "Exit: 0; 1 a flag that cannot be used, a probe that finds it not ready, an address\n"
-                 "that cannot be made; 14 a setting of the environment; 70 an internal error; 71 no\n"
-                 "sandbox.\n");
+                 "Exit status: 0; 1 a flag that cannot be used, a probe that finds it not ready,\n"
+                 "an address that cannot be made; 14 a setting of the environment; 70 an internal\n"
+                 "error, or a call that the sandbox stopped; 71 no sandbox.\n");
 }
 
 void flags_usage(const char *command, struct buf *out) {

@@ -18,28 +18,31 @@ const struct option_spec flags_table[] = {
     OPTION_GROUP(FLAGS_REAL_GROUP),
     TEXT_FLAG(cluster_name, "cluster-name", "NAME", "required", "the cluster's name, as EKS knows it",
               flags_take_cluster),
-    FLAG_OF(port, uint16_t, "port", "PORT", "80", "of every address that pods ask at", flags_take_port),
+    FLAG_OF(port, uint16_t, "port", "PORT", "80", "the port of every address that pods ask at",
+            flags_take_port),
     OPTION("bind-hosts", "ADDRESS", FLAGS_HOST_V4 " and " FLAGS_HOST_V6,
            "an address that pods ask at; repeatable, or with commas between", flags_take_hosts, true),
     FLAG_OF(probe_port, uint16_t, "probe-port", "PORT", "2703",
-            "of /healthz and /readyz on 127.0.0.1; 0: none", flags_take_port_or_off),
+            "the port of /healthz and /readyz on 127.0.0.1; 0: none", flags_take_port_or_off),
     FLAG_OF(metrics_host, struct flags_host, "metrics-address", "ADDRESS", "0.0.0.0",
-            "of /metrics, /healthz and /readyz", flags_take_metrics_host),
-    FLAG_OF(metrics_port, uint16_t, "metrics-port", "PORT", "2705", "of --metrics-address; 0: none",
+            "the address of /metrics, /healthz and /readyz", flags_take_metrics_host),
+    FLAG_OF(metrics_port, uint16_t, "metrics-port", "PORT", "2705", "the port on --metrics-address; 0: none",
             flags_take_port_or_off),
     FLAG_OF(retention_ms, int64_t, "max-credential-retention-before-renewal", "DURATION", "3h",
             "credentials are renewed when they are so old, or earlier if their life asks for it; 0: nothing "
             "is cached",
             flags_take_retention),
     FLAG_OF(cache_size, size_t, "max-cache-size", "NUMBER", "2000",
-            "of pods whose credentials are kept, 8192 at most; 0: nothing is cached", flags_take_cache_size),
+            "the most pods whose credentials are kept, up to 8192; 0: nothing is cached",
+            flags_take_cache_size),
     FLAG_OF(service_qps, unsigned, "max-service-qps", "NUMBER", "3",
-            "renewals a second; first fetches are not counted", flags_take_qps),
+            "the most renewals a second; first fetches are not counted", flags_take_qps),
     OPTION_OF(struct settings, rotate_credentials, bool, "rotate-credentials", "", "",
               "the agent's own credentials come from the shared credentials file, which is read again when "
               "it changes (hybrid nodes)",
               flags_take_bool, false),
-    TEXT_FLAG(endpoint, "endpoint", "URL", "", "of EKS Auth, in place of the region's", flags_take_url),
+    TEXT_FLAG(endpoint, "endpoint", "URL", "", "of EKS Auth, in place of the one of the region",
+              flags_take_url),
     OPTION("verbosity", "LEVEL", "info", "panic, fatal, error, warn, info, debug or trace",
            flags_take_verbosity, false),
 
@@ -53,9 +56,10 @@ const struct option_spec flags_table[] = {
             flags_take_exchange),
     OPTION("issuer", "URL", "", "the cluster's issuer, required with --associations; repeatable",
            flags_take_issuer, true),
-    TEXT_FLAG(audience, "audience", "NAME", "pods.eks.amazonaws.com", "of the pods' tokens", flags_take_text),
+    TEXT_FLAG(audience, "audience", "NAME", "pods.eks.amazonaws.com", "the audience of the pods' tokens",
+              flags_take_text),
     TEXT_FLAG(jwks, "jwks", "FILE", "from the API server", "the public keys of the issuer", flags_take_path),
-    TEXT_FLAG(api_server, "api-server", "URL", "from the pod's environment", "of the cluster",
+    TEXT_FLAG(api_server, "api-server", "URL", "from the pod's environment", "the cluster's API server",
               flags_take_api_server),
     OPTION_OF(struct settings, token_review, bool, "token-review", "", "",
               "let the API server judge each token, too", flags_take_bool, false),
@@ -65,7 +69,8 @@ const struct option_spec flags_table[] = {
     OPTION_GROUP("AWS"),
     TEXT_FLAG(region, "region", "NAME", "AWS_REGION, AWS_DEFAULT_REGION, the metadata service",
               "the region of EKS Auth and STS", flags_take_region),
-    TEXT_FLAG(sts_endpoint, "sts-endpoint", "URL", "", "of STS, in place of the region's", flags_take_url),
+    TEXT_FLAG(sts_endpoint, "sts-endpoint", "URL", "", "of STS, in place of the one of the region",
+              flags_take_url),
     TEXT_FLAG(ca_bundle, "ca-bundle", "FILE",
               "AWS_CA_BUNDLE, SSL_CERT_FILE, /etc/ssl/certs/ca-certificates.crt",
               "PEM file with the authorities that TLS trusts", flags_take_path),
@@ -75,9 +80,9 @@ const struct option_spec flags_table[] = {
 
     OPTION_GROUP("Limits"),
     FLAG_OF(max_concurrency, size_t, "max-concurrency", "NUMBER", "8",
-            "of requests to AWS at a time, 32 at most", flags_take_concurrency),
+            "the most requests to AWS at a time, up to 32", flags_take_concurrency),
     FLAG_OF(cache_bytes, size_t, "max-cache-bytes", "BYTES", "16Mi",
-            "of tokens and answers that are kept, 1Mi to 64Mi", flags_take_cache_bytes),
+            "the most bytes of tokens and answers that are kept, 1Mi to 64Mi", flags_take_cache_bytes),
 
     OPTION_GROUP("Node, sandbox, logs"),
     TEXT_FLAG(remove_startup_taint, "remove-startup-taint", "KEY", "",
@@ -182,21 +187,18 @@ bool flags_judge(struct settings *s, struct buf *problem) {
     if (s->command == COMMAND_VERSION || s->command == COMMAND_INITIALIZE)
         return true;
     if (s->command == COMMAND_SERVER && s->cluster_name == NULL)
-        buf_str(problem,
-                "required flag \"cluster-name\" is not set: give --cluster-name NAME, or the variable "
-                "POD_IDENTITY_AGENT_CLUSTER_NAME");
+        buf_str(problem, "required flag \"cluster-name\" is not set: give --cluster-name NAME, or the "
+                         "variable POD_IDENTITY_AGENT_CLUSTER_NAME");
     else if (pointless(s) != NULL)
-        buf_fmt(
-            problem,
-            "%s is about --associations, which is not given: without it EKS Auth judges the pods' tokens. "
-            "Give --associations, or leave %s out",
-            pointless(s), pointless(s));
+        buf_fmt(problem,
+                "%s is about --associations, which is not given: without it EKS Auth judges the pods' "
+                "tokens. Give --associations, or leave %s out",
+                pointless(s), pointless(s));
     else if (s->association_count > 0 && s->issuer_count == 0)
         buf_str(problem,
                 "--associations needs --issuer: give the cluster's issuer, as `" ISSUER_HOW "` says it");
     else if (s->association_count > 0 && s->endpoint != NULL)
-        buf_str(problem,
-                "--endpoint is of EKS Auth, which is not asked with --associations: leave one of them out "
-                "(that of STS is --sts-endpoint)");
+        buf_str(problem, "--endpoint is of EKS Auth, which is not asked with --associations: leave one of "
+                         "them out (that of STS is --sts-endpoint)");
     return problem->len == 0 && judge_ports(s, problem);
 }

@@ -1,6 +1,7 @@
 /* pod-identity-agent: commands and exit statuses. */
 #include <unistd.h>
 
+#include "agent/agent_version.h"
 #include "agent/complain.h"
 #include "agent/flags.h"
 #include "agent/initialize.h"
@@ -9,16 +10,15 @@
 #include "common/base/far.h"
 #include "common/base/io.h"
 #include "common/base/process.h"
-#include "common/base/version.h"
 
 static int print(int fd, const struct buf *text, int status) {
     return io_write_all(fd, text->data, text->len) ? status : REASON_INTERNAL;
 }
 
 static int print_version(void) {
-    char text[VERSION_TEXT_MAX];
+    char text[AGENT_VERSION_MAX];
     struct buf out = BUF(text);
-    version_text("pod-identity-agent", &out);
+    agent_version(&out);
     return print(STDOUT_FILENO, &out, 0);
 }
 

@@ -17,7 +17,7 @@ from harness.programs import ROOT, Binaries, Runner
 from harness.sidecar import Sidecar
 
 links = runpy.run_path(str(ROOT / "tests" / "lint" / "links.py"))
-PAGES = sorted(path for folder in (".", "init", "sidecar", "images", "tests/bench") for path in (ROOT / folder).glob("*.md"))
+PAGES = sorted(path for folder in (".", "init", "sidecar", "agent", "images", "tests/bench") for path in (ROOT / folder).glob("*.md"))
 EVERYWHERE = {"help", "version"}  # of all programs; told in words
 OF_OTHERS = {"all", "certs-dir", "tail"}  # of skopeo, MinIO and kubectl
 OPTION = re.compile(r"--([a-z][a-z0-9-]+)")
@@ -123,6 +123,12 @@ def options(runner: Runner, binaries: Binaries) -> Callable[..., list[Option]]:
     return lambda program, *command: options_of(runner.run([getattr(binaries, program), *command, "--help"], {}).stdout)
 
 
+@pytest.fixture
+def agents_help(runner: Runner, binaries: Binaries) -> str:
+    """Its form is the real agent's: tests/integration/agent/test_agent_docs.py."""
+    return runner.run([binaries.agent, "--help"], {}).stdout
+
+
 def agree(known: list[Option], page: list[Option]) -> None:
     assert [option[:2] for option in page] == [option[:2] for option in known]
     for one, other in zip(page, known):
@@ -144,12 +150,13 @@ def test_options(options: Callable[..., list[Option]]) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_no_option_that_does_not_exist(options: Callable[..., list[Option]], path: Path) -> None:
+def test_no_option_that_does_not_exist(options: Callable[..., list[Option]], agents_help: str, path: Path) -> None:
     """In code that begins with an option, and behind the name of a program."""
     known = {option.name for program in ("init", "sidecar", "get") for option in options(program)} | EVERYWHERE | {"some-name", "option", "profile", "socket"}  # the last two: old names
+    known |= set(OPTION.findall(agents_help))
     text = path.read_text()
     named = re.findall(r"`--([a-z][a-z0-9-]+)(?![a-z0-9…-])", text)
-    for command in re.findall(r"pod-identity-(?:init|sidecar|get)((?: [^\s|\"`]+| \\\n)+)", text):
+    for command in re.findall(r"pod-identity-(?:init|sidecar|get|agent)((?: [^\s|\"`]+| \\\n)+)", text):
         named += OPTION.findall(command)
     assert set(named) - OF_OTHERS <= known, path
 
