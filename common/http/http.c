@@ -25,8 +25,7 @@ static int64_t curl_due_ms; /* monotonic: when libcurl wants to be called withou
 
 static long info(const struct http_transfer *t, CURLINFO what) {
     long value = 0;
-    curl_easy_getinfo(t->easy, what, &value);
-    return value;
+    return curl_easy_getinfo(t->easy, what, &value) == CURLE_OK ? value : 0;
 }
 
 static size_t take_body(char *bytes, size_t size, size_t count, void *transfer) {
