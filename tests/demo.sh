@@ -110,7 +110,7 @@ export AWS_REGION=eu-central-1 AWS_DEFAULT_REGION=eu-central-1 AWS_EC2_METADATA_
 step 'A pod without an association. Most SDKs say only that they found no credentials; init says:'
 agent node
 token forgotten
-stopped "$init" --wait=1s
+stopped "$init" --wait=3s
 
 step 'An app that is not root, and a token of mode 0600. Most SDKs say the same; init says:'
 as_root='' mode=0600

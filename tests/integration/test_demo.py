@@ -48,7 +48,7 @@ def test_every_step_is_there(screen: str) -> None:
     if os.geteuid() == 0:
         assert "mode 0600: this process counts as others" in unreadable and "set securityContext.fsGroup: 65532" in unreadable
     assert re.search(r"without init: curl: \(7\) Failed to connect", late) and "AGENT_UNREACHABLE" in late and re.search(r'"credentials received" attempts=\d+ .*result: ok', late)
-    assert "agent.credentials received access key" in good and "24 checks passed, 0 warned result: ok" in good
+    assert "agent.credentials received access key" in good and re.search(r"\d\d checks passed, 0 warned result: ok", good)
     assert "credentials refreshed: access_key_id=ASIA" in serving
     assert '"SecretAccessKey":"***"' in sdk and '"Token":"***"' in sdk and "without the bearer: 401" in sdk
     key = re.search(r"all three have access key id (ASIA\w+)", others)
