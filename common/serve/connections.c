@@ -7,6 +7,10 @@
 
 #include "common/base/wipe.h"
 
+/* So many at a time are usual: their memory is kept for the next ones. */
+#define PLACES_KEPT 32
+#define PARTIALS_KEPT 4
+
 /* Each phase has one time limit, so each list is in the order of its deadlines, and its head is the next to
  * end. */
 static const int64_t limit_ms[PHASES] = {
@@ -196,18 +200,33 @@ struct connection *connections_add(struct connection_group *group, const struct 
     return c;
 }
 
+/* After a flood: what it has touched is memory of ours for good otherwise. Pages that hold something else,
+ * too, stay. */
+static void give_back(const void *start, const void *end) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE) - 1, from = ((uintptr_t)start + page) & ~page,
+              to = (uintptr_t)end & ~page;
+    if (from < to)
+        (void)madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
+/* Nobody is there, and more were than usual. */
+static bool places_to_give_back(void) {
+    return open_count == 0 && used_count > PLACES_KEPT;
+}
+
+static void give_back_places(void) {
+    used_count = 0;
+    free_list = NULL;
+    give_back(places, places + place_count);
+}
+
 /* ---- partial requests ---- */
 
-#define PARTIALS_KEPT 16 /* whose memory is kept for the next ones */
-
-/* After a flood of them: what it has touched is memory of ours for good otherwise. They are zero already, but
- * for the rooms that some servers give them, which then stay. */
+/* They are zero already, but for the rooms that some servers give them, which then stay. */
 static void give_back_partials(void) {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE) - 1, from = (uintptr_t)partials,
-              to = (uintptr_t)(partials + partial_count);
     partials_peak = 0;
-    if (partials[0].request.room.cap == 0 && ((from + page) & ~page) < (to & ~page))
-        (void)madvise((void *)((from + page) & ~page), (to & ~page) - ((from + page) & ~page), MADV_DONTNEED);
+    if (partials[0].request.room.cap == 0)
+        give_back(partials, partials + partial_count);
 }
 
 void connections_drop_partial(struct connection *c) {
@@ -259,7 +278,7 @@ bool connections_take_partial(struct connection *c) {
 /* ---- deadlines ---- */
 
 int64_t connections_deadline(void) {
-    int64_t nearest = CLOCK_NEVER;
+    int64_t nearest = places_to_give_back() ? loop_now().mono_ms : CLOCK_NEVER;
     for (const struct connection_group *g = groups; g != NULL; g = g->next) {
         for (int i = 0; i < PHASES && g->open > 0; i++) {
             if (g->lists[i].head != NULL && g->lists[i].head->deadline_ms < nearest)
@@ -285,6 +304,8 @@ void connections_expire(int64_t now_ms) {
                 cut_off(g->lists[i].head);
         }
     }
+    if (places_to_give_back()) /* here no event of this round is left that might be for one of them */
+        give_back_places();
 }
 
 void connections_close_writers(const struct answer *answer) {

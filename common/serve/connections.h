@@ -82,8 +82,8 @@ struct connection {
 typedef void connections_gone(struct connection *c);
 
 /* places and partials, storage of the caller, are zero, and borrowed. A partial is for a request that is
- * begun and not ended: SDKs send theirs in one piece, so there can be fewer of them; after a flood of them
- * their pages are given back to the kernel, so they lie in memory of this process alone (static). usable: how
+ * begun and not ended: SDKs send theirs in one piece, so there can be fewer of them. After a flood the pages
+ * of both are given back to the kernel, so they lie in memory of this process alone (static). usable: how
  * many places there are descriptors for. */
 void connections_open(struct connection *places, size_t place_count, size_t usable, struct partial *partials,
                       size_t partial_count, connections_gone *gone);
@@ -120,11 +120,11 @@ void connections_drop_partial(struct connection *c);
  * False if there is none. */
 bool connections_make_room(void);
 
-/* When the next time limit ends, monotonic; CLOCK_NEVER without connections. */
+/* When connections_expire() has something to do, monotonic; CLOCK_NEVER without connections. */
 int64_t connections_deadline(void);
 /* One in PHASE_WAITING whose time limit has ended, or NULL: it gets an answer now. */
 struct connection *connections_waited(int64_t now_ms);
-/* Closes those whose time limit has ended. */
+/* Closes those whose time limit has ended. From a timer only: memory of closed ones may be given back. */
 void connections_expire(int64_t now_ms);
 
 /* Closes those that are still writing that answer. */

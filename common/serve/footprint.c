@@ -22,9 +22,9 @@ static void advise(const char *from, const char *to, int advice) {
 
 /* A page fault brings in its neighbours too, as far as the mapping goes: a flag of its own (any would do;
  * there are no core dumps) makes the cold code a mapping of its own, that faults in the warm code leave
- * alone. */
+ * alone. The page in which both lie is warm. */
 void footprint_open(void) {
-    advise(cold_code, etext, MADV_DONTDUMP);
+    advise(cold_code + sysconf(_SC_PAGESIZE) - 1, etext, MADV_DONTDUMP);
 }
 
 void footprint_trim(void) {

@@ -57,9 +57,7 @@ def test_memory(start_sidecar: Callable[..., Sidecar], emulator: Emulator) -> No
                 check_container(http.parse_answer(sock.recv(65536)))
         with_clients = sidecar.memory_kib()
     sizes = sidecar.memory_kib()
-    rollup = Path(f"/proc/{sidecar.pid}/smaps_rollup").read_text() if os.geteuid() == 0 else ""
-    found = re.search(r"^Rss:\s+(\d+) kB", rollup, re.MULTILINE)
-    exact = int(found.group(1)) if found else sizes["VmRSS"]  # VmRSS is rounded by what each CPU has not yet told
+    exact = sidecar.resident_kib()
     said = f"resident {exact} KiB (VmRSS {sizes['VmRSS']}, with clients {with_clients['VmRSS']}), peak {sizes['VmHWM']} KiB"
     assert exact <= RESIDENT_KIB and sizes["VmHWM"] <= PEAK_KIB, said
     with sidecar.connect_unix() as sock:

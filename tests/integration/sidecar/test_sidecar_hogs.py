@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -14,13 +13,13 @@ from typing import Callable
 
 import pytest
 
-from harness import hog, http
+from harness import http
 from harness.emulator import Emulator
+from harness.neighbours import COUNT, LISTENERS, rude
 from harness.sidecar import Sidecar
 from harness.waiting import eventually
 
 SECONDS = 4
-COUNT = 1024  # more than there are places
 
 
 class Others(threading.Thread):
@@ -81,10 +80,7 @@ def sidecar(start_sidecar: Callable[..., Sidecar], emulator: Emulator) -> Sideca
 
 def hogs(sidecar: Sidecar, listener: str, manner: str, count: int = COUNT) -> subprocess.Popen[str]:
     """One rude neighbour, under way."""
-    where = ["unix", str(sidecar.socket_path)] if listener == "unix" else ["inet", "127.0.0.1", str(sidecar.ports[listener])]
-    uid = 65534 if listener == "unix" else os.geteuid()
-    command = sidecar.runner.place.command([sys.executable, hog.__file__, manner, str(count), str(SECONDS), str(uid), *where])
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return rude(sidecar, sidecar.ports, listener, manner, count, SECONDS)  # type: ignore[attr-defined]
 
 
 def without_failures(sidecar: Sidecar, neighbours: list[subprocess.Popen[str]]) -> int:
@@ -116,7 +112,7 @@ def without_failures(sidecar: Sidecar, neighbours: list[subprocess.Popen[str]]) 
 @pytest.mark.parametrize("manner", ["idle", "part", "refused", "churn"])
 def test_on_every_listener_at_once(sidecar: Sidecar, manner: str) -> None:
     """Others' failures are none. What the kernel and the process hold stays under 8 MiB."""
-    neighbours = [hogs(sidecar, listener, manner) for listener in ("http", "imds", "metrics", "unix")]
+    neighbours = [hogs(sidecar, listener, manner) for listener in LISTENERS]
     sockets = without_failures(sidecar, neighbours)
     resident = sidecar.memory_kib()["VmHWM"] * 1024
     assert sockets + resident < 8 * 1024 * 1024, (sockets, resident)
