@@ -1,7 +1,9 @@
 #include "agent/exchange.h"
 
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "common/base/far.h"
 #include "common/base/wipe.h"
@@ -9,7 +11,7 @@
 
 FAR static struct exchange slots[EXCHANGE_SLOTS_MAX];
 FAR struct aws_call exchange_call;
-static size_t slot_count;
+static size_t slot_count, used_high; /* used_high: slots that were taken since all were free */
 static exchange_done *done;
 static struct loop_timer timer = {.deadline_ms = CLOCK_NEVER};
 
@@ -58,6 +60,21 @@ static void set_timer(void) {
     }
 }
 
+/* What many fetches at once have touched is memory of ours for good otherwise. A slot that is free holds
+ * nothing that exchange_take() does not set, so it may be zero; the first one stays as it is, for the next.
+ */
+static void give_back(void) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE) - 1, from = (uintptr_t)&slots[1],
+              to = (uintptr_t)&slots[slot_count];
+    from = (from + page) & ~page;
+    to &= ~page;
+    if (used_high <= 1 || exchange_count() > 0)
+        return;
+    used_high = 0;
+    if (from < to)
+        (void)madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 static void release(struct exchange *x) {
     if (x->method != NULL && x->method->wipe != NULL)
         x->method->wipe(x);
@@ -66,6 +83,7 @@ static void release(struct exchange *x) {
     wipe(&x->claims, sizeof x->claims);
     x->association = NULL;
     x->busy = false;
+    give_back();
 }
 
 static void finish(struct exchange *x, const struct exchange_error *error) {
@@ -183,10 +201,6 @@ void exchange_poke(void) {
 void exchange_open(size_t count, exchange_done *on_done) {
     slot_count = count < EXCHANGE_SLOTS_MAX ? count : EXCHANGE_SLOTS_MAX;
     done = on_done;
-    for (size_t i = 0; i < slot_count; i++) {
-        slots[i].number = i;
-        slots[i].again_ms = CLOCK_NEVER;
-    }
     timer.expired = on_timer;
     loop_add_timer(&timer);
 }
@@ -195,6 +209,8 @@ struct exchange *exchange_take(void) {
     for (size_t i = 0; i < slot_count; i++) {
         if (!slots[i].busy) {
             slots[i].busy = true;
+            slots[i].number = i;
+            used_high = i >= used_high ? i + 1 : used_high;
             slots[i].again_ms = CLOCK_NEVER;
             slots[i].waiting = false;
             slots[i].method = NULL;

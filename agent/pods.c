@@ -99,7 +99,8 @@ static struct store_entry *keep(const struct flight *f, const struct exchange *s
     replies_head(len, &h);
     if (e != NULL && !(store_set_token(e, slot->token.text, slot->token.len, &f->token) &&
                        store_set_answer(e, head, body, len))) {
-        store_remove(e);
+        if (e->text.first == 0) /* what it had is still good */
+            store_remove(e);
         e = NULL;
     }
     for (; before < store_evicted(); before++)

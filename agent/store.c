@@ -6,7 +6,7 @@
 #include "common/base/owner.h"
 #include "common/base/wipe.h"
 
-#define INDEX_SIZE (2 * STORE_ENTRIES_MAX) /* a power of two */
+#define INDEX_SIZE STORE_ENTRIES_MAX /* a power of two */
 #define KEPT_MAX (STORE_KEPT_BYTES / STORE_CHUNK)
 #define CHUNKS_MAX (STORE_BYTES_MAX / STORE_CHUNK + KEPT_MAX)
 
@@ -110,19 +110,36 @@ bool store_equal(const struct store_text *text, const char *bytes, size_t len) {
     return differs == 0;
 }
 
-/* The body of an answer, for the server. */
-static size_t pieces(const struct answer *a, size_t from, struct iovec *out, size_t max) {
-    const struct store_entry *e = OWNER(a, const struct store_entry, answer);
+/* Bytes from..to of a text, as pieces. */
+static size_t put_pieces(const struct store_text *text, size_t from, size_t to, struct iovec *out,
+                         size_t max) {
     size_t skip = from / STORE_CHUNK_TEXT, n = 0, at_byte = skip * STORE_CHUNK_TEXT;
-    uint32_t at = e->body.first;
+    uint32_t at = text->first;
     while (skip-- > 0)
         at = chunks[at].next;
-    for (; at != 0 && n < max; at = chunks[at].next, n++) {
+    for (; at_byte < to && n < max; at = chunks[at].next, at_byte += STORE_CHUNK_TEXT, n++) {
         size_t begin = from > at_byte ? from - at_byte : 0;
-        size_t end = e->body.len - at_byte < STORE_CHUNK_TEXT ? e->body.len - at_byte : STORE_CHUNK_TEXT;
+        size_t end = to - at_byte < STORE_CHUNK_TEXT ? to - at_byte : STORE_CHUNK_TEXT;
         out[n] = (struct iovec){chunks[at].text + begin, end - begin};
-        at_byte += STORE_CHUNK_TEXT;
     }
+    return n;
+}
+
+/* An answer, for the server: head, the line that ends it, body. */
+static size_t pieces(const struct answer *a, bool close, bool with_body, size_t from, struct iovec *out,
+                     size_t max) {
+    static const char keeping[] = "\r\n", closing[] = "Connection: close\r\n\r\n";
+    const struct store_entry *e = OWNER(a, const struct store_entry, answer);
+    const char *line = close ? closing : keeping;
+    size_t line_len = strlen(line), n = 0, body_from = e->head_len;
+    if (from < e->head_len)
+        n = put_pieces(&e->text, from, e->head_len, out, max);
+    from = from < e->head_len ? 0 : from - e->head_len; /* behind the head */
+    if (from < line_len && n < max)
+        out[n++] = (struct iovec){(void *)(uintptr_t)(line + from), line_len - from};
+    body_from += from < line_len ? 0 : from - line_len;
+    if (with_body && body_from < e->text.len)
+        n += put_pieces(&e->text, body_from, e->text.len, out + n, max - n);
     return n;
 }
 
@@ -224,8 +241,7 @@ void store_remove(struct store_entry *e) {
     unlink_token(e, 1);
     unlink_use(e);
     drop_text(&e->token);
-    drop_text(&e->heads);
-    drop_text(&e->body);
+    drop_text(&e->text);
     memset(e, 0, sizeof *e);
     e->next = free_entry;
     free_entry = number(e);
@@ -311,29 +327,27 @@ bool store_set_token(struct store_entry *e, const char *token, size_t len, const
     return true;
 }
 
+/* Both parts behind one another. */
+static struct store_text join(const char *head, size_t head_len, const char *body, size_t body_len) {
+    FAR static char both[STORE_ANSWER_MAX];
+    memcpy(both, head, head_len);
+    memcpy(both + head_len, body, body_len);
+    struct store_text text = make_text(both, head_len + body_len);
+    wipe(both, head_len + body_len);
+    return text;
+}
+
 bool store_set_answer(struct store_entry *e, const char *head, const char *body, size_t body_len) {
-    char text[STORE_CHUNK_TEXT];
-    struct buf both = BUF(text);
-    buf_fmt(&both, "%s\r\n", head);
-    size_t keep_len = both.len;
-    buf_fmt(&both, "%sConnection: close\r\n\r\n", head);
-    if (both.overflow || !make_room(1 + chunks_for(body_len), e->space, e))
+    size_t head_len = strlen(head), len = head_len + body_len;
+    if (len > STORE_ANSWER_MAX || !make_room(chunks_for(len), e->space, e))
         return false;
-    struct store_text heads = make_text(text, both.len), fresh = make_text(body, body_len);
-    if (e->body.first != 0)
+    if (e->text.first != 0)
         retiring(e, false);
-    drop_text(&e->heads);
-    drop_text(&e->body);
-    e->heads = heads;
-    e->body = fresh;
-    const char *at = chunks[heads.first].text;
-    e->answer = (struct answer){.keep = at,
-                                .close = at + keep_len,
-                                .keep_len = (uint16_t)keep_len,
-                                .close_len = (uint16_t)(both.len - keep_len),
-                                .pieces = pieces,
-                                .body_len = (uint32_t)body_len,
-                                .status = 200};
+    struct store_text fresh = join(head, head_len, body, body_len);
+    drop_text(&e->text);
+    e->text = fresh;
+    e->head_len = (uint32_t)head_len;
+    e->answer = (struct answer){.pieces = pieces, .body_len = (uint32_t)body_len, .status = 200};
     return true;
 }
 

@@ -21,8 +21,9 @@
 #define STORE_ENTRIES_MAX 8192             /* that --max-cache-size can ask for */
 #define STORE_BYTES_MAX (64 * 1024 * 1024) /* that --max-cache-bytes can ask for */
 #define STORE_KEPT_BYTES (1024 * 1024)     /* of texts outside of the entries */
+#define STORE_ANSWER_MAX 12288             /* head and body: CREDENTIALS_RENDERED_MAX */
 #define STORE_TOKEN_MAX 65536              /* TOKEN_FILE_MAX */
-#define STORE_CHUNK 256
+#define STORE_CHUNK 128
 #define STORE_CHUNK_TEXT (STORE_CHUNK - 4)
 
 /* A text in chunks. */
@@ -44,9 +45,9 @@ struct store_entry {
     unsigned char sha_before[HASH_SIZE]; /* of the one before, whose text is gone; tokens[1].hash is zero if
                                             there is none */
     struct store_text token;             /* the last one, whole */
-    struct store_text heads;             /* both forms, in one chunk */
-    struct store_text body;
-    struct answer answer; /* over heads and body */
+    struct store_text text;              /* of the answer: head without its last line, and body */
+    uint32_t head_len;                   /* of that */
+    struct answer answer;                /* over it */
     struct refresh refresh;
     uint64_t association;        /* hash of what it was fetched by; 0: EKS Auth knows */
     unsigned generation;         /* of the associations when that was looked at */

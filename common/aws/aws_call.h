@@ -10,13 +10,16 @@
 #include "common/base/timefmt.h"
 #include "common/http/http.h"
 #include "common/pod/credentials.h"
+#include "common/pod/token_file.h"
 
 #define AWS_CALL_CONNECT_MS 5000
 #define AWS_CALL_TOTAL_MS 15000 /* STS asks the cluster's issuer in between, and SDKs wait longer */
-#define AWS_CALL_BODY_MAX 28672 /* a web identity token has at most 20,000 characters, a policy 2048 */
-#define AWS_CALL_PATH_MAX 192   /* of what is asked, behind an endpoint's own path */
-#define AWS_CALL_QUOTED_MAX 400 /* of an error's text */
-#define AWS_CALL_SKEW_MIN_S 60  /* servers tolerate 5 to 15 minutes: less than that is no cause */
+#define AWS_CALL_BODY_MAX                                                                                    \
+    (TOKEN_FILE_MAX +                                                                                        \
+     1024) /* JSON around a token; STS takes 20,000 characters of one, and a policy of 2048 */
+#define AWS_CALL_PATH_MAX 192           /* of what is asked, behind an endpoint's own path */
+#define AWS_CALL_QUOTED_MAX 400         /* of an error's text */
+#define AWS_CALL_SKEW_MIN_S 60          /* servers tolerate 5 to 15 minutes: less than that is no cause */
 #define AWS_CAUSE_SIGNATURE "signature" /* of a failure: wrong secret, or a clock that is off */
 
 /* Large; what is not used of it takes no memory if it is static. */

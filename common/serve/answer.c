@@ -2,14 +2,16 @@
 
 void answer_rest(const struct answer *a, bool close, bool with_body, size_t sent,
                  struct iovec out[ANSWER_PIECES], size_t *count) {
+    if (a->pieces != NULL) {
+        *count = a->pieces(a, close, with_body, sent, out, ANSWER_PIECES);
+        return;
+    }
     const char *head = close ? a->close : a->keep;
     size_t head_len = close ? a->close_len : a->keep_len, body_len = with_body ? a->body_len : 0, n = 0;
     size_t of_head = sent < head_len ? sent : head_len, of_body = sent - of_head;
     if (of_head < head_len)
         out[n++] = (struct iovec){(void *)(uintptr_t)(head + of_head), head_len - of_head};
-    if (of_body < body_len && a->pieces != NULL)
-        n += a->pieces(a, of_body, out + n, ANSWER_PIECES - n);
-    else if (of_body < body_len)
+    if (of_body < body_len)
         out[n++] = (struct iovec){(void *)(uintptr_t)(a->body + of_body), body_len - of_body};
     *count = n;
 }

@@ -7,16 +7,17 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#define ANSWER_PIECES 16 /* that are written at once */
+#define ANSWER_PIECES 32 /* that are written at once */
 
-/* The bytes of one answer: a head in the two forms that a connection needs, and one body. Borrowed from
- * whoever rendered them. */
+/* The bytes of one answer: a head in the two forms that a connection needs, and one body; or, where they lie
+ * in pieces, whoever knows these. Borrowed from whoever rendered them. */
 struct answer {
     const char *keep, *close; /* status line and headers, without and with "Connection: close" */
     const char *body;         /* in one piece, or NULL if `pieces` is set */
-    /* The body from byte `from` on: fills in up to `max` pieces, and returns how many; there may be more
-     * behind them. */
-    size_t (*pieces)(const struct answer *a, size_t from, struct iovec *out, size_t max);
+    /* Or all of it, from byte `from` on: fills in up to `max` pieces, and returns how many; there may be more
+     * behind them. 0: there is nothing left. */
+    size_t (*pieces)(const struct answer *a, bool close, bool with_body, size_t from, struct iovec *out,
+                     size_t max);
     uint32_t body_len;
     uint16_t keep_len, close_len;
     int16_t status;

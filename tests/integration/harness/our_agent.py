@@ -122,7 +122,7 @@ class OurAgent:
 
     def upstream(self) -> int:
         """How many requests EKS Auth has seen since the reset."""
-        return sum(1 for seen in self.emulator.requests() if "assume-role-for-pod-identity" in seen["path"])
+        return int(self.emulator.call("GET", "/requests?service=eks-auth-api&last=1")["count"])
 
     def stop(self, number: int = signal.SIGTERM, timeout_s: float = 30.0) -> int:
         """Ends it; its exit code. Safe to call again."""
