@@ -6,7 +6,7 @@
 
 ##@ Test
 
-.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration soak interop setup-interop walkthrough pictures check-reproducible bench bench-init bench-sidecar bench-tls write-down
+.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration soak interop setup-interop walkthrough walkthrough-any pictures check-reproducible bench bench-init bench-sidecar bench-tls write-down
 
 TEST_STAGES = build unit fuzz-replay lint integration check-reproducible size check-binaries
 
@@ -208,6 +208,11 @@ walkthrough: ## EKS Pod Identity step by step, with the real aws command against
 	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(SETUP_DEMO_PACKAGES) $(SETUP_WALKTHROUGH_PACKAGES)
 	@$(MAKE) --no-print-directory -j"$$(nproc)" all
 	@sh tests/integration.sh build/test/walkthrough -s tests/integration/test_walkthrough.py
+
+walkthrough-any: ## the same on any Kubernetes: tokens of real keys, associations in a ConfigMap, our agent, a real SDK
+	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(SETUP_DEMO_PACKAGES) $(SETUP_WALKTHROUGH_PACKAGES)
+	@$(MAKE) --no-print-directory -j"$$(nproc)" all
+	@sh tests/integration.sh build/test/walkthrough-any -s tests/integration/agent/test_any_cluster.py -k whole_circle
 
 # The record of the demo is made anew only if the demo shows something else; all else is drawn from images/pictures/*.py.
 pictures: $(PROGRAMS) ## draw the pictures of the documentation, and record the demo if it has changed (images/pictures)

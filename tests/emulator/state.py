@@ -34,6 +34,8 @@ class Settings:
     fraction: bool = False
     """Expiration with a fraction of a second, as EKS Auth may send one."""
     audience: str = "pods.eks.amazonaws.com"
+    client_id: str = "sts.amazonaws.com"
+    """The client id of the OIDC provider in IAM: the audience of web identity tokens."""
     cluster_name: str = "demo"
     """The one cluster that EKS and EKS Auth know."""
     region: str = "eu-central-1"

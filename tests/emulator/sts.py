@@ -18,7 +18,6 @@ from emulator.tokens import Tokens
 
 PACKED_MAX = 2048  # characters of session policy and tags: real packing is compressed, so the true limit varies
 POLICY_ARNS_MAX = 10
-AUDIENCE = "sts.amazonaws.com"
 SHAPES = {
     "RoleArn": (20, 2048, r"[\s\S]+"),
     "RoleSessionName": (2, 64, r"[\w+=,.@-]*"),
@@ -97,14 +96,14 @@ class Sts(QueryService):
         if role is None:
             raise denied
         provider = f"arn:{role.arn.split(':')[1]}:iam::{role.account_id}:oidc-provider/{issuer}"
-        context = {f"{issuer}:sub": str(claims["sub"]), f"{issuer}:aud": AUDIENCE}
+        context = {f"{issuer}:sub": str(claims["sub"]), f"{issuer}:aud": self.state.settings.client_id}
         if not allowed(role.trust, "sts:AssumeRoleWithWebIdentity", "Federated", {provider}, context):
             raise denied
         check_role_maximum(role, lifetime_s)
         packed = packed_size(call, {})
         made = self.state.issue(role.arn, lifetime_s, call.get("RoleSessionName"))
         return {**assumed(made, role), "PackedPolicySize": packed, "SubjectFromWebIdentityToken": claims["sub"],
-                "Provider": provider, "Audience": AUDIENCE}
+                "Provider": provider, "Audience": self.state.settings.client_id}
 
     def web_claims(self, token: str) -> dict[str, Any]:
         """The claims of a token that this issuer made for STS, and that lives."""
@@ -124,7 +123,7 @@ class Sts(QueryService):
         if expires_at <= self.state.now():
             raise QueryError("ExpiredTokenException", f"Token expired: current date/time {int(self.state.now())} must be before "
                              f"the expiration date/time {int(expires_at)}")
-        if AUDIENCE not in audience:
+        if self.state.settings.client_id not in audience:
             raise QueryError("InvalidIdentityToken", "Incorrect token audience")
         return claims
 
