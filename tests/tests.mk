@@ -6,7 +6,7 @@
 
 ##@ Test
 
-.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration soak interop setup-interop walkthrough walkthrough-any pictures check-reproducible bench bench-init bench-sidecar bench-tls write-down
+.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration soak interop setup-interop walkthrough walkthrough-any pictures check-reproducible bench bench-init bench-sidecar bench-tls bench-attack write-down
 
 TEST_STAGES = build unit fuzz-replay lint integration check-reproducible size check-binaries
 
@@ -229,7 +229,7 @@ check-reproducible: $(SRC_STAMP) ## two clean builds in two folders give the sam
 
 ##@ Benchmarks
 
-bench: bench-init bench-sidecar bench-tls ## all benchmarks, about five minutes
+bench: bench-init bench-sidecar bench-tls bench-attack ## all benchmarks, about seven minutes
 
 $(B)/bench/%: tests/bench/%.c $(DEPS_STAMP)
 	@mkdir -p $(@D)
@@ -260,6 +260,10 @@ $(HOLD_SIDECAR): $(B)/obj/tests/bench/hold.o $(SIDECAR_OBJ) $(COMMON)
 bench-tls: ## JSON: how long a TLS handshake holds the sidecar's loop, by keys and curves
 	@$(MAKE) --no-print-directory $(HOLD_SIDECAR) >&2
 	@$(call bench_json,tls,python3 tests/bench/tls.py $(HOLD_SIDECAR))
+
+bench-attack: ## JSON: honest clients of the sidecar with 1,024 rude ones on every listener, and without
+	@$(MAKE) --no-print-directory $(BENCH_PROGRAMS) >&2
+	@$(call bench_json,attack,python3 tests/bench/attack.py $(B))
 
 write-down: ## the numbers that the documentation quotes, from build/bench into tests/bench/numbers.json
 	@python3 tests/bench/write_down.py

@@ -157,7 +157,8 @@ class Bench:
         return {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{self.agent_port}/v1/credentials", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": token,
                 "POD_IDENTITY_HTTP_TOKEN": BEARER}
 
-    def start_sidecar(self, name: str, *, http: bool = True, wait: bool = True, wrap: tuple[str, ...] = (), **popen: Any) -> Started:
+    def start_sidecar(self, name: str, *, http: bool = True, wait: bool = True, wrap: tuple[str, ...] = (), options: tuple[str, ...] = (),
+                      **popen: Any) -> Started:
         """One sidecar in a folder of its own."""
         folder = self.folder / name
         folder.mkdir()
@@ -165,7 +166,8 @@ class Bench:
         token = folder / "token"
         token.write_text(web_token())
         port = str(free_port()) if http else ""
-        argv = [*wrap, str(self.binaries / "pod-identity-sidecar"), "serve", f"--unix-socket={socket_path}"] + ([f"--http=127.0.0.1:{port}"] if http else [])
+        argv = [*wrap, str(self.binaries / "pod-identity-sidecar"), "serve", f"--unix-socket={socket_path}", *options]
+        argv += [f"--http=127.0.0.1:{port}"] if http else []
         with open(folder / "log", "wb") as log:
             sidecar = self.start(argv, env=self.sidecar_env(str(token)), stderr=log, stdout=subprocess.DEVNULL, **popen)
         sidecar.unix, sidecar.port = socket_path, port
