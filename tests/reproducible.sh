@@ -17,7 +17,7 @@ epoch=$(git log -1 --format=%ct 2>/dev/null || echo 0)
 first=$base/a
 second=$base/a-longer/path/b
 mkdir -p "$first" "$second"
-git ls-files --cached --others --exclude-standard -- Makefile LICENSE common init sidecar |
+git ls-files --cached --others --exclude-standard -- Makefile LICENSE common init sidecar agent |
 	while read -r f; do [ ! -f "$f" ] || echo "$f"; done | tar -T - -cf - | tar -xf - -C "$first"
 cp -R "$first/." "$second"
 
@@ -33,7 +33,7 @@ umask 077 # a file's mode is no part of it
 build "$second"
 
 passed=0 failed=0
-for file in pod-identity-init pod-identity-sidecar pod-identity-get sbom.spdx.json; do
+for file in pod-identity-init pod-identity-sidecar pod-identity-get pod-identity-agent sbom.spdx.json; do
 	if cmp "$first/build/$arch/$file" "$second/build/$arch/$file"; then
 		passed=$((passed + 1))
 		echo "reproducible: $file $(sha256sum <"$first/build/$arch/$file" | cut -c1-16)"
