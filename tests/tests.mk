@@ -67,6 +67,9 @@ UNIT_SUPPORT = $(patsubst %.c,$(H)/obj/%.o,$(foreach f,$(wildcard tests/unit/*.c
 # The test has both ends of the sockets.
 WRAP_test_resolver = -Wl,--wrap=socket,--wrap=connect,--wrap=recv
 WRAP_test_resolver_names = $(WRAP_test_resolver)
+# The test lets allocations fail, and sees where its thread connects to.
+WRAP_test_allocation = -Wl,--wrap=malloc,--wrap=calloc,--wrap=strdup,--wrap=connect
+$(H)/unit/source/test_allocation: $(CLIENT)
 
 $(UNIT_TESTS): $(H)/unit/%: $(H)/obj/tests/unit/%.o $(UNIT_SUPPORT) $(H)/tested.a $(HOST_BEARSSL_LIB)
 	@mkdir -p $(@D)

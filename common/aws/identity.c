@@ -17,6 +17,8 @@ struct attempt {
 static void on_response(void *context, const struct http_response *response) {
     struct attempt *a = context;
     a->reason = sts_identity(a->sts, response, a->out, a->failure);
+    if (response->result == HTTP_NO_MEMORY)
+        a->reason = http_out_of_memory(a->failure);
     a->date_s = response->date_s;
 }
 

@@ -218,3 +218,11 @@ enum err ca_bundle_find(const char *path, const unsigned char *name, size_t len,
     *count = l.count;
     return l.error;
 }
+
+void ca_bundle_explain(const char *path, struct buf *out) {
+    enum { SHOWN_MAX = 80 };
+    struct ca_counts counts;
+    enum err e = ca_bundle_load(path, &counts, NULL);
+    buf_printable(out, path, strlen(path), SHOWN_MAX);
+    buf_fmt(out, ": %s", e == ERR_SYSTEM ? strerror(errno) : err_text(e));
+}

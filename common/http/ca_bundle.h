@@ -27,6 +27,9 @@ enum err ca_bundle_load(const char *path, struct ca_counts *out, bool *changed);
 /* Appends "2 of 142 certificates cannot be used: 1 has …", and returns true, if there are such. */
 bool ca_bundle_unusable(const struct ca_counts *counts, struct buf *out);
 
+/* Appends the path, and why ca_bundle_load() cannot take it. */
+void ca_bundle_explain(const char *path, struct buf *out);
+
 struct ca_anchor; /* ca_anchor.h */
 
 /* The authorities of that name (its DER), each key once. More than max is ERR_TOO_LONG, and what

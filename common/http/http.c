@@ -47,13 +47,6 @@ static size_t take_header(char *line, size_t size, size_t count, void *transfer)
     return http_head_take(&t->head, line, size * count, &t->response) ? size * count : 0;
 }
 
-/* The connection ended: before, within, or instead of an answer. */
-static enum http_result classify_end(const struct http_transfer *t) {
-    if (t->response.proxy_status != 0 && t->response.proxy_status / 100 != 2)
-        return HTTP_PROXY;
-    return t->head.len > 0 ? HTTP_CUT_SHORT : HTTP_NO_ANSWER;
-}
-
 /* BearSSL's own number, or one of tls_chain.h; the proxy's comes first, as its handshake does. */
 static long tls_error(const struct http_transfer *t) {
     long of_proxy = info(t, CURLINFO_PROXY_SSL_VERIFYRESULT);
@@ -82,7 +75,7 @@ static enum http_result classify(const struct http_transfer *t, CURLcode code, l
     case CURLE_PARTIAL_FILE:
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
-        return classify_end(t);
+        return http_result_of_end(t->response.proxy_status, t->head.len > 0);
     case CURLE_WRITE_ERROR:
     case CURLE_TOO_LARGE:
         return HTTP_TOO_LARGE;
@@ -100,13 +93,6 @@ static enum http_result classify(const struct http_transfer *t, CURLcode code, l
     }
 }
 
-static void describe_authorities(const char *ca_file, struct buf *out) {
-    struct ca_counts counts;
-    enum err e = ca_bundle_load(ca_file, &counts, NULL);
-    buf_printable(out, ca_file, strlen(ca_file), HTTP_DETAIL_MAX / 2);
-    buf_fmt(out, ": %s", e == ERR_SYSTEM ? strerror(errno) : err_text(e));
-}
-
 /* No text of libcurl, which saw the URL, the proxy's password and headers. */
 static void describe(struct http_transfer *t, CURLcode code, long os_error, struct buf *out) {
     enum { HOST_MAX = 64 };
@@ -116,7 +102,7 @@ static void describe(struct http_transfer *t, CURLcode code, long os_error, stru
     if (r->result == HTTP_TLS)
         r->result = tls_verdict(&t->tls, tls_error(t), out);
     else if (r->result == HTTP_TLS_NO_CA && t->ca_file != NULL)
-        describe_authorities(t->ca_file, out);
+        ca_bundle_explain(t->ca_file, out);
     else if (r->result == HTTP_PROXY && r->proxy_status != 0)
         buf_fmt(out, "it answered %d to CONNECT", r->proxy_status);
     else if (os_error != 0 && !of_another)
@@ -169,9 +155,11 @@ static void finish(struct http_transfer *t, CURLcode code) {
     r->proxy_status = (int)info(t, CURLINFO_HTTP_CONNECTCODE);
     if (code == CURLE_OK && !t->head.whole) /* a head that ends midway is whole for libcurl */
         code = CURLE_PARTIAL_FILE;
-    r->result = t->too_large || t->head.too_large ? HTTP_TOO_LARGE
-                : t->head.not_http                ? HTTP_NOT_HTTP
-                                                  : classify(t, code, os_error);
+    bool no_memory = code != CURLE_OK && t->memory_failures != http_memory_failures();
+    r->result = no_memory                           ? HTTP_NO_MEMORY
+                : t->too_large || t->head.too_large ? HTTP_TOO_LARGE
+                : t->head.not_http                  ? HTTP_NOT_HTTP
+                                                    : classify(t, code, os_error);
     r->status = r->result == HTTP_ANSWERED ? (int)info(t, CURLINFO_RESPONSE_CODE) : 0;
     if (r->result != HTTP_ANSWERED) {
         struct buf detail = BUF(r->detail);
@@ -281,8 +269,8 @@ static void watch_lookup(int fd, int events) {
 }
 
 enum err http_open(const struct http_hooks *given) {
-    if (curl_global_init_mem(CURL_GLOBAL_NOTHING, malloc, http_memory_free, http_memory_realloc, strdup,
-                             calloc) != CURLE_OK)
+    if (curl_global_init_mem(CURL_GLOBAL_NOTHING, http_memory_malloc, http_memory_free, http_memory_realloc,
+                             http_memory_strdup, http_memory_calloc) != CURLE_OK)
         return ERR_SYSTEM;
     multi = curl_multi_init();
     if (multi == NULL)
@@ -336,6 +324,14 @@ static CURLcode begin_tls(CURL *easy, void *client, void *transfer) {
     return CURLE_OK;
 }
 
+/* Called by libcurl before each connection. Where memory ran out while it found out whom to connect to, it
+ * may have left out a part: the proxy, say, or its port. */
+static int may_connect(void *transfer, curl_socket_t fd, curlsocktype purpose) {
+    const struct http_transfer *t = transfer;
+    (void)fd, (void)purpose;
+    return t->memory_failures == http_memory_failures() ? CURL_SOCKOPT_OK : CURL_SOCKOPT_ERROR;
+}
+
 /* What is not taken must not be left out: without the options of the proxy, say, a token went to it. */
 #define SET(option, value) (ok = curl_easy_setopt(easy, (option), (value)) == CURLE_OK && ok)
 
@@ -349,6 +345,8 @@ static bool set_callbacks(struct http_transfer *t) {
     SET(CURLOPT_HEADERDATA, t);
     SET(CURLOPT_SSL_CTX_FUNCTION, begin_tls);
     SET(CURLOPT_SSL_CTX_DATA, t);
+    SET(CURLOPT_SOCKOPTFUNCTION, may_connect);
+    SET(CURLOPT_SOCKOPTDATA, t);
     return ok;
 }
 
@@ -389,6 +387,7 @@ enum err http_start(struct http_transfer *t, const struct http_request *request,
     t->ca_file = request->ca_file != NULL ? request->ca_file : trusted_file;
     t->started_ms = clock_now().mono_ms;
     t->total_timeout_ms = request->total_timeout_ms;
+    t->memory_failures = http_memory_failures();
     int64_t name_ms = request->connect_timeout_ms;
     name_ms = t->total_timeout_ms < name_ms ? t->total_timeout_ms : name_ms;
     t->easy = curl_easy_init();

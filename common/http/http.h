@@ -64,6 +64,7 @@ struct http_transfer {
     int64_t started_ms, total_timeout_ms;
     struct lookup lookup;
     struct http_head head;
+    unsigned memory_failures; /* when it began */
     bool too_large;
     struct tls tls;
     char body[HTTP_BODY_MAX + 1]; /* until the answer comes: of the lookup, then the server's chain */

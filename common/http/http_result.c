@@ -1,8 +1,6 @@
 /* Apart from http.c, so that what judges answers can be tested without libcurl. */
 #include "common/http/http_result.h"
 
-#include "common/base/failure.h"
-
 #include <errno.h>
 #include <string.h>
 
@@ -39,6 +37,7 @@
     T(HTTP_TLS_VERSION, "tls-version", "found no common version of TLS")                                     \
     T(HTTP_TLS_CIPHER, "tls-cipher", "found no common cipher suite or curve of TLS")                         \
     T(HTTP_TLS, "tls", "failed to set up TLS")                                                               \
+    T(HTTP_NO_MEMORY, "memory", "ran out of memory")                                                         \
     T(HTTP_FAILED, "failed", "failed")
 
 #define TEXT(result, cause, text) cause "\0" text "\0"
@@ -67,6 +66,13 @@ const char *http_result_text(enum http_result result) {
     return find(result, 1);
 }
 
+enum reason http_out_of_memory(struct failure *f) {
+    struct buf m = failure_begin(f, REASON_INTERNAL);
+    buf_str(&m, "out of memory during a request");
+    failure_remedy(f, "raise the container's memory limit");
+    return f->reason;
+}
+
 enum http_result http_result_of_connect(long os_error) {
     switch (os_error) {
     case ECONNREFUSED:
@@ -86,6 +92,12 @@ enum http_result http_result_of_connect(long os_error) {
     default:
         return HTTP_FAILED;
     }
+}
+
+enum http_result http_result_of_end(int proxy_status, bool answer_begun) {
+    if (proxy_status != 0 && proxy_status / 100 != 2)
+        return HTTP_PROXY;
+    return answer_begun ? HTTP_CUT_SHORT : HTTP_NO_ANSWER;
 }
 
 enum http_result http_result_of_lookup(enum resolver_state state) {

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/failure.h"
 #include "common/http/http_header.h"
 #include "common/http/resolver.h"
 
@@ -43,6 +44,7 @@ enum http_result {
     HTTP_TLS_VERSION,     /* the server does not speak TLS 1.2 */
     HTTP_TLS_CIPHER,      /* no cipher suite or curve in common */
     HTTP_TLS,             /* TLS failed otherwise: detail says how */
+    HTTP_NO_MEMORY,       /* there was not enough for libcurl */
     HTTP_FAILED,          /* anything else: detail says what */
     HTTP_RESULTS
 };
@@ -66,6 +68,12 @@ struct http_response {
  * "GET URL " ("was refused"). HTTP_ANSWERED has none. */
 const char *http_result_cause(enum http_result result);
 const char *http_result_text(enum http_result result);
+
+/* The failure of a request for which there was not enough memory: REASON_INTERNAL. */
+enum reason http_out_of_memory(struct failure *failure);
+
+/* Of a connection that ended: before, within, or instead of an answer. proxy_status: 0 without one. */
+enum http_result http_result_of_end(int proxy_status, bool answer_begun);
 
 /* Of a connection that failed with this error of the system; of a name that was not resolved. */
 enum http_result http_result_of_connect(long os_error);

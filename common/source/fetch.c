@@ -20,13 +20,6 @@ static void report(struct fetch *f, enum reason reason, const struct http_respon
         source_wipe_result(f->source);
 }
 
-static enum reason out_of_memory(struct failure *f) {
-    struct buf m = failure_begin(f, REASON_INTERNAL);
-    buf_str(&m, "cannot begin a request: out of memory");
-    failure_remedy(f, "raise the container's memory limit");
-    return f->reason;
-}
-
 /* The whole fetch has one limit: the last request gets what is left. */
 static int64_t bounded(const struct fetch *f, int64_t own_ms) {
     int64_t left_ms = f->timeout_ms > 0 ? f->started_ms + f->timeout_ms - clock_now().mono_ms : own_ms;
@@ -49,7 +42,7 @@ static void go_on(struct fetch *f, enum source_step step, struct http_request *r
         if (started)
             return;
         response = NULL;
-        reason = out_of_memory(&f->failure);
+        reason = http_out_of_memory(&f->failure);
     }
     source_forget(f->source);
     report(f, reason, response);
@@ -59,6 +52,8 @@ static void on_response(void *context, const struct http_response *response) {
     struct fetch *f = context;
     struct http_request request;
     enum source_step step = source_answer(f->source, response, clock_now(), &request, &f->failure);
+    if (step == SOURCE_FAILED && response->result == HTTP_NO_MEMORY)
+        (void)http_out_of_memory(&f->failure);
     go_on(f, step, &request, response);
 }
 

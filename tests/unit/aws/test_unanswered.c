@@ -138,6 +138,12 @@ static void verdicts_of_the_system(void **state) {
                   {110, HTTP_CONNECT_TIMEOUT}, {5, HTTP_FAILED}};
     for (size_t i = 0; i < COUNT(errors); i++)
         assert_int_equal(http_result_of_connect(errors[i].error), errors[i].result);
+    assert_int_equal(http_result_of_end(0, false), HTTP_NO_ANSWER);
+    assert_int_equal(http_result_of_end(0, true), HTTP_CUT_SHORT);
+    assert_int_equal(http_result_of_end(200, false), HTTP_NO_ANSWER);
+    assert_int_equal(http_result_of_end(299, true), HTTP_CUT_SHORT);
+    assert_int_equal(http_result_of_end(300, true), HTTP_PROXY);
+    assert_int_equal(http_result_of_end(199, false), HTTP_PROXY);
     assert_int_equal(http_result_of_lookup(RESOLVER_NO_NAME), HTTP_NO_NAME);
     assert_int_equal(http_result_of_lookup(RESOLVER_ERROR), HTTP_DNS_ERROR);
     assert_int_equal(http_result_of_lookup(RESOLVER_SILENT), HTTP_DNS_SILENT);

@@ -103,6 +103,17 @@ static void what_cannot_be_read(void **state) {
     assert_int_equal(ca_bundle_load(empty, &n, NULL), ERR_TOO_LONG);
 }
 
+static void explained(void **state) {
+    (void)state;
+    char text[256];
+    struct buf out = BUF(text);
+    ca_bundle_explain("/absent/bundle", &out);
+    assert_string_equal(text, "/absent/bundle: No such file or directory");
+    out = BUF(text);
+    ca_bundle_explain("/", &out);
+    assert_string_equal(text, "/: not a regular file");
+}
+
 static void found_by_name(void **state) {
     (void)state;
     struct ca_counts n;
@@ -185,9 +196,10 @@ static void cut_anywhere(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(usable_and_not),       cmocka_unit_test(what_cannot_be_read),
-        cmocka_unit_test(found_by_name),        cmocka_unit_test(names_are_compared),
-        cmocka_unit_test(extensions_are_found), cmocka_unit_test(cut_anywhere),
+        cmocka_unit_test(usable_and_not),      cmocka_unit_test(explained),
+        cmocka_unit_test(what_cannot_be_read), cmocka_unit_test(found_by_name),
+        cmocka_unit_test(names_are_compared),  cmocka_unit_test(extensions_are_found),
+        cmocka_unit_test(cut_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
