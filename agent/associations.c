@@ -5,15 +5,16 @@
 
 #include "agent/association_folder.h"
 #include "agent/association_table.h"
+#include "agent/association_watch.h"
 #include "agent/files.h"
 #include "common/base/log.h"
 #include "common/serve/loop.h"
 
 #define RETRY_MS 5000 /* of a folder that is not there */
-#define CONFIGMAP "configmap:"
 
 struct source {
     const char *name;
+    bool watched;      /* a ConfigMap of the API server, else a folder */
     bool read, broken; /* broken: to be read again in a while */
     struct watches_file watch;
     struct log_repeat failing, unwatched;
@@ -75,19 +76,34 @@ static bool read_source(size_t i) {
     return changed || first;
 }
 
+static void tell_change(void) {
+    generation++;
+    if (on_change != NULL)
+        on_change();
+}
+
 static void read_all(bool only_broken) {
     bool changed = false, broken = false;
     for (size_t i = 0; i < source_count; i++) {
-        if (!only_broken || sources[i].broken)
+        if (!sources[i].watched && (!only_broken || sources[i].broken))
             changed = read_source(i) || changed;
         broken = broken || sources[i].broken;
     }
     retry.deadline_ms = broken ? clock_now().mono_ms + RETRY_MS : CLOCK_NEVER;
-    if (!changed)
+    if (changed)
+        tell_change();
+}
+
+/* ---- a ConfigMap of the API server ---- */
+
+static void configmap_read(size_t i, bool changed) {
+    struct source *s = &sources[i];
+    bool first = !s->read;
+    s->read = true;
+    if (!changed && !first)
         return;
-    generation++;
-    if (on_change != NULL)
-        on_change();
+    tell_counts(s);
+    tell_change();
 }
 
 static void read_changed(void) {
@@ -107,18 +123,33 @@ static enum reason refuse(const char *source, const char *why, struct failure *f
     buf_str(&m, "--associations=");
     buf_printable(&m, source, strlen(source), 200);
     buf_fmt(&m, " %s", why);
-    failure_remedy(f, "give the absolute path of a mounted ConfigMap, or " CONFIGMAP "NAMESPACE/NAME");
+    failure_remedy(f, "give the absolute path of a mounted ConfigMap, or " ASSOCIATIONS_CONFIGMAP
+                      "NAMESPACE/NAME");
     return f->reason;
 }
 
-enum reason associations_open(const struct associations_rules *rules, const char *const *given, size_t count,
-                              associations_changed *changed, struct failure *f) {
+static const char *configmap_of(const char *source) {
+    static const char prefix[] = ASSOCIATIONS_CONFIGMAP;
+    return strncmp(source, prefix, sizeof prefix - 1) == 0 ? source + sizeof prefix - 1 : NULL;
+}
+
+enum reason associations_open(const struct associations_rules *rules, const struct api_server *server,
+                              const char *const *given, size_t count, associations_changed *changed,
+                              struct failure *f) {
+    size_t watched = count;
     if (count > ASSOCIATIONS_SOURCES_MAX)
         return refuse(given[ASSOCIATIONS_SOURCES_MAX], "is one source too many: there can be 8", f);
     for (size_t i = 0; i < count; i++) {
-        if (given[i][0] != '/')
+        const char *configmap = configmap_of(given[i]);
+        if (configmap == NULL && given[i][0] != '/')
             return refuse(given[i], "is neither an absolute path nor a ConfigMap", f);
-        sources[i] = (struct source){.name = given[i]};
+        if (configmap != NULL && !association_watch_name(configmap))
+            return refuse(given[i], "is not NAMESPACE/NAME", f);
+        if (configmap != NULL && watched < count)
+            return refuse(given[i], "is a second ConfigMap: one can be watched; others can be mounted", f);
+        if (configmap != NULL)
+            watched = i;
+        sources[i] = (struct source){.name = given[i], .watched = configmap != NULL};
         names[i] = given[i];
     }
     source_count = count;
@@ -126,6 +157,8 @@ enum reason associations_open(const struct associations_rules *rules, const char
     retry.expired = read_again;
     loop_add_timer(&retry);
     read_all(false);
+    if (watched < count)
+        association_watch_open(server, watched, configmap_of(given[watched]), configmap_read);
     on_change = changed; /* the caller knows of the first reading */
     return REASON_OK;
 }

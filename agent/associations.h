@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/api_server.h"
 #include "agent/association.h"
 #include "common/base/failure.h"
 
@@ -19,10 +20,13 @@
 typedef void associations_changed(void);
 
 /* sources: what `--associations` said, at most ASSOCIATIONS_SOURCES_MAX, borrowed: absolute paths of folders,
- * or "configmap:NAMESPACE/NAME". After loop_open(), before the sandbox. Reads folders at once; one that is
- * not there is said in the log and tried again. REASON_SETTING_INVALID: a source that is neither. */
-enum reason associations_open(const struct associations_rules *rules, const char *const *sources,
-                              size_t count, associations_changed *changed, struct failure *failure);
+ * or once ASSOCIATIONS_CONFIGMAP "NAMESPACE/NAME", for which the API server is asked (else it may be NULL).
+ * After loop_open() and upstream_open(), before the sandbox. Reads folders at once; what cannot be read is
+ * said in the log and tried again. REASON_SETTING_INVALID: a source that is neither. */
+#define ASSOCIATIONS_CONFIGMAP "configmap:"
+enum reason associations_open(const struct associations_rules *rules, const struct api_server *server,
+                              const char *const *sources, size_t count, associations_changed *changed,
+                              struct failure *failure);
 
 /* Whether each source has been read at least once. */
 bool associations_ready(void);

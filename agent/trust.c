@@ -36,10 +36,18 @@ static void set_claims(const struct settings *s, injection_getenv *lookup) {
             LOG_TEXT("remedy", "let the DaemonSet set NODE_NAME from spec.nodeName"));
 }
 
+/* For the keys, or to watch a ConfigMap. */
+static bool needs_server(const struct settings *s) {
+    bool needed = s->jwks == NULL;
+    for (size_t i = 0; i < s->association_count; i++)
+        needed = needed || s->associations[i][0] != '/';
+    return needed;
+}
+
 enum reason trust_open(const struct settings *s, injection_getenv *lookup, void (*changed)(void),
                        struct failure *f) {
     enum reason reason = endpoint_find(ENDPOINT_STS, NULL, lookup, &sts, f);
-    if (reason == REASON_OK && s->jwks == NULL)
+    if (reason == REASON_OK && needs_server(s))
         reason = api_server_open(&server, s->api_server, NULL, lookup, f);
     if (reason != REASON_OK)
         return reason;
@@ -50,7 +58,7 @@ enum reason trust_open(const struct settings *s, injection_getenv *lookup, void 
                                         .agent_is_role = agent_is_role(lookup)};
     sts_settings = (struct exchange_sts_settings){&sts, s->cluster_name, s->cluster_arn, s->pass_expired};
     exchange_sts_open(&sts_settings);
-    reason = associations_open(&rules, s->associations, s->association_count, changed, f);
+    reason = associations_open(&rules, &server, s->associations, s->association_count, changed, f);
     if (reason != REASON_OK)
         return reason;
     keys_settings = (struct keys_settings){
@@ -68,7 +76,7 @@ const char *trust_file(void) {
 }
 
 const char *trust_folder(void) {
-    return keys_settings.file == NULL ? API_SERVER_FOLDER : NULL;
+    return server.url[0] != '\0' ? API_SERVER_FOLDER : NULL;
 }
 
 /* ---- tokens ---- */

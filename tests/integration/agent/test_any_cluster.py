@@ -119,8 +119,8 @@ def start(place: Place, emulator: Emulator, binaries: Binaries, leaks: Leaks, cl
     """start(*options) -> AnyAgent, stopped in the end."""
     started: list[AnyAgent] = []
 
-    def make(*options: str, **how: Any) -> AnyAgent:
-        started.append(AnyAgent(place, emulator, binaries, leaks, cluster, associations.folder, *options, **how))
+    def make(*options: str, configmap: str | None = None, **how: Any) -> AnyAgent:
+        started.append(AnyAgent(place, emulator, binaries, leaks, cluster, configmap or associations.folder, *options, **how))
         return started[-1]
     yield make
     for agent in started:

@@ -23,7 +23,7 @@ from .waiting import eventually
 class AnyAgent:
     """At the agent's real addresses of a namespace; STS is the emulator's."""
 
-    def __init__(self, place: Place, emulator: Emulator, binaries: Binaries, leaks: Leaks, cluster: Cluster, associations: Path,
+    def __init__(self, place: Place, emulator: Emulator, binaries: Binaries, leaks: Leaks, cluster: Cluster, associations: Path | str,
                  *options: str, env: Mapping[str, str] | None = None, jwks: bool = True, start_with: list[str] | None = None) -> None:
         self.place, self.leaks = place, leaks
         self.folder = Path(tempfile.mkdtemp(prefix="any-"))

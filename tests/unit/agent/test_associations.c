@@ -8,6 +8,12 @@
 #include "common/base/log.h"
 #include "common/serve/loop.h"
 
+/* Of a ConfigMap that is watched, which the integration tests have. */
+enum err http_start(struct http_transfer *t, const struct http_request *r, http_done *done, void *context) {
+    (void)t, (void)r, (void)done, (void)context;
+    return ERR_SYSTEM;
+}
+
 #define ROLE(name) "{\"roleArn\": \"arn:aws:iam::111122223333:role/" name "\"}"
 
 static const struct associations_rules rules = {EXCHANGE_WEB_IDENTITY, ROLE_ARN_AWS, true};
@@ -96,7 +102,7 @@ static int open_all(void **state) {
     put(folder_a, "default.cart", ROLE("cart"));
     put(folder_a, "shop.my.app", ROLE("app"));
     put(folder_a, "default.bad", "{\n\"roleArn\": 7}");
-    assert_int_equal(associations_open(&rules, sources, 2, changed, &f), REASON_OK);
+    assert_int_equal(associations_open(&rules, NULL, sources, 2, changed, &f), REASON_OK);
     return 0;
 }
 
@@ -312,10 +318,15 @@ static void wrong_sources(void **state) {
     struct failure f;
     const char *relative[] = {"associations"};
     const char *many[9] = {"/a", "/a", "/a", "/a", "/a", "/a", "/a", "/a", "/ninth"};
-    assert_int_equal(associations_open(&rules, relative, 1, changed, &f), REASON_SETTING_INVALID);
+    assert_int_equal(associations_open(&rules, NULL, relative, 1, changed, &f), REASON_SETTING_INVALID);
     assert_non_null(strstr(f.message, "--associations=associations "));
     assert_true(f.permanent);
-    assert_int_equal(associations_open(&rules, many, 9, changed, &f), REASON_SETTING_INVALID);
+    const char *unnamed[] = {"configmap:associations"}, *two[] = {"configmap:a/b", "configmap:a/c"};
+    assert_int_equal(associations_open(&rules, NULL, unnamed, 1, changed, &f), REASON_SETTING_INVALID);
+    assert_non_null(strstr(f.message, "configmap:associations is not NAMESPACE/NAME"));
+    assert_int_equal(associations_open(&rules, NULL, two, 2, changed, &f), REASON_SETTING_INVALID);
+    assert_non_null(strstr(f.message, "configmap:a/c is a second ConfigMap"));
+    assert_int_equal(associations_open(&rules, NULL, many, 9, changed, &f), REASON_SETTING_INVALID);
     assert_non_null(strstr(f.message, "/ninth"));
 }
 

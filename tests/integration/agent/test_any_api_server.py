@@ -1,0 +1,130 @@
+"""Keys and associations from the API server: asked by its address, verified as kubernetes.default.svc, watched."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+
+from agent.test_any_cluster import (  # noqa: F401  # fixtures
+    READER, WRITER, Start, any_node, associations, cluster, emulator, place, start)
+from harness.any_agent import AnyAgent
+from harness.api_server import ApiServer
+from harness.aws import needs_openssl
+from harness.cluster import Cluster, Key
+from harness.places import Place
+from harness.waiting import eventually
+
+pytestmark = needs_openssl
+
+
+@pytest.fixture
+def server(place: Place, cluster: Cluster, folder: Path) -> Iterator[ApiServer]:  # noqa: F811
+    """With one association."""
+    made = ApiServer(place, cluster, folder / "api")
+    made.patch(shop__web={"roleArn": READER})
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def watching(start: Start, server: ApiServer) -> AnyAgent:  # noqa: F811
+    """An agent that has nothing but the API server."""
+    return begin(start, server)
+
+
+def begin(start: Start, server: ApiServer) -> AnyAgent:  # noqa: F811
+    return start(configmap="configmap:pod-identity/associations", jwks=False, env=server.env, start_with=server.mount)
+
+
+def status(agent: AnyAgent, token: str) -> int:
+    return agent.ask(token).status
+
+
+def test_patches_count_at_once(watching: AnyAgent, server: ApiServer, cluster: Cluster) -> None:  # noqa: F811
+    token = cluster.token("shop", "web")
+    eventually(lambda: status(watching, token) == 200, 10, "the first association")
+    before = watching.ask(token).body
+    eventually(lambda: any("watch=1" in path for path in server.asked), 10, "the watch")
+    server.patch(shop__web={"roleArn": WRITER})
+    eventually(lambda: watching.ask(token).body != before, 5, "the other role")
+    server.patch(shop__web=None)
+    eventually(lambda: status(watching, token) == 404, 5, "404")
+    server.patch(shop__web={"roleArn": READER})
+    eventually(lambda: status(watching, token) == 200, 5, "200")
+    server.delete()
+    eventually(lambda: status(watching, token) == 404, 5, "404")
+    assert len([path for path in server.asked if "watch=1" not in path]) == 2  # keys and list, once
+
+
+def test_watches_that_end(watching: AnyAgent, server: ApiServer, cluster: Cluster) -> None:  # noqa: F811
+    token = cluster.token("shop", "web")
+    eventually(lambda: status(watching, token) == 200, 10, "the first association")
+    eventually(lambda: any("watch=1" in path for path in server.asked), 10, "the watch")
+    server.hang_up()
+    server.patch(shop__web=None)
+    eventually(lambda: status(watching, token) == 404, 10, "the patch, by the next watch")
+    # What is too old is listed anew.
+    lists = sum("watch=1" not in path for path in server.asked)
+    server.send({"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}})
+    server.hang_up()
+    eventually(lambda: sum("watch=1" not in path for path in server.asked) > lists, 10, "another list")
+    server.patch(shop__web={"roleArn": READER})
+    eventually(lambda: status(watching, token) == 200, 10, "200")
+
+
+def test_an_outage(watching: AnyAgent, server: ApiServer, cluster: Cluster) -> None:  # noqa: F811
+    token = cluster.token("shop", "web")
+    eventually(lambda: status(watching, token) == 200, 10, "the first association")
+    server.status = 503
+    server.hang_up()
+    eventually(lambda: "the associations cannot be watched: what is known counts on" in watching.log, 15, "the complaint")
+    assert status(watching, token) == 200
+    assert status(watching, cluster.token("shop", "web", "pod-2")) == 200
+    server.status = None
+    server.patch(shop__web=None)
+    eventually(lambda: status(watching, token) == 404, 20, "the patch")
+    assert "the associations can be watched again" in watching.log
+
+
+def test_without_rights(start: Start, server: ApiServer, cluster: Cluster) -> None:  # noqa: F811
+    server.status = 403
+    agent = begin(start, server)
+    eventually(lambda: "the cluster's keys were not read" in agent.log and "the associations cannot be watched" in agent.log, 10, "both")
+    assert "answered 403: \\\"configmaps is forbidden\\\"" in agent.log
+    answer = agent.ask(cluster.token("shop", "web"))
+    assert answer.status == 503 and b"no keys of the cluster" in answer.body
+    server.status = None
+    eventually(lambda: status(agent, cluster.token("shop", "web")) == 200, 20, "200")
+
+
+def test_another_server_is_not_believed(start: Start, server: ApiServer, cluster: Cluster, place: Place, folder: Path) -> None:  # noqa: F811
+    other = ApiServer(place, cluster, folder / "other")
+    try:
+        agent = start(configmap="configmap:pod-identity/associations", jwks=False, env=other.env, start_with=server.mount)
+        eventually(lambda: "the cluster's keys were not read" in agent.log, 10, "the complaint")
+        assert "https://kubernetes.default.svc:" in agent.log and " at 127.0.0.1" in agent.log
+        assert other.asked == []
+    finally:
+        other.stop()
+
+
+def test_a_new_key(watching: AnyAgent, server: ApiServer, cluster: Cluster) -> None:  # noqa: F811
+    """An unknown key prompts one reading, for which the token waits."""
+    eventually(lambda: status(watching, cluster.token("shop", "web")) == 200, 10, "200")
+    second = Key.__new__(Key)
+    second.kid, second.kind, second.path = "second", "RS256", cluster.folder / "second.pem"
+    cluster.publish(json.dumps({"keys": [cluster.keys[0].jwk, second.jwk]}))
+    token = cluster.token("shop", "web", "pod-2", second)
+    eventually(lambda: status(watching, token) == 200, 20, "the new key")
+    assert sum(path == "/openid/v1/jwks" for path in server.asked) == 2
+
+
+def test_a_large_configmap(watching: AnyAgent, server: ApiServer, cluster: Cluster) -> None:  # noqa: F811
+    changes: dict[str, Any] = {f"many__account-{i}": {"roleArn": READER, "policy": "{}" + " " * 900} for i in range(1000)}
+    server.patch(**changes)
+    eventually(lambda: '"usable":1001' in watching.log, 20, "all of them")
+    assert status(watching, cluster.token("shop", "web")) == 200
+    assert status(watching, cluster.token("many", "account-1000", "pod-9")) == 404

@@ -1,0 +1,171 @@
+"""The part of a Kubernetes API server that the agent asks: its keys, and one ConfigMap, listed and watched.
+
+Its certificate is for kubernetes.default.svc, by an authority of its own, as a cluster's is.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import ssl
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from .cluster import Cluster, openssl
+from .places import Place
+
+TOKEN = "the-agents-own-token"
+NAMESPACE, NAME = "pod-identity", "associations"
+
+
+class ApiServer:
+    """Serves in a place until stop(). What it was asked stands in `asked`."""
+
+    def __init__(self, place: Place, cluster: Cluster, folder: Path, host: str = "127.0.0.1") -> None:
+        self.cluster, self.folder, self.asked = cluster, folder, list[str]()
+        self.status: int | None = None  # of every answer, in place of the right one
+        self.data: dict[str, str] | None = {}
+        self.version, self._watchers = 100, list["queue.Queue[dict[str, Any] | None]"]()
+        folder.mkdir()
+        self._certificate(folder, host)
+        (folder / "token").write_text(TOKEN)
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:  # noqa: N802
+                server.answer(self)
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def server_bind(self) -> None:
+                self.socket = place.socket()
+                self.socket.bind(self.server_address)
+                self.server_address = self.socket.getsockname()
+                self.server_name, self.server_port = "localhost", self.server_address[1]
+
+            def handle_error(self, *args: Any) -> None:
+                pass  # a client that went away
+
+        self._server = Server((host, 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "server.crt", folder / "server.key")
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    @staticmethod
+    def _certificate(folder: Path, host: str) -> None:
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", folder / "ca.key", "-out", folder / "ca.crt", "-days", "2",
+                "-subj", "/CN=kubernetes", "-addext", "basicConstraints=critical,CA:TRUE")
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", folder / "server.key", "-out", folder / "server.csr",
+                "-subj", "/CN=kube-apiserver")
+        (folder / "extensions").write_text(f"subjectAltName=DNS:kubernetes.default.svc,IP:{host}\nextendedKeyUsage=serverAuth\n")
+        openssl("x509", "-req", "-in", folder / "server.csr", "-CA", folder / "ca.crt", "-CAkey", folder / "ca.key", "-CAcreateserial",
+                "-days", "2", "-extfile", folder / "extensions", "-out", folder / "server.crt")
+
+    @property
+    def mount(self) -> list[str]:
+        """The words that give a program the service account's folder, in a mount namespace that `ip netns exec` made for it alone."""
+        target = "/run/secrets/kubernetes.io/serviceaccount"
+        script = (f"mount -t tmpfs none /run && mkdir -p {target} && cp {self.folder}/ca.crt {self.folder}/token {target}/ && "
+                  f"chmod 644 {target}/* && exec \"$@\"")
+        return ["/bin/sh", "-c", script, "sh"]
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What Kubernetes sets in each container."""
+        return {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(self.port)}
+
+    def patch(self, **changes: Any) -> None:
+        """As `kubectl patch configmap`: NAMESPACE__ACCOUNT is an object, or None."""
+        data = dict(self.data or {})
+        for key, value in changes.items():
+            data.pop(key.replace("__", "."), None)
+            if value is not None:
+                data[key.replace("__", ".")] = json.dumps(value)
+        self.data = data
+        self._tell("MODIFIED")
+
+    def delete(self) -> None:
+        """The ConfigMap is gone."""
+        self._tell("DELETED")
+        self.data = None
+
+    def send(self, event: dict[str, Any]) -> None:
+        """Any event, to all who watch."""
+        for watcher in self._watchers:
+            watcher.put(event)
+
+    def hang_up(self) -> None:
+        """Ends all watches, as the server does after a while."""
+        for watcher in self._watchers:
+            watcher.put(None)
+
+    def stop(self) -> None:
+        """Nobody listens any more."""
+        self.hang_up()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _object(self) -> dict[str, Any]:
+        return {"kind": "ConfigMap", "apiVersion": "v1", "data": self.data,
+                "metadata": {"name": NAME, "namespace": NAMESPACE, "resourceVersion": str(self.version)}}
+
+    def _tell(self, kind: str) -> None:
+        self.version += 1
+        self.send({"type": kind, "object": self._object()})
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        """One request."""
+        self.asked.append(request.path)
+        url, body, status = urlsplit(request.path), b"", 200
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        accepted = request.headers["Accept"]
+        if self.status is not None or request.headers["Authorization"] != f"Bearer {TOKEN}":
+            status = self.status or 401
+            body = json.dumps({"kind": "Status", "message": "configmaps is forbidden", "code": status}).encode()
+        elif url.path == "/openid/v1/jwks":
+            assert "application/jwk-set+json" in accepted
+            body = self.cluster.jwks.read_bytes()
+        elif url.path == f"/api/v1/namespaces/{NAMESPACE}/configmaps" and query["fieldSelector"] == f"metadata.name={NAME}":
+            if query.get("watch"):
+                self._watch(request, query["resourceVersion"])
+                return
+            items = [] if self.data is None else [self._object()]
+            body = json.dumps({"kind": "ConfigMapList", "metadata": {"resourceVersion": str(self.version)}, "items": items}).encode()
+        else:
+            status, body = 404, b'{"kind":"Status","message":"not found"}'
+        request.send_response(status)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+    def _watch(self, request: BaseHTTPRequestHandler, version: str) -> None:
+        events: "queue.Queue[dict[str, Any] | None]" = queue.Queue()
+        if int(version) < self.version:
+            events.put({"type": "MODIFIED", "object": self._object()})
+        self._watchers.append(events)
+        request.send_response(200)
+        request.send_header("Transfer-Encoding", "chunked")
+        request.end_headers()
+        request.wfile.flush()
+        try:
+            while (event := events.get()) is not None:
+                line = json.dumps(event).encode() + b"\n"
+                for part in (line[:10], line[10:]):  # in pieces
+                    request.wfile.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+                    request.wfile.flush()
+            request.wfile.write(b"0\r\n\r\n")
+        except OSError:
+            pass
+        finally:
+            self._watchers.remove(events)
