@@ -9,8 +9,6 @@
 #include "common/base/far.h"
 #include "common/base/wipe.h"
 
-#define ROOTS_OWN "/root/.aws/credentials"
-
 static bool put_path(struct node_file *file, const char *folder, const char *rest) {
     struct buf path = BUF(file->path);
     buf_str(&path, folder);
@@ -22,10 +20,7 @@ bool node_file_find(struct node_file *file, injection_getenv *lookup) {
     const char *named = lookup("AWS_SHARED_CREDENTIALS_FILE"), *home = lookup("HOME");
     if (named != NULL && *named != '\0')
         return put_path(file, named, "");
-    bool at_home = home != NULL && *home != '\0' && put_path(file, home, "/.aws/credentials");
-    bool homeless = !at_home || strcmp(home, "/") == 0;
-    return homeless && getuid() == 0 && access(file->path, F_OK) != 0 ? put_path(file, ROOTS_OWN, "")
-                                                                      : at_home;
+    return home != NULL && *home != '\0' && put_path(file, home, "/.aws/credentials");
 }
 
 /* ---- failures ---- */

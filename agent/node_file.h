@@ -21,9 +21,7 @@ struct node_file {
     bool taken;
 };
 
-/* Where it is: AWS_SHARED_CREDENTIALS_FILE, else .aws/credentials in HOME, and, where there is none and we
- * started as root without a home of our own, in /root: the EKS chart mounts it there. False if none can be
- * named. */
+/* Where it is: AWS_SHARED_CREDENTIALS_FILE, else .aws/credentials in HOME. False if none can be named. */
 bool node_file_find(struct node_file *file, injection_getenv *lookup);
 
 /* Reads the profile if the file has changed since it was last taken. *changed: *out was filled in (it never

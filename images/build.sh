@@ -19,8 +19,16 @@ layout=$work/layout
 created=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 case $image in
 init) description='Init container: waits until AWS credentials can be had in this pod, or says in one line why not' ;;
+agent) description='Node agent: hands AWS credentials to the pods of its node, on EKS and on any other Kubernetes' ;;
 sidecar) description='Sidecar: fetches AWS credentials once, keeps them fresh, serves them to every process of the pod' ;;
 esac
+# The agent binds ports below 1024 and then becomes another user; what its chart runs as its init container is root, too.
+user=65532:65532
+beside=pod-identity-get
+if [ "$image" = agent ]; then
+	user=0:0
+	beside='go-runner eks-pod-identity-agent'
+fi
 
 # Each with its name and value on a line: the labels of the image, and the annotations of its manifest and of the index.
 annotations() {
@@ -41,10 +49,11 @@ annotations_json() {
 
 platform_image() { # platform_image ARCH: a tag of that name in the layout
 	layer=$work/$1.tar
+	# shellcheck disable=SC2086 # some words
 	tar -C "$roots/$1" --sort=name --format=ustar --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" \
-		--mode='u=rwX,go=rX' -cf "$layer" etc usr "$name" pod-identity-get
+		--mode='u=rwX,go=rX' -cf "$layer" etc usr "$name" $beside
 	umoci new --image "$layout:$1"
-	set -- "$1" --image "$layout:$1" --os linux --architecture "$1" --created "$created" --config.user 65532:65532 \
+	set -- "$1" --image "$layout:$1" --os linux --architecture "$1" --created "$created" --config.user $user \
 		--config.entrypoint "/$name" --config.workingdir / --no-history
 	while read -r pair; do
 		set -- "$@" --config.label "$pair" --manifest.annotation "$pair"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The files of one image for one architecture: root.sh IMAGE BUILD SOURCES CA_BUNDLE FOLDER
-# IMAGE is init or sidecar, BUILD the folder of the programs, SOURCES the unpacked libraries, FOLDER is made anew.
+# IMAGE is init, sidecar or agent, BUILD the folder of the programs, SOURCES the unpacked libraries, FOLDER is made anew.
 # /etc/passwd gives the user its name for programs that ask; nothing of the toolkit does.
 set -eu
 image=$1
@@ -12,11 +12,20 @@ docs=$folder/usr/share/doc/pod-identity
 
 rm -rf "$folder"
 mkdir -p "$folder/etc/ssl/certs" "$docs/licences"
-# Both have the helper: init copies it into a volume (--install), and for the sidecar it is the client at hand.
-for program in "pod-identity-$image" pod-identity-get; do
-	install -m 0755 "$build/$program" "$folder/$program"
-done
-echo 'nonroot:x:65532:65532:nonroot:/:/sbin/nologin' >"$folder/etc/passwd"
+install -m 0755 "$build/pod-identity-$image" "$folder/pod-identity-$image"
+case $image in
+agent)
+	# The names by which the EKS Pod Identity Agent's chart starts it. It begins as root: /root is where that chart mounts
+	# the credentials of hybrid nodes.
+	ln -s pod-identity-agent "$folder/go-runner"
+	ln -s pod-identity-agent "$folder/eks-pod-identity-agent"
+	echo 'root:x:0:0:root:/root:/sbin/nologin' >"$folder/etc/passwd"
+	;;
+*) # The helper: init copies it into a volume (--install), and for the sidecar it is the client at hand.
+	install -m 0755 "$build/pod-identity-get" "$folder/pod-identity-get"
+	;;
+esac
+echo 'nonroot:x:65532:65532:nonroot:/:/sbin/nologin' >>"$folder/etc/passwd"
 cp "$bundle" "$folder/etc/ssl/certs/ca-certificates.crt"
 cp "$build/sbom.spdx.json" "$docs/sbom.spdx.json"
 cp LICENSE "$docs/licences/pod-identity"

@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT / "tests/integration"))
 from harness.tools import find  # noqa: E402
 from oci import Archive  # noqa: E402  # beside this file
 
-IMAGES = ("init", "sidecar")
+IMAGES = ("init", "sidecar", "agent")
 CROSS = {"x86_64": "aarch64-linux-gnu-gcc", "aarch64": "x86_64-linux-gnu-gcc"}
 
 

@@ -55,7 +55,7 @@ def test_release(release: Path) -> None:
     assert all(hashlib.sha256((release / name).read_bytes()).hexdigest() == digest for name, digest in listed.items())
     version = release.name
     for arch in ("amd64", "arm64"):
-        assert {f"pod-identity-{program}-{version}-linux-{arch}" for program in ("init", "sidecar", "get")} < set(listed)
+        assert {f"pod-identity-{program}-{version}-linux-{arch}" for program in ("init", "sidecar", "get", "agent")} < set(listed)
         assert json.loads((release / f"pod-identity-{version}-linux-{arch}.spdx.json").read_text())["spdxVersion"].startswith("SPDX-")
     revision = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     assert revision in version or "-g" not in version
@@ -111,7 +111,7 @@ def test_podman(bundle: Path, tmp_path: Path) -> None:
     for image in IMAGES:
         name = f"localhost/pod-identity-{image}:mine"
         seen = subprocess.run([podman, "image", "inspect", name], env={**os.environ, **own}, capture_output=True, text=True, check=True).stdout
-        assert json.loads(seen)[0]["Config"]["User"] == "65532:65532"
+        assert json.loads(seen)[0]["Config"]["User"] == ("0:0" if image == "agent" else "65532:65532")
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from oci import Archive, PlatformImage
 
 ARCHITECTURES = {"amd64": 62, "arm64": 183}  # with the machine number of ELF
 UNPACKED_MAX, COMPRESSED_MAX = 600 * 1024, 350 * 1024
+NAMES_OF_THE_REAL_AGENT = {"go-runner", "eks-pod-identity-agent"}  # its chart starts it by these
 DOCS = "usr/share/doc/pod-identity"
 LICENCES = {"pod-identity", "musl", "bearssl", "curl", "cjson", "ca-certificates"}
 each_platform = pytest.mark.parametrize(("image", "arch"), [(i, a) for i in IMAGES for a in ARCHITECTURES])
@@ -53,17 +54,23 @@ def test_size(platform_image: PlatformImage) -> None:
 @each_platform
 def test_files(platform_image: PlatformImage, image: str, arch: str) -> None:
     """Exactly these files, of root, that nobody may write; the programs are those of the build, for this architecture."""
-    programs = {f"pod-identity-{image}", "pod-identity-get"}
+    programs = {f"pod-identity-{image}"} | ({"pod-identity-get"} if image != "agent" else set())
     wanted = programs | {"etc/passwd", "etc/ssl/certs/ca-certificates.crt", f"{DOCS}/sbom.spdx.json"}
     assert set(platform_image.files) == wanted | {f"{DOCS}/licences/{name}" for name in LICENCES}
+    names = {name for name, member in platform_image.members.items() if member.issym()}
+    assert names == (NAMES_OF_THE_REAL_AGENT if image == "agent" else set())
+    assert all(platform_image.members[name].linkname == "pod-identity-agent" for name in names)
     for name, member in platform_image.members.items():
+        if name in names:
+            continue
         assert member.isfile() or member.isdir(), name
         assert (member.uid, member.gid) == (0, 0), name
         assert oct(member.mode) == oct(0o755 if member.isdir() or name in programs else 0o644), name
     for name in programs:
         assert platform_image.files[name] == (ROOT / "build" / arch / name).read_bytes()
         assert struct.unpack_from("<H", platform_image.files[name], 18)[0] == ARCHITECTURES[arch]
-    assert platform_image.files["etc/passwd"] == b"nonroot:x:65532:65532:nonroot:/:/sbin/nologin\n"
+    root = b"root:x:0:0:root:/root:/sbin/nologin\n" if image == "agent" else b""
+    assert platform_image.files["etc/passwd"] == root + b"nonroot:x:65532:65532:nonroot:/:/sbin/nologin\n"
     assert all(platform_image.files[f"{DOCS}/licences/{name}"].strip() for name in LICENCES)
 
 
@@ -76,10 +83,10 @@ def test_sbom(platform_image: PlatformImage, arch: str) -> None:
 
 @each_platform
 def test_configuration(platform_image: PlatformImage, image: str, arch: str) -> None:
-    """The user by number, for runAsNonRoot; the annotations of OCI, the same on image, manifest and index."""
+    """The user by number, for runAsNonRoot (the agent begins as root); the annotations of OCI, the same on image, manifest and index."""
     config = platform_image.config
     assert (config["os"], config["architecture"]) == ("linux", arch)
-    assert config["config"]["User"] == "65532:65532"
+    assert config["config"]["User"] == ("0:0" if image == "agent" else "65532:65532")
     assert config["config"]["Entrypoint"] == [f"/pod-identity-{image}"]
     assert set(config["config"]) <= {"User", "Entrypoint", "WorkingDir", "Labels"}
     labels = config["config"]["Labels"]
@@ -156,7 +163,7 @@ def two_trees(archives: dict[str, Path]) -> Iterator[list[Path]]:
     kept = ["sources", "src", *(f"{arch}/{part}" for arch in ARCHITECTURES for part in ("deps", "cc"))]
     for tree in trees:
         for name in listed:
-            if name.split("/")[0] in ("Makefile", "LICENSE", "common", "init", "sidecar", "images") and (ROOT / name).is_file():
+            if name.split("/")[0] in ("Makefile", "LICENSE", "common", "init", "sidecar", "agent", "images") and (ROOT / name).is_file():
                 (tree / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, tree / name)
         for name in kept:
