@@ -82,7 +82,7 @@ static void tell_failure(void) {
     log_failing(&node.failing, node.kept_good ? LOG_WARN : LOG_ERROR,
                 node.kept_good ? "the credentials of the agent cannot be renewed; the old ones are kept"
                                : "the agent has no credentials of its own",
-                reason_name(node.failure.reason), text);
+                node.failure.cause != NULL ? node.failure.cause : reason_name(node.failure.reason), text);
 }
 
 static void fail(void) {
@@ -221,7 +221,8 @@ const char *node_file_folder(void) {
 
 bool node_file_owner(uid_t *uid, gid_t *gid) {
     struct stat st;
-    if (!node.open || provider.kind != NODE_PROVIDER_FILE || stat(provider.file.path, &st) != 0)
+    const char *folder = node_file_folder();
+    if (folder == NULL || (stat(provider.file.path, &st) != 0 && stat(folder, &st) != 0))
         return false;
     *uid = st.st_uid;
     *gid = st.st_gid;

@@ -42,9 +42,9 @@ const char *node_kind(void);
 /* When they end, wall time; 0: there are none; CLOCK_NEVER. For metrics. */
 int64_t node_expires_ms(void);
 
-/* Of the shared credentials file: the folder that must stay readable, and whose file it is; NULL and false if
- * that is not where they come from, or there is no file yet. Who reads it must be its owner where its mode
- * lets nobody else. */
+/* Of the shared credentials file: the folder that must stay readable, and whose file it is (or, if there is
+ * none yet, whose folder); NULL and false if that is not where they come from. Who reads it must be its owner
+ * where its mode lets nobody else. */
 const char *node_file_folder(void);
 bool node_file_owner(uid_t *uid, gid_t *gid);
 /* Other files that are read again later: the web identity's token. NULL: none. */

@@ -25,9 +25,10 @@ bool node_file_find(struct node_file *file, injection_getenv *lookup) {
 
 /* ---- failures ---- */
 
-static enum reason fail(const struct node_file *file, struct failure *f, const char *what) {
+static enum reason fail(const struct node_file *file, struct failure *f, const char *cause,
+                        const char *what) {
     struct buf m = failure_begin(f, REASON_SETTING_INVALID);
-    f->cause = "node-credentials";
+    f->cause = cause;
     buf_str(&m, "the shared credentials file ");
     buf_printable(&m, file->path, strlen(file->path), 300);
     buf_fmt(&m, " %s", what);
@@ -41,7 +42,10 @@ static enum reason fail(const struct node_file *file, struct failure *f, const c
 
 static enum reason unreadable(const struct node_file *file, int error, struct failure *f) {
     struct stat st;
-    (void)fail(file, f, "cannot be read: ");
+    const char *cause = error == ENOENT   ? "file-missing"
+                        : error == EACCES ? "file-permission"
+                                          : "file-unreadable";
+    (void)fail(file, f, cause, "cannot be read: ");
     struct buf m = failure_more(f);
     buf_fmt(&m, "%s (errno %d)", strerror(error), error);
     if (error != EACCES)
@@ -123,7 +127,7 @@ static enum reason read_open(struct node_file *file, int fd, const struct stat *
         (size_t)len == sizeof text ? "has more than 65535 bytes" : parse(file, text, (size_t)len, &fresh);
     enum reason reason = REASON_OK;
     if (wrong != NULL) {
-        reason = fail(file, f, wrong);
+        reason = fail(file, f, "file-content", wrong);
     } else {
         fresh.expires_ms = CLOCK_NEVER;
         credentials_copy(&fresh, out);
@@ -146,7 +150,7 @@ enum reason node_file_read(struct node_file *file, struct credentials *out, bool
     if (fstat(fd, &st) != 0)
         reason = unreadable(file, errno, f);
     else if (!S_ISREG(st.st_mode))
-        reason = fail(file, f, "is not a regular file");
+        reason = fail(file, f, "file-kind", "is not a regular file");
     else if (!file->taken || !same_file(&st, &file->seen))
         reason = read_open(file, fd, &st, out, changed, f);
     close(fd);
