@@ -3,6 +3,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include <ctype.h>
+#include <stddef.h>
 
 #include "common/text/ini.h"
 
@@ -45,6 +46,15 @@ static bool same_line(const char *a, const char *a_end, const char *b, const cha
     return a_end - a == b_end - b && memcmp(a, b, (size_t)(a_end - a)) == 0;
 }
 
+/* With the end of the line. A CR may now stand before the LF of an empty line, where a header between the two
+ * is gone. */
+static bool same_bytes(const char *a, const char *a_end, const char *line, const char *end) {
+    ptrdiff_t len = end - line;
+    bool joined = end[-1] == '\r' && a_end - a == len + 1 && a_end[-1] == '\n';
+    return (a_end - a == len || joined) && memcmp(a, line, (size_t)len) == 0;
+}
+
+/* Byte for byte; only the last line may have lacked its end. */
 static void check_nothing_lost(const char *in, size_t len, const char *out, size_t out_len) {
     const char *end = in + len, *at = out, *out_end = out + out_len;
     for (const char *line = in; line < end; line = line_end(line, end)) {
@@ -53,7 +63,8 @@ static void check_nothing_lost(const char *in, size_t len, const char *out, size
             continue;
         for (;; at = line_end(at, out_end)) {
             HOLDS(at < out_end);
-            if (same_line(at, line_end(at, out_end), line, next))
+            const char *at_next = line_end(at, out_end);
+            if (next < end ? same_bytes(at, at_next, line, next) : same_line(at, at_next, line, next))
                 break;
         }
         at = line_end(at, out_end);
