@@ -46,7 +46,7 @@ void flags_help(struct buf *out) {
     for (const struct option_spec *spec = flags_table; spec->name != NULL; spec++) {
         if (option_is_group(spec))
             buf_fmt(out, "\n%s:\n", spec->name);
-        else
+        else if (*option_part(spec, OPTION_HELP) != '\0') /* without: taken, and not shown */
             put_flag(out, spec);
     }
     buf_str(out, "\n"

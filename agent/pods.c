@@ -279,6 +279,8 @@ static const struct answer *serve_rotated(struct connection *c, const struct fli
 static const struct answer *serve_judged(struct connection *c, struct flights_wish *wish, struct moment now) {
     static struct trusted judged;
     enum trust trust = trust_judge(wish->text, wish->text_len, now, &judged);
+    if (trust != TRUST_WAITS)
+        metrics_validation(trust == TRUST_YES ? METRICS_SUCCESS : METRICS_FAILURE);
     if (trust == TRUST_NO) {
         failures_add(&wish->key, wish->address, &judged.error, now.mono_ms);
         return refused(judged.error.status, judged.error.text);

@@ -88,8 +88,7 @@ static void on_clock_jump(void) {
 /* ---- the sandbox ---- */
 
 static void put_paths(struct sandbox_rules *rules) {
-    static const struct settings *s;
-    s = settings;
+    const struct settings *s = settings;
     sandbox_allow(rules, source_ca_file(&ca_options, flags_lookup), SANDBOX_READ_BESIDE);
     if (node_file_folder() != NULL)
         sandbox_allow(rules, node_file_folder(), SANDBOX_READ);
@@ -241,8 +240,20 @@ static int open_events(void) {
     return open_upstream();
 }
 
+/* Better no agent than one that does not do what it was told. */
+static int refuse_missing(void) {
+    if (settings->token_review)
+        return complain(REASON_USAGE, "--token-review: this version cannot do that; leave it out");
+    if (settings->remove_startup_taint != NULL)
+        return complain(REASON_USAGE, "--remove-startup-taint: this version cannot do that; leave it out");
+    return 0;
+}
+
 int serve(const struct settings *given) {
     settings = given;
+    status = refuse_missing();
+    if (status != 0)
+        return status;
     status = open_events();
     if (status != 0)
         return status;

@@ -17,6 +17,7 @@ from harness.emulator import Emulator
 from harness.http import Answer, request_bytes
 from harness.our_agent import OurAgent
 from harness.places import AGENT_IPV4, AGENT_IPV6, Place
+from harness.programs import Binaries, Runner
 from harness.waiting import eventually
 
 Start = Callable[..., OurAgent]
@@ -128,6 +129,12 @@ def test_no_credentials_of_the_node(start_agent: Start, node: Emulator) -> None:
     answer = agent.ask(node.token())
     assert answer.status == 500 and answer.header("Content-Type") == "text/plain; charset=utf-8"
     assert agent.upstream() == 0
+
+
+@pytest.mark.parametrize("option", [("--token-review", "--associations", "/tmp", "--issuer", "https://example.com"), ("--remove-startup-taint", "example.com/x")])
+def test_what_it_cannot_do_it_refuses(runner: Runner, binaries: Binaries, option: tuple[str, ...]) -> None:
+    run = runner.run([binaries.agent, "server", "--cluster-name", "demo", *option], {"AWS_REGION": "eu-central-1"})
+    assert run.exit_code == 64 and option[0] in run.stderr
 
 
 # --- what it costs
