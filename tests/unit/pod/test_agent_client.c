@@ -215,9 +215,31 @@ static void the_request_is_what_the_agent_wants(void **state) {
     assert_false(request.local);
 }
 
+static void the_probe(void **state) {
+    (void)state;
+    static struct agent_client_probe storage;
+    struct http_request request;
+    char text[128];
+    struct buf out = BUF(text);
+    agent_client_probe_request(&uri, &storage, &request);
+    assert_string_equal(request.url, "http://169.254.170.23/");
+    assert_int_equal(request.header_count, 0); /* no token */
+    assert_true(request.local);
+    struct http_response r = {.result = HTTP_ANSWERED, .status = 404, .body = ""};
+    assert_true(agent_client_probe_result(&r, &out));
+    assert_string_equal(text, "answered 404");
+    r.status = 200;
+    assert_false(agent_client_probe_result(&r, &out));
+    r = (struct http_response){.result = HTTP_REFUSED};
+    out = BUF(text);
+    assert_false(agent_client_probe_result(&r, &out));
+    assert_string_equal(text, "was refused");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_answer_to_its_reason),
+        cmocka_unit_test(the_probe),
         cmocka_unit_test(credentials_are_taken),
         cmocka_unit_test(every_way_of_no_answer_to_its_reason),
         cmocka_unit_test(retry_after_is_handed_on),
