@@ -16,7 +16,7 @@ static void distances(void **state) {
     is("metrisc", "metrics", 1); /* two exchanged */
     is("metrcs", "metrics", 1);
     is("metriics", "metrics", 1);
-    is("metrigs", "metrics", 1);
+    is("metxics", "metrics", 1);
     is("emtrisc", "metrics", 2);
     is("METRICS", "metrics", 0);
     is("file_mode", "file-mode", 0);
