@@ -48,8 +48,9 @@ int main(int argc, char **argv) {
     case FLAGS_HELP:
         return print(STDOUT_FILENO, &help, 0);
     case FLAGS_USAGE:
-        (void)complain(FLAGS_EXIT_USAGE, text);
-        return print(STDERR_FILENO, &help, FLAGS_EXIT_USAGE);
+        (void)print(STDERR_FILENO, &help,
+                    FLAGS_EXIT_USAGE); /* the reason last: logs are read from their end */
+        return complain(FLAGS_EXIT_USAGE, text);
     case FLAGS_RUN:
         break;
     }

@@ -83,6 +83,7 @@ static void on_signal(int signal) {
 static void on_clock_jump(void) {
     LOG(LOG_WARN, "the wall clock jumped", LOG_NUMBER("wall_ms", clock_now().wall_ms));
     renewals_clock_jumped();
+    node_clock_jumped();
 }
 
 /* ---- the sandbox ---- */

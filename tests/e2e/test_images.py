@@ -203,3 +203,28 @@ def test_roots_that_are_not_those_of_the_lock(tmp_path: Path, fault: str) -> Non
     done = subprocess.run(["sh", "images/roots.sh", "images/roots.lock", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "Amazon_Root_CA_3.crt" in done.stderr
+
+
+def test_the_names_of_the_real_agent_start(images: dict[str, Archive], open_folder: Path) -> None:
+    """In a root that holds the image and nothing else, as a runtime starts it: what AWS's chart says, and nothing but that."""
+    if os.geteuid() != 0:
+        pytest.skip("not root: no chroot")
+    arch = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
+    made = images["agent"].platforms[f"linux/{arch}"]
+    for name, member in made.members.items():
+        path = open_folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if member.issym():
+            path.symlink_to(member.linkname)
+        elif member.isfile():
+            path.write_bytes(made.files[name])
+            path.chmod(member.mode)
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["chroot", open_folder, *words], capture_output=True, text=True, check=False, timeout=20, env={})
+    for words in (["/go-runner", "/eks-pod-identity-agent"], ["/eks-pod-identity-agent"], ["/pod-identity-agent"]):
+        done = run(*words, "version")
+        assert done.returncode == 0 and done.stdout.startswith("EKS Pod Identity Agent version "), done.stderr
+    done = run("/go-runner", "--log-file=/x", "/eks-pod-identity-agent", "server", "--port", "80", "--cluster-name", "")
+    assert done.returncode == 1 and "-cluster-name=: empty" in done.stderr
+    assert run("/go-runner", "/bin/sh").returncode == 1
