@@ -1,13 +1,16 @@
 // Evaluates an admission policy on a pod with the API server's own code: {"policy": ..., "pod": ...} on standard input, one a line; for each, one
-// line {"matched": bool, "denied": [message, ...], "error": text, "pod": ...} comes out.
+// line {"matched": bool, "denied": [message, ...], "error": text, "pod": ...} comes out. "params" is the policy's parameter, a ConfigMap;
+// "configmap" stands in place of the pod for policies about those; "namespace" is the request's, "may" the verbs that an authorizer allows.
 package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 
 	v1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/api/admissionregistration/v1beta1"
@@ -21,6 +24,8 @@ import (
 	"k8s.io/apiserver/pkg/admission/plugin/policy/mutating/patch"
 	"k8s.io/apiserver/pkg/admission/plugin/policy/validating"
 	"k8s.io/apiserver/pkg/admission/plugin/webhook/matchconditions"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/cel/environment"
 	"k8s.io/client-go/applyconfigurations"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -32,11 +37,35 @@ var (
 	podKind     = schema.GroupVersionKind{Version: "v1", Kind: "Pod"}
 	podResource = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
 	stored      = environment.StoredExpressions
+
+	configMapKind     = schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}
+	configMapResource = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
 )
 
 type request struct {
-	Policy json.RawMessage `json:"policy"`
-	Pod    corev1.Pod      `json:"pod"`
+	Policy    json.RawMessage   `json:"policy"`
+	Pod       corev1.Pod        `json:"pod"`
+	ConfigMap *corev1.ConfigMap `json:"configmap"`
+	Params    *corev1.ConfigMap `json:"params"`
+	Namespace string            `json:"namespace"`
+	May       []string          `json:"may"`
+}
+
+// Not an interface that holds a nil pointer.
+func (r *request) params() runtime.Object {
+	if r.Params == nil {
+		return nil
+	}
+	return r.Params
+}
+
+func (r *request) authorizer() authorizer.Authorizer {
+	return authorizer.AuthorizerFunc(func(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+		if slices.Contains(r.May, a.GetVerb()) {
+			return authorizer.DecisionAllow, "", nil
+		}
+		return authorizer.DecisionNoOpinion, "", nil
+	})
 }
 
 type answer struct {
@@ -46,9 +75,16 @@ type answer struct {
 	Pod     *corev1.Pod `json:"pod,omitempty"`
 }
 
-func attributes(pod *corev1.Pod) *admission.VersionedAttributes {
+func (r *request) attributes(pod *corev1.Pod) *admission.VersionedAttributes {
+	namespace, who := cmp.Or(r.Namespace, "default"), &user.DefaultInfo{Name: "somebody"}
+	if r.ConfigMap != nil {
+		r.ConfigMap.SetGroupVersionKind(configMapKind)
+		plain := admission.NewAttributesRecord(r.ConfigMap, nil, configMapKind, namespace, r.ConfigMap.Name, configMapResource, "", admission.Update,
+			&metav1.UpdateOptions{}, false, who)
+		return &admission.VersionedAttributes{Attributes: plain, VersionedObject: r.ConfigMap, VersionedKind: configMapKind}
+	}
 	pod.SetGroupVersionKind(podKind)
-	plain := admission.NewAttributesRecord(pod, nil, podKind, "default", pod.Name, podResource, "", admission.Create, &metav1.CreateOptions{}, false, nil)
+	plain := admission.NewAttributesRecord(pod, nil, podKind, namespace, pod.Name, podResource, "", admission.Create, &metav1.CreateOptions{}, false, who)
 	return &admission.VersionedAttributes{Attributes: plain, VersionedObject: pod, VersionedKind: podKind}
 }
 
@@ -73,7 +109,7 @@ func matcher(c *cel.CompositedCompiler, conditions []v1.MatchCondition, opts cel
 	return matchconditions.NewMatcher(c.CompileCondition(accessors, opts, stored), &fail, "policy", "validate", "policy")
 }
 
-func validate(policy *v1.ValidatingAdmissionPolicy, pod *corev1.Pod) answer {
+func validate(policy *v1.ValidatingAdmissionPolicy, asked *request) answer {
 	c, err := compiler()
 	if err != nil {
 		return answer{Error: err.Error()}
@@ -96,7 +132,9 @@ func validate(policy *v1.ValidatingAdmissionPolicy, pod *corev1.Pod) answer {
 	fail := v1.Fail
 	ready := validating.NewValidator(c.CompileCondition(expressions, opts, stored), matcher(c, policy.Spec.MatchConditions, opts),
 		c.CompileCondition(nil, opts, stored), c.CompileCondition(messages, messageOpts, stored), &fail)
-	result := ready.Validate(c.CompositionEnv.CreateContext(context.Background()), podResource, attributes(pod), nil, &corev1.Namespace{}, budget, nil)
+	attributes := asked.attributes(&asked.Pod)
+	result := ready.Validate(c.CompositionEnv.CreateContext(context.Background()), attributes.GetResource(), attributes, nil, &corev1.Namespace{}, budget,
+		asked.authorizer())
 	out := answer{Matched: len(result.Decisions) > 0}
 	for _, decision := range result.Decisions {
 		if decision.Evaluation == validating.EvalError {
@@ -109,18 +147,24 @@ func validate(policy *v1.ValidatingAdmissionPolicy, pod *corev1.Pod) answer {
 	return out
 }
 
-func mutate(policy *v1beta1.MutatingAdmissionPolicy, pod *corev1.Pod) answer {
+func mutate(policy *v1beta1.MutatingAdmissionPolicy, asked *request) answer {
+	pod := &asked.Pod
 	c, err := compiler()
 	if err != nil {
 		return answer{Error: err.Error()}
 	}
 	ctx := c.CompositionEnv.CreateContext(context.Background())
-	opts := cel.OptionalVariableDeclarations{HasAuthorizer: true}
+	opts := cel.OptionalVariableDeclarations{HasAuthorizer: true, HasParams: policy.Spec.ParamKind != nil}
+	var variables []cel.NamedExpressionAccessor
+	for _, each := range policy.Spec.Variables {
+		variables = append(variables, &validating.Variable{Name: each.Name, Expression: each.Expression})
+	}
+	c.CompileAndStoreVariables(variables, opts, stored)
 	conditions := make([]v1.MatchCondition, len(policy.Spec.MatchConditions))
 	for i, each := range policy.Spec.MatchConditions {
 		conditions[i] = v1.MatchCondition(each)
 	}
-	matched := matcher(c, conditions, opts).Match(ctx, attributes(pod), nil, nil)
+	matched := matcher(c, conditions, opts).Match(ctx, asked.attributes(pod), asked.params(), nil)
 	if matched.Error != nil {
 		return answer{Error: matched.Error.Error()}
 	}
@@ -138,8 +182,9 @@ func mutate(policy *v1beta1.MutatingAdmissionPolicy, pod *corev1.Pod) answer {
 			patcher = patch.NewApplyConfigurationPatcher(
 				c.CompileMutatingEvaluator(&patch.ApplyConfigurationCondition{Expression: each.ApplyConfiguration.Expression}, patchOpts, stored))
 		}
-		patched, err := patcher.Patch(ctx, patch.Request{MatchedResource: podResource, VersionedAttributes: attributes(pod),
-			ObjectInterfaces: admission.NewObjectInterfacesFromScheme(scheme.Scheme), TypeConverter: converter}, budget)
+		patched, err := patcher.Patch(ctx, patch.Request{MatchedResource: podResource, VersionedAttributes: asked.attributes(pod),
+			OptionalVariables: cel.OptionalVariableBindings{VersionedParams: asked.params()},
+			ObjectInterfaces:  admission.NewObjectInterfacesFromScheme(scheme.Scheme), TypeConverter: converter}, budget)
 		if err != nil {
 			return answer{Matched: true, Error: err.Error()}
 		}
@@ -171,7 +216,7 @@ func evaluate(line []byte) answer {
 		if ok, err := selected(policy.Spec.MatchConstraints.ObjectSelector, &asked.Pod); !ok || err != nil {
 			return answer{}
 		}
-		return mutate(&policy, &asked.Pod)
+		return mutate(&policy, &asked)
 	}
 	var policy v1.ValidatingAdmissionPolicy
 	if err := json.Unmarshal(asked.Policy, &policy); err != nil {
@@ -180,7 +225,7 @@ func evaluate(line []byte) answer {
 	if ok, err := selected(policy.Spec.MatchConstraints.ObjectSelector, &asked.Pod); !ok || err != nil {
 		return answer{}
 	}
-	return validate(&policy, &asked.Pod)
+	return validate(&policy, &asked)
 }
 
 func main() {
