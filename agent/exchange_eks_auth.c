@@ -6,6 +6,7 @@
 #include "common/aws/eksauth.h"
 #include "common/base/log.h"
 #include "common/text/json.h"
+#include "common/text/quote.h"
 
 static const char *cluster;
 static injection_getenv *lookup;
@@ -88,6 +89,20 @@ static enum exchange_blame blame_of(int status, const char *code, const char *me
     return is_own(code) && (status == 400 || status == 404) ? EXCHANGE_POD : EXCHANGE_NODE;
 }
 
+/* The text as it is, unless something in it looks like a secret (somebody on the way echoes what was sent):
+ * then without that. */
+static void put_message(struct buf *out, const char *text) {
+    char quoted[QUOTE_MAX + 64];
+    struct buf q = BUF(quoted);
+    quote_text(&q, text, strlen(text), QUOTE_MAX);
+    if (q.len < 2)
+        return;
+    const char *inner = q.data + 1;
+    size_t len = q.len - 2;
+    bool same = len == strlen(text) && memcmp(inner, text, len) == 0;
+    buf_printable(out, same ? text : inner, len, MESSAGE_MAX - 8);
+}
+
 /* Code and message of an AWS error in JSON. */
 static void read_error(const struct http_response *r, char code[EXCHANGE_CODE_MAX],
                        char message[MESSAGE_MAX]) {
@@ -106,7 +121,7 @@ static void read_error(const struct http_response *r, char code[EXCHANGE_CODE_MA
         if (type != NULL)
             buf_printable(&c, type, strcspn(type, ":"), EXCHANGE_CODE_MAX - 8);
         if (text != NULL)
-            buf_printable(&m, text, strlen(text), MESSAGE_MAX - 8);
+            put_message(&m, text);
     }
     json_close();
 }

@@ -134,6 +134,18 @@ def test_a_role_without_trust(agent: OurAgent, node: Emulator) -> None:
     assert answer.status == 400 and b": (AccessDeniedException): Unauthorized Exception! EKS does not" in answer.body
 
 
+def test_an_error_that_echoes_what_was_sent(agent: OurAgent, node: Emulator) -> None:
+    """Neither pods nor the log are shown a secret of the node or of a pod."""
+    token = node.token()
+    session = agent.env["AWS_SESSION_TOKEN"]
+    node.fault("answer", service="eks-auth-api", status=400, headers={"x-amzn-ErrorType": "InvalidRequestException"},
+               json={"message": f"cannot read {token} of {session}"}, times=None)
+    answer = agent.ask(token)
+    assert answer.status == 400 and b": (InvalidRequestException): cannot read " in answer.body
+    for text in (answer.body.decode(), agent.log):
+        assert token[-40:] not in text and session[:40] not in text and session[-40:] not in text
+
+
 def test_wrong_cluster(start_agent: Start, node: Emulator) -> None:
     agent = start_agent("--cluster-name", "other")
     answer = agent.ask(node.token())
