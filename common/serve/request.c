@@ -58,14 +58,18 @@ static enum request_status refuse(struct request *r, int status, const char *why
     return REQUEST_BAD;
 }
 
-static bool token_char(char c) {
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-')
-        return true;
-    return c != '\0' && strchr("!#$%&'*+.^_`|~", c) != NULL;
-}
-
 static char lower(char c) {
     return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+}
+
+/* What a name has for that byte, in lower case; NUL: no name has it. RFC 9110 5.6.2, token. */
+static char token_char(char c) {
+    static const char tokens[128] = "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+                                    "\0!\0#$%&'\0\0*+\0-.\0"
+                                    "0123456789\0\0\0\0\0\0"
+                                    "\0abcdefghijklmnopqrstuvwxyz\0\0\0^_"
+                                    "`abcdefghijklmnopqrstuvwxyz\0|\0~";
+    return (unsigned char)c < sizeof tokens ? tokens[(unsigned char)c] : '\0';
 }
 
 /* ---- the request line ---- */
@@ -91,7 +95,7 @@ static enum request_status in_method(struct request *r, char c) {
         r->value[r->at] = '\0';
         return method_ends(r);
     }
-    if (!token_char(c) || r->at == METHOD_MAX)
+    if (token_char(c) == '\0' || r->at == METHOD_MAX)
         return refuse(r, 400, "the request line does not begin with a method and a blank");
     r->value[r->at++] = c;
     return REQUEST_MORE;
@@ -228,10 +232,11 @@ static enum request_status name_ends(struct request *r) {
 static enum request_status in_name(struct request *r, char c) {
     if (c == ':' && r->at > 0)
         return name_ends(r);
-    if (!token_char(c))
+    char stored = token_char(c);
+    if (stored == '\0')
         return refuse(r, 400, "a header line does not begin with a name and a colon");
     if (r->at < REQUEST_NAME_MAX - 1)
-        r->name[r->at] = lower(c);
+        r->name[r->at] = stored;
     if (r->at < REQUEST_NAME_MAX)
         r->at++;
     return REQUEST_MORE;
@@ -341,17 +346,52 @@ static uint32_t head_max(const struct request *r) {
     return r->wanted != NULL && r->wanted->head_max != 0 ? r->wanted->head_max : REQUEST_HEAD_MAX;
 }
 
-/* Most of a request is values. How many of the next bytes are plain text of one: taken at once, as the
- * machine would take them one by one. */
-static size_t take_text(struct request *r, const char *bytes, size_t len) {
+static size_t value_run(struct request *r, const char *bytes, size_t len) {
     size_t n = 0;
-    if (r->state != VALUE)
-        return 0;
-    if (len > head_max(r) - r->head_len)
-        len = head_max(r) - r->head_len;
     while (n < len && (unsigned char)bytes[n] >= ' ' && bytes[n] != 0x7F)
         n++;
     keep(r, bytes, n);
+    return n;
+}
+
+static size_t name_run(struct request *r, const char *bytes, size_t len) {
+    size_t n = 0, room = REQUEST_NAME_MAX - 1;
+    char c, *name = r->name + r->at;
+    if (r->at >= room)
+        return 0;
+    if (len > room - r->at)
+        len = room - r->at;
+    while (n < len && (c = token_char(bytes[n])) != '\0')
+        name[n++] = c;
+    r->at += (uint32_t)n;
+    return n;
+}
+
+static size_t path_run(struct request *r, const char *bytes, size_t len) {
+    size_t n = 0, room = REQUEST_PATH_MAX - 1;
+    if (r->target_len == 0 || r->in_query || r->escape != 0 || r->at >= room)
+        return 0;
+    if (len > room - r->at)
+        len = room - r->at;
+    for (; n < len && bytes[n] > ' ' && bytes[n] < 0x7F && bytes[n] != '?' && bytes[n] != '%'; n++)
+        r->path[r->at + n] = bytes[n];
+    r->at += (uint32_t)n;
+    r->target_len = (uint16_t)(r->target_len + n); /* a path is shorter than a target may be */
+    return n;
+}
+
+/* Most of a request is a path, names and values. How many of the next bytes go on with the one that is being
+ * read: taken at once, as the machine would take them one by one. */
+static size_t take_run(struct request *r, const char *bytes, size_t len) {
+    size_t n = 0;
+    if (len > head_max(r) - r->head_len)
+        len = head_max(r) - r->head_len;
+    if (r->state == VALUE)
+        n = value_run(r, bytes, len);
+    else if (r->state == NAME)
+        n = name_run(r, bytes, len);
+    else if (r->state == TARGET)
+        n = path_run(r, bytes, len);
     r->head_len += (uint32_t)n;
     return n;
 }
@@ -435,7 +475,7 @@ enum request_status request_feed(struct request *r, const struct request_extras 
             status = take(r, bytes[i]);
         i++;
         if (status == REQUEST_MORE)
-            i += take_text(r, bytes + i, len - i);
+            i += take_run(r, bytes + i, len - i);
     }
     *used = i;
     return status;
