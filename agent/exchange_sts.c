@@ -4,6 +4,7 @@
 
 #include "agent/association.h"
 #include "agent/node.h"
+#include "agent/token_review.h"
 #include "common/aws/sts.h"
 #include "common/base/far.h"
 #include "common/base/log.h"
@@ -13,7 +14,7 @@
 
 /* What a fetch needs until it ends; of its slot's number. */
 struct state {
-    enum { HOP_ROLE, HOP_TARGET } hop;
+    enum { HOP_REVIEW, HOP_ROLE, HOP_TARGET } hop;
     enum exchange_kind kind;
     bool session_tags, skew_corrected;
     int64_t duration_s;
@@ -58,7 +59,7 @@ static void copy_text(char *out, size_t cap, const char *text) {
 
 static void note_association(struct state *s, const struct exchange *slot) {
     const struct association *a = slot->association;
-    s->hop = HOP_ROLE;
+    s->hop = settings->review != NULL ? HOP_REVIEW : HOP_ROLE;
     s->kind = a->exchange;
     s->session_tags = a->session_tags;
     s->duration_s = a->duration_s;
@@ -156,6 +157,34 @@ static enum exchange_step ask(struct exchange *slot, struct state *s, struct mom
     return e == ERR_OK ? EXCHANGE_SEND : too_long(slot, web);
 }
 
+/* ---- the review, where it is wanted ---- */
+
+static enum exchange_step unreviewed(struct exchange *slot, enum reason reason) {
+    bool pod = reason == REASON_TOKEN_INVALID;
+    exchange_fail(slot, pod ? EXCHANGE_POD : EXCHANGE_WAY, pod ? 400 : 503, "",
+                  pod ? "InvalidTokenException" : "ServiceUnavailableException", slot->failure.message,
+                  pod ? "client" : "server");
+    return EXCHANGE_FAILED;
+}
+
+static enum exchange_step ask_review(struct exchange *slot, struct http_request *out) {
+    enum reason reason =
+        token_review_request(settings->review, settings->audience, &slot->token, exchange_call.body,
+                             sizeof exchange_call.body, out, &slot->failure);
+    exchange_call.body_len = out->body_len;
+    return reason == REASON_OK ? EXCHANGE_SEND : unreviewed(slot, reason);
+}
+
+static enum exchange_step reviewed(struct exchange *slot, struct state *s, const struct http_response *r,
+                                   struct moment now, struct http_request *out) {
+    token_review_forget();
+    enum reason reason = token_review_answer(settings->review, r, &slot->failure);
+    if (reason != REASON_OK)
+        return unreviewed(slot, reason);
+    s->hop = HOP_ROLE;
+    return ask(slot, s, now, out);
+}
+
 static enum exchange_step begin(struct exchange *slot, struct moment now, struct http_request *out) {
     struct state *s = &states[slot->number];
     if (slot->first)
@@ -164,7 +193,7 @@ static enum exchange_step begin(struct exchange *slot, struct moment now, struct
     /* A target is asked again with what the first role gave, while that lasts. */
     if (s->hop == HOP_TARGET && s->first.expires_ms <= now.wall_ms)
         s->hop = HOP_ROLE;
-    return ask(slot, s, now, out);
+    return s->hop == HOP_REVIEW ? ask_review(slot, out) : ask(slot, s, now, out);
 }
 
 /* ---- answers ---- */
@@ -261,6 +290,8 @@ static int64_t ahead_ms(const struct http_response *r, struct moment now) {
 static enum exchange_step answer(struct exchange *slot, const struct http_response *r, struct moment now,
                                  struct http_request *out) {
     struct state *s = &states[slot->number];
+    if (s->hop == HOP_REVIEW)
+        return reviewed(slot, s, r, now, out);
     const struct sts_role role = role_of(s, slot);
     int64_t ahead = ahead_ms(r, now);
     const struct moment theirs = {now.mono_ms, settings->pass_expired ? 0 : now.wall_ms + ahead};

@@ -4,6 +4,7 @@
 #ifndef POD_IDENTITY_AGENT_EXCHANGE_STS_H
 #define POD_IDENTITY_AGENT_EXCHANGE_STS_H
 
+#include "agent/api_server.h"
 #include "agent/exchange.h"
 #include "common/aws/sts_role.h"
 
@@ -12,6 +13,8 @@ struct exchange_sts_settings {       /* borrowed */
     const char *cluster;             /* --cluster-name */
     const char *cluster_arn;         /* --cluster-arn; NULL: its tag is left out */
     bool pass_expired;
+    const struct api_server *review; /* asked about each token first; NULL: nobody is */
+    const char *audience;            /* for that */
 };
 
 void exchange_sts_open(const struct exchange_sts_settings *settings);

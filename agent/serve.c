@@ -243,8 +243,6 @@ static int open_events(void) {
 
 /* Better no agent than one that does not do what it was told. */
 static int refuse_missing(void) {
-    if (settings->token_review)
-        return complain(REASON_USAGE, "--token-review: this version cannot do that; leave it out");
     if (settings->remove_startup_taint != NULL)
         return complain(REASON_USAGE, "--remove-startup-taint: this version cannot do that; leave it out");
     return 0;

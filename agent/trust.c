@@ -36,9 +36,9 @@ static void set_claims(const struct settings *s, injection_getenv *lookup) {
             LOG_TEXT("remedy", "let the DaemonSet set NODE_NAME from spec.nodeName"));
 }
 
-/* For the keys, or to watch a ConfigMap. */
+/* For the keys, to watch a ConfigMap, or to review tokens. */
 static bool needs_server(const struct settings *s) {
-    bool needed = s->jwks == NULL;
+    bool needed = s->jwks == NULL || s->token_review;
     for (size_t i = 0; i < s->association_count; i++)
         needed = needed || s->associations[i][0] != '/';
     return needed;
@@ -56,7 +56,12 @@ enum reason trust_open(const struct settings *s, injection_getenv *lookup, void 
                                                                                     : EXCHANGE_WEB_IDENTITY,
                                         .maker = endpoint_is_aws(&sts) ? ROLE_ARN_AWS : ROLE_ARN_ANY,
                                         .agent_is_role = agent_is_role(lookup)};
-    sts_settings = (struct exchange_sts_settings){&sts, s->cluster_name, s->cluster_arn, s->pass_expired};
+    sts_settings = (struct exchange_sts_settings){.endpoint = &sts,
+                                                  .cluster = s->cluster_name,
+                                                  .cluster_arn = s->cluster_arn,
+                                                  .pass_expired = s->pass_expired,
+                                                  .review = s->token_review ? &server : NULL,
+                                                  .audience = s->audience};
     exchange_sts_open(&sts_settings);
     reason = associations_open(&rules, &server, s->associations, s->association_count, changed, f);
     if (reason != REASON_OK)

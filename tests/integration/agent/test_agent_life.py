@@ -131,7 +131,7 @@ def test_no_credentials_of_the_node(start_agent: Start, node: Emulator) -> None:
     assert agent.upstream() == 0
 
 
-@pytest.mark.parametrize("option", [("--token-review", "--associations", "/tmp", "--issuer", "https://example.com"), ("--remove-startup-taint", "example.com/x")])
+@pytest.mark.parametrize("option", [("--remove-startup-taint", "example.com/x")])
 def test_what_it_cannot_do_it_refuses(runner: Runner, binaries: Binaries, option: tuple[str, ...]) -> None:
     run = runner.run([binaries.agent, "server", "--cluster-name", "demo", *option], {"AWS_REGION": "eu-central-1"})
     assert run.exit_code == 64 and option[0] in run.stderr

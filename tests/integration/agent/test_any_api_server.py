@@ -9,11 +9,12 @@ from typing import Any, Iterator
 import pytest
 
 from agent.test_any_cluster import (  # noqa: F401  # fixtures
-    READER, WRITER, Start, any_node, associations, cluster, emulator, place, start)
+    READER, WRITER, Start, any_node, associations, cluster, emulator, place, start, sts_count)
 from harness.any_agent import AnyAgent
 from harness.api_server import ApiServer
 from harness.aws import needs_openssl
 from harness.cluster import Cluster, Key
+from harness.emulator import Emulator
 from harness.places import Place
 from harness.waiting import eventually
 
@@ -128,3 +129,20 @@ def test_a_large_configmap(watching: AnyAgent, server: ApiServer, cluster: Clust
     eventually(lambda: '"usable":1001' in watching.log, 20, "all of them")
     assert status(watching, cluster.token("shop", "web")) == 200
     assert status(watching, cluster.token("many", "account-1000", "pod-9")) == 404
+
+
+def test_a_review_of_each_token(start: Start, server: ApiServer, cluster: Cluster, emulator: Emulator) -> None:  # noqa: F811
+    """Pods that are gone get nothing, though their tokens live on; who has been taken costs no second review."""
+    server.gone.add("pod-2")
+    agent = start("--token-review", configmap="configmap:pod-identity/associations", jwks=False, env=server.env, start_with=server.mount)
+    token = cluster.token("shop", "web")
+    eventually(lambda: status(agent, token) == 200, 10, "200")
+    assert agent.ask(token).status == 200
+    gone = agent.ask(cluster.token("shop", "web", "pod-2"))
+    assert gone.status == 400 and b"(InvalidTokenException): the API server does not take the token: pod is gone" in gone.body
+    assert sum(path.endswith("/tokenreviews") for path in server.asked) == 2
+    assert sts_count(emulator) == 1
+    server.status = 403
+    answer = agent.ask(cluster.token("shop", "web", "pod-3"))
+    assert answer.status == 503 and b"tokenreviews is forbidden" in answer.body
+    assert agent.ask(token).status == 200

@@ -5,6 +5,7 @@ Its certificate is for kubernetes.default.svc, by an authority of its own, as a 
 
 from __future__ import annotations
 
+import base64
 import json
 import queue
 import ssl
@@ -28,6 +29,7 @@ class ApiServer:
         self.cluster, self.folder, self.asked = cluster, folder, list[str]()
         self.status: int | None = None  # of every answer, in place of the right one
         self.data: dict[str, str] | None = {}
+        self.gone: set[str] = set()  # names of pods that are no more
         self.version, self._watchers = 100, list["queue.Queue[dict[str, Any] | None]"]()
         folder.mkdir()
         self._certificate(folder, host)
@@ -39,6 +41,9 @@ class ApiServer:
 
             def do_GET(self) -> None:  # noqa: N802
                 server.answer(self)
+
+            def do_POST(self) -> None:  # noqa: N802
+                server.review(self)
 
             def log_message(self, *args: Any) -> None:
                 pass
@@ -144,6 +149,20 @@ class ApiServer:
             body = json.dumps({"kind": "ConfigMapList", "metadata": {"resourceVersion": str(self.version)}, "items": items}).encode()
         else:
             status, body = 404, b'{"kind":"Status","message":"not found"}'
+        request.send_response(status)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+    def review(self, request: BaseHTTPRequestHandler) -> None:
+        """A TokenReview: of a pod that is there."""
+        self.asked.append(request.path)
+        asked = json.loads(request.rfile.read(int(request.headers["Content-Length"])))
+        claims = json.loads(base64.urlsafe_b64decode(asked["spec"]["token"].split(".")[1] + "=="))
+        good = claims["kubernetes.io"]["pod"]["name"] not in self.gone and asked["spec"]["audiences"] == claims["aud"]
+        status = self.status or 201
+        asked["status"] = {"authenticated": True, "audiences": claims["aud"]} if good else {"error": "pod is gone"}
+        body = json.dumps(asked if status == 201 else {"kind": "Status", "message": "tokenreviews is forbidden"}).encode()
         request.send_response(status)
         request.send_header("Content-Length", str(len(body)))
         request.end_headers()

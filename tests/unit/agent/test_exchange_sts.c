@@ -6,6 +6,7 @@
 #include "agent/node.h"
 #include "common/aws/sts.h"
 #include "common/text/uri.h"
+#include "tests/unit/agent/sts_answers.h"
 
 #define NOW_S 1795610096 /* 2026-11-25T12:34:56Z */
 #define ROLE "arn:aws:iam::111122223333:role/cart"
@@ -47,7 +48,7 @@ void exchange_fail_silent(struct exchange *slot, enum exchange_blame blame, bool
 }
 
 static struct endpoint sts = {.region = "eu-west-1", .origin = "AWS_REGION"};
-static struct exchange_sts_settings settings = {&sts, "shop", CLUSTER_ARN, false};
+static struct exchange_sts_settings settings;
 static struct exchange slot;
 static struct association association;
 static struct http_request request;
@@ -59,7 +60,8 @@ static int set_up(void **state) {
     memset(&node, 0, sizeof node);
     node_there = node_failed = false;
     node_refusals = 0;
-    settings = (struct exchange_sts_settings){&sts, "shop", CLUSTER_ARN, false};
+    settings =
+        (struct exchange_sts_settings){.endpoint = &sts, .cluster = "shop", .cluster_arn = CLUSTER_ARN};
     exchange_sts_open(&settings);
     slot.number = 3;
     slot.first = true;
@@ -104,28 +106,6 @@ static enum exchange_step answer(int status, const char *body, int64_t date_s) {
     return exchange_sts.answer(&slot, &r, now, &request);
 }
 
-static const char *granted(const char *action, const char *key, const char *until) {
-    static char text[2048];
-    snprintf(text, sizeof text,
-             "<%sResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><%sResult><Credentials>"
-             "<AccessKeyId>%s</AccessKeyId><SecretAccessKey>s3cret</SecretAccessKey><SessionToken>tok</"
-             "SessionToken>"
-             "<Expiration>%s</Expiration></Credentials><AssumedRoleUser><Arn>"
-             "arn:aws:sts::111122223333:assumed-role/cart/x</Arn></AssumedRoleUser></%sResult></%sResponse>",
-             action, action, key, until, action, action);
-    return text;
-}
-
-static const char *denied(const char *code, const char *message) {
-    static char text[2048];
-    snprintf(text, sizeof text,
-             "<ErrorResponse "
-             "xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type><Code>%s"
-             "</Code><Message>%s</Message></Error><RequestId>id</RequestId></ErrorResponse>",
-             code, message);
-    return text;
-}
-
 #define HOUR "2026-11-25T13:34:56Z"
 #define COMMON "&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A111122223333%3Arole%2Fcart&RoleSessionName="
 #define SESSION "eks-shop-cart-7d9f8-abcde-0badcafe"
@@ -134,23 +114,22 @@ static const char *denied(const char *code, const char *message) {
 
 static void web_identity(void **state) {
     (void)state;
+    association.duration_s = 900;
+    association.policy = "{\"a\": 1}";
+    association.session_tags = false;
+    assert_int_equal(begin(), EXCHANGE_SEND);
+    assert_non_null(
+        strstr(request.body, SESSION "&Policy=%7B%22a%22%3A%201%7D&DurationSeconds=900&WebIdentityToken="));
+    (void)set_up(state);
     sends(begin(),
           "Action=AssumeRoleWithWebIdentity" COMMON SESSION "&WebIdentityToken=head.claims.signature");
     assert_null(header("Authorization"));
-    assert_int_equal(answer(200, granted("AssumeRoleWithWebIdentity", "ASIAONE", HOUR), 0), EXCHANGE_DONE);
+    assert_int_equal(answer(200, sts_granted("AssumeRoleWithWebIdentity", "ASIAONE", HOUR), 0),
+                     EXCHANGE_DONE);
     assert_string_equal(slot.credentials.access_key_id, "ASIAONE");
     assert_string_equal(slot.credentials.account_id, "111122223333");
     assert_int_equal(slot.ends_wall_ms, (NOW_S + 3600) * INT64_C(1000));
     exchange_sts.wipe(&slot);
-}
-
-static void what_the_association_asks_for(void **state) {
-    (void)state;
-    association.duration_s = 900;
-    association.policy = "{\"a\": 1}";
-    association.session_tags = false;
-    sends(begin(), "Action=AssumeRoleWithWebIdentity" COMMON SESSION
-                   "&Policy=%7B%22a%22%3A%201%7D&DurationSeconds=900&WebIdentityToken=head.claims.signature");
 }
 
 /* Policy, duration and external id are the target's: the pod gets its credentials. */
@@ -162,13 +141,13 @@ static void web_identity_with_a_target(void **state) {
     association.duration_s = 1800;
     sends(begin(),
           "Action=AssumeRoleWithWebIdentity" COMMON SESSION "&WebIdentityToken=head.claims.signature");
-    sends(answer(200, granted("AssumeRoleWithWebIdentity", "ASIAONE", HOUR), 0),
+    sends(answer(200, sts_granted("AssumeRoleWithWebIdentity", "ASIAONE", HOUR), 0),
           "Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A444455556666%3Arole%2Fthere"
           "&RoleSessionName=" SESSION "&Policy=%7B%7D&DurationSeconds=1800&ExternalId=e%2F1");
     assert_non_null(strstr(header("Authorization"), "Credential=ASIAONE/20261125/eu-west-1/sts/"));
     assert_string_equal(header("X-Amz-Security-Token"), "tok");
     assert_string_equal(slot.credentials.access_key_id, ""); /* those of the first role are nobody's */
-    assert_int_equal(answer(200, granted("AssumeRole", "ASIATWO", HOUR), 0), EXCHANGE_DONE);
+    assert_int_equal(answer(200, sts_granted("AssumeRole", "ASIATWO", HOUR), 0), EXCHANGE_DONE);
     assert_string_equal(slot.credentials.access_key_id, "ASIATWO");
 }
 
@@ -177,14 +156,14 @@ static void the_target_is_tried_again_alone(void **state) {
     (void)state;
     association.target_role_arn = TARGET;
     (void)begin();
-    (void)answer(200, granted("AssumeRoleWithWebIdentity", "ASIAONE", HOUR), 0);
+    (void)answer(200, sts_granted("AssumeRoleWithWebIdentity", "ASIAONE", HOUR), 0);
     assert_int_equal(answer(503, "", 0), EXCHANGE_FAILED);
     assert_true(slot.error.passing);
     assert_int_equal(slot.error.blame, EXCHANGE_WAY);
     assert_int_equal(begin(), EXCHANGE_SEND);
     assert_non_null(strstr((const char *)request.body, "444455556666"));
     /* Refused credentials of the first role are fetched anew. */
-    assert_int_equal(answer(403, denied("ExpiredToken", "ended"), 0), EXCHANGE_FAILED);
+    assert_int_equal(answer(403, sts_denied("ExpiredToken", "ended"), 0), EXCHANGE_FAILED);
     assert_true(slot.error.passing);
     assert_int_equal(node_refusals, 0);
     assert_int_equal(begin(), EXCHANGE_SEND);
@@ -223,21 +202,17 @@ static void assume_role(void **state) {
     sends(begin(), "Action=AssumeRole" COMMON SESSION TAGS);
     assert_non_null(strstr(header("Authorization"), "Credential=AKIANODE/20261125/"));
     assert_null(header("X-Amz-Security-Token"));
-    assert_int_equal(answer(200, granted("AssumeRole", "ASIAONE", HOUR), 0), EXCHANGE_DONE);
+    assert_int_equal(answer(200, sts_granted("AssumeRole", "ASIAONE", HOUR), 0), EXCHANGE_DONE);
 }
 
-static void assume_role_without_tags(void **state) {
+static void fewer_tags(void **state) {
     (void)state;
     association.exchange = EXCHANGE_ASSUME_ROLE;
+    node_there = true;
     association.session_tags = false;
-    node_there = true;
     sends(begin(), "Action=AssumeRole" COMMON SESSION);
-}
-
-static void without_the_clusters_arn(void **state) {
-    (void)state;
-    association.exchange = EXCHANGE_ASSUME_ROLE;
-    node_there = true;
+    association.session_tags = slot.first = true;
+    slot.association = &association;
     settings.cluster_arn = NULL;
     assert_int_equal(begin(), EXCHANGE_SEND);
     assert_null(strstr((const char *)request.body, "eks-cluster-arn"));
@@ -252,7 +227,7 @@ static void assume_role_with_a_target(void **state) {
     association.target_role_arn = TARGET;
     node_there = true;
     sends(begin(), "Action=AssumeRole" COMMON SESSION TAGS);
-    sends(answer(200, granted("AssumeRole", "ASIAONE", HOUR), 0),
+    sends(answer(200, sts_granted("AssumeRole", "ASIAONE", HOUR), 0),
           "Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A444455556666%3Arole%2Fthere"
           "&RoleSessionName=" SESSION);
 }
@@ -270,7 +245,7 @@ static void the_nodes_credentials(void **state) {
     node_failed = false;
     node_there = true;
     sends(begin(), "Action=AssumeRole" COMMON SESSION TAGS);
-    assert_int_equal(answer(403, denied("InvalidClientTokenId", "who?"), 0), EXCHANGE_FAILED);
+    assert_int_equal(answer(403, sts_denied("InvalidClientTokenId", "who?"), 0), EXCHANGE_FAILED);
     assert_int_equal(slot.error.blame, EXCHANGE_NODE);
     assert_string_equal(slot.error.code, "UnrecognizedClientException");
     assert_int_equal(node_refusals, 1);
@@ -303,7 +278,7 @@ static void errors(void **state) {
     for (size_t i = 0; i < COUNT(table); i++) {
         (void)set_up(state);
         (void)begin();
-        assert_int_equal(answer(table[i].status, denied(table[i].code, "in words"), 0), EXCHANGE_FAILED);
+        assert_int_equal(answer(table[i].status, sts_denied(table[i].code, "in words"), 0), EXCHANGE_FAILED);
         if (strcmp(slot.error.code, table[i].as) != 0 || slot.error.status != table[i].as_status ||
             slot.error.blame != table[i].blame || slot.error.passing != table[i].passing)
             fail_msg("%s: %d %s", table[i].code, slot.error.status, slot.error.text);
@@ -343,7 +318,7 @@ static void strangers(void **state) {
 
 static void expired_answers(void **state) {
     (void)state;
-    const char *past = granted("AssumeRoleWithWebIdentity", "ASIAONE", "2026-11-25T12:34:56Z");
+    const char *past = sts_granted("AssumeRoleWithWebIdentity", "ASIAONE", "2026-11-25T12:34:56Z");
     (void)begin();
     assert_int_equal(answer(200, past, 0), EXCHANGE_FAILED);
     assert_int_equal(slot.error.blame, EXCHANGE_WAY);
@@ -356,7 +331,7 @@ static void expired_answers(void **state) {
 static void clocks(void **state) {
     (void)state;
     (void)begin();
-    const char *body = granted("AssumeRoleWithWebIdentity", "ASIAONE", HOUR);
+    const char *body = sts_granted("AssumeRoleWithWebIdentity", "ASIAONE", HOUR);
     assert_int_equal(answer(200, body, NOW_S + 600), EXCHANGE_DONE);
     assert_int_equal(slot.ends_wall_ms, (NOW_S + 3000) * INT64_C(1000) - 999);
     assert_int_equal(begin(), EXCHANGE_SEND);
@@ -370,11 +345,60 @@ static void a_clock_that_is_off(void **state) {
     node_there = true;
     (void)begin();
     assert_string_equal(header("X-Amz-Date"), "20261125T123456Z");
-    assert_int_equal(answer(403, denied("SignatureDoesNotMatch", "expired"), NOW_S + 3600), EXCHANGE_SEND);
+    assert_int_equal(answer(403, sts_denied("SignatureDoesNotMatch", "expired"), NOW_S + 3600),
+                     EXCHANGE_SEND);
     assert_string_equal(header("X-Amz-Date"), "20261125T133456Z");
     /* Once. */
-    assert_int_equal(answer(403, denied("SignatureDoesNotMatch", "no"), NOW_S + 7200), EXCHANGE_FAILED);
+    assert_int_equal(answer(403, sts_denied("SignatureDoesNotMatch", "no"), NOW_S + 7200), EXCHANGE_FAILED);
     assert_int_equal(slot.error.blame, EXCHANGE_NODE);
+}
+
+/* ---- the review of a token ---- */
+
+static struct api_server server;
+
+static const char *nothing(const char *name) {
+    (void)name;
+    return NULL;
+}
+
+static int set_up_review(void **state) {
+    struct failure f;
+    int result = set_up(state);
+    write_file(scratch_path("token"), "own", 3);
+    settings.review = &server;
+    settings.audience = "pods.eks.amazonaws.com";
+    return api_server_open(&server, "https://api.example:6443", scratch_folder(), nothing, &f) == REASON_OK
+               ? result
+               : 1;
+}
+
+#define REVIEW                                                                                               \
+    "{\"apiVersion\":\"authentication.k8s.io/v1\",\"kind\":\"TokenReview\",\"spec\":{\"audiences\":["        \
+    "\"pods.eks.amazonaws.com\"],\"token\":\"head.claims.signature\"}}"
+
+static void reviewed_first(void **state) {
+    (void)state;
+    sends(begin(), REVIEW);
+    assert_string_equal(request.url, "https://api.example:6443/apis/authentication.k8s.io/v1/tokenreviews");
+    assert_string_equal(header("Authorization"), "Bearer own");
+    sends(answer(201, "{\"kind\":\"TokenReview\",\"status\":{\"authenticated\":true,\"user\":{}}}", 0),
+          "Action=AssumeRoleWithWebIdentity" COMMON SESSION "&WebIdentityToken=head.claims.signature");
+    assert_int_equal(answer(200, sts_granted("AssumeRoleWithWebIdentity", "ASIAONE", HOUR), 0),
+                     EXCHANGE_DONE);
+}
+
+/* test_token_review.c has the others. */
+static void a_review_that_refuses(void **state) {
+    (void)state;
+    (void)begin();
+    assert_int_equal(answer(201, "{\"status\":{\"error\":\"pod is gone\"}}", 0), EXCHANGE_FAILED);
+    assert_int_equal(slot.error.blame, EXCHANGE_POD);
+    assert_string_equal(slot.error.code, "InvalidTokenException");
+    assert_int_equal(begin(), EXCHANGE_SEND);
+    assert_int_equal(answer(500, "", 0), EXCHANGE_FAILED);
+    assert_int_equal(slot.error.blame, EXCHANGE_WAY);
+    assert_int_equal(slot.error.status, 503);
 }
 
 /* ---- names ---- */
@@ -405,13 +429,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup(f, set_up)
         TEST(web_identity),
-        TEST(what_the_association_asks_for),
         TEST(web_identity_with_a_target),
         TEST(the_target_is_tried_again_alone),
         TEST(a_long_token),
         TEST(assume_role),
-        TEST(assume_role_without_tags),
-        TEST(without_the_clusters_arn),
+        TEST(fewer_tags),
         TEST(assume_role_with_a_target),
         TEST(the_nodes_credentials),
         TEST(errors),
@@ -419,6 +441,8 @@ int main(void) {
         TEST(expired_answers),
         TEST(clocks),
         TEST(a_clock_that_is_off),
+        cmocka_unit_test_setup(reviewed_first, set_up_review),
+        cmocka_unit_test_setup(a_review_that_refuses, set_up_review),
         TEST(session_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,62 @@
+/* What is made of the API server's review of a token. */
+#include "tests/unit/unit.h"
+
+#include "agent/token_review.h"
+
+static struct api_server server = {.url = "https://api.example"};
+
+static void answers(void **state) {
+    (void)state;
+    static const struct {
+        int status;
+        const char *body, *words;
+        enum reason reason;
+    } table[] = {
+        {201, "{\"status\":{\"authenticated\":true}}", "", REASON_OK},
+        {200, "{\"spec\":{},\"status\":{\"user\":{},\"authenticated\": true }}", "", REASON_OK},
+        {201, "{\"status\":{\"error\":\"pod is gone\"}}", "does not take the token: pod is gone",
+         REASON_TOKEN_INVALID},
+        {201, "{\"status\":{\"error\":\"a\\nb\"}}", "does not take the token: a?b", REASON_TOKEN_INVALID},
+        {201, "{\"status\":{\"authenticated\":false}}", "does not take the token", REASON_TOKEN_INVALID},
+        {201, "{\"status\":{\"authenticated\":\"true\"}}", "does not take the token", REASON_TOKEN_INVALID},
+        {201, "{\"status\":{}}", "does not take the token", REASON_TOKEN_INVALID},
+        {201, "{\"status\":7}", "no TokenReview", REASON_BAD_RESPONSE},
+        {201, "{}", "no TokenReview", REASON_BAD_RESPONSE},
+        {201, "", "no TokenReview", REASON_BAD_RESPONSE},
+        {200, "<html>", "no TokenReview", REASON_BAD_RESPONSE},
+        {403, "{\"message\":\"tokenreviews is forbidden\"}", "answered 403: \"tokenreviews is forbidden",
+         REASON_ACCESS_DENIED},
+        {500, "", "answered 500", REASON_THROTTLED},
+    };
+    for (size_t i = 0; i < COUNT(table); i++) {
+        struct failure f = {.message = ""};
+        const struct http_response r = {.result = HTTP_ANSWERED,
+                                        .status = table[i].status,
+                                        .body = table[i].body,
+                                        .body_len = strlen(table[i].body)};
+        enum reason reason = token_review_answer(&server, &r, &f);
+        if (reason != table[i].reason || strstr(f.message, table[i].words) == NULL)
+            fail_msg("%s: %d, %s", table[i].body, (int)reason, f.message);
+    }
+    const struct http_response none = {.result = HTTP_REFUSED, .body = ""};
+    struct failure f;
+    assert_int_equal(token_review_answer(&server, &none, &f), REASON_AWS_UNREACHABLE);
+}
+
+static void a_token_that_is_too_long(void **state) {
+    (void)state;
+    static struct token token;
+    struct http_request request;
+    struct failure f;
+    char body[200];
+    memset(token.text, 'a', 150);
+    token.len = 150;
+    assert_int_equal(token_review_request(&server, "a", &token, body, sizeof body, &request, &f),
+                     REASON_TOKEN_INVALID);
+    assert_non_null(strstr(f.message, "has 150 characters"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(answers), cmocka_unit_test(a_token_that_is_too_long)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
