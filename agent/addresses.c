@@ -48,7 +48,9 @@ bool addresses_bind(const struct settings *s) {
         struct buf problem = BUF(text);
         uint16_t port = s->port;
         if (bound[i].fd == 0) {
-            int fd = listen_tcp(s->hosts[i].ipv6, s->hosts[i].address, &port, 1, &problem);
+            /* Hops as the system has them: on its way to a pod of this node an answer may lose some (Cilium).
+             */
+            int fd = listen_tcp(s->hosts[i].ipv6, s->hosts[i].address, &port, 0, &problem);
             int error = errno;
             bound[i].fd = fd + 1;
             if (fd < 0)

@@ -256,9 +256,9 @@ void flights_renew(const struct store_entry *e) {
     struct flight *f = find(&e->key, true, NULL);
     if (f != NULL)
         return;
-    struct exchange *slot = exchange_take();
     f = take();
-    if (slot == NULL || f == NULL) /* flights_free_for_renewal() was not asked */
+    struct exchange *slot = f != NULL ? exchange_take() : NULL;
+    if (slot == NULL) /* flights_free_for_renewal() was not asked */
         return;
     *f = (struct flight){
         .state = FLIGHT_JUDGING, .trusted = true, .renewal = true, .key = e->key, .token = e->tokens[0]};
