@@ -15,6 +15,7 @@
 #include "common/base/timefmt.h"
 #include "common/base/wipe.h"
 
+#define JUDGING_COST 10 /* requests: so one client has 100 tokens judged a second, and 50 at once */
 #define HEAD_MAX (PODS_ROOM + 8192) /* as much beside the token as other servers take in all */
 
 static const struct settings *settings;
@@ -276,8 +277,22 @@ static const struct answer *serve_rotated(struct connection *c, const struct fli
     return serve_known(c, wish, e, &wish->token, now);
 }
 
+/* A signature takes as long to check as many cached answers to give: a client pays for it out of the same
+ * bucket. */
+static bool pay_for_judging(struct client *client, struct moment now) {
+    for (int i = 1; i < JUDGING_COST; i++) {
+        if (!client_bucket_take(&client->bucket, now.mono_ms))
+            return false;
+    }
+    return true;
+}
+
 static const struct answer *serve_judged(struct connection *c, struct flights_wish *wish, struct moment now) {
     static struct trusted judged;
+    if (!pay_for_judging(wish->client, now)) {
+        metrics_limited(false);
+        return replies_fixed(REPLIES_LIMITED);
+    }
     enum trust trust = trust_judge(wish->text, wish->text_len, now, &judged);
     if (trust != TRUST_WAITS)
         metrics_validation(trust == TRUST_YES ? METRICS_SUCCESS : METRICS_FAILURE);

@@ -255,6 +255,16 @@ def test_forged_tokens_get_nothing(start: Start, emulator: Emulator, cluster: Cl
     assert sts_count(emulator) == 1
 
 
+def test_judging_has_its_price(start: Start, emulator: Emulator, cluster: Cluster) -> None:
+    """A client that sends one new token after the other is limited, before the node's processor is."""
+    agent = start()
+    head, body, signature = cluster.token("shop", "web").split(".")
+    statuses = [agent.ask(f"{head}.{body}.{signature[:-6]}{i:04d}{signature[-2:]}").status for i in range(150)]
+    assert statuses[:40] == [400] * 40 and 429 in statuses
+    assert sts_count(emulator) == 0
+    eventually(lambda: agent.ask(cluster.token("shop", "web")).status == 200, 10, "its turn")
+
+
 def test_a_curve_and_a_new_key(start: Start, emulator: Emulator, cluster: Cluster) -> None:
     agent = start()
     second, curve = Key.__new__(Key), Key.__new__(Key)
