@@ -1,9 +1,9 @@
 #include "common/serve/request.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "common/base/wipe.h"
+#include "common/serve/request_text.h"
 
 enum state {
     START,    /* before a request; one empty line is let pass */
@@ -58,20 +58,6 @@ static enum request_status refuse(struct request *r, int status, const char *why
     return REQUEST_BAD;
 }
 
-static char lower(char c) {
-    return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-}
-
-/* What a name has for that byte, in lower case; NUL: no name has it. RFC 9110 5.6.2, token. */
-static char token_char(char c) {
-    static const char tokens[128] = "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
-                                    "\0!\0#$%&'\0\0*+\0-.\0"
-                                    "0123456789\0\0\0\0\0\0"
-                                    "\0abcdefghijklmnopqrstuvwxyz\0\0\0^_"
-                                    "`abcdefghijklmnopqrstuvwxyz\0|\0~";
-    return (unsigned char)c < sizeof tokens ? tokens[(unsigned char)c] : '\0';
-}
-
 /* ---- the request line ---- */
 
 static enum request_status method_ends(struct request *r) {
@@ -99,13 +85,6 @@ static enum request_status in_method(struct request *r, char c) {
         return refuse(r, 400, "the request line does not begin with a method and a blank");
     r->value[r->at++] = c;
     return REQUEST_MORE;
-}
-
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* Some clients escape what need not be escaped in a path. A character that came out of an escape begins none:
@@ -259,19 +238,6 @@ static char *field_storage(struct request *r, size_t *cap) {
         *cap = REQUEST_EXTRA_MAX;
         return r->field >= FIELD_EXTRA ? r->extras[r->field - FIELD_EXTRA].value : NULL;
     }
-}
-
-/* Whether a comma-separated list has the word, in any case. */
-static bool has_word(const char *list, const char *word) {
-    size_t word_len = strlen(word);
-    while (*list != '\0') {
-        list += strspn(list, " \t,");
-        size_t len = strcspn(list, " \t,");
-        if (len == word_len && strncasecmp(list, word, len) == 0)
-            return true;
-        list += len;
-    }
-    return false;
 }
 
 /* Envoy's retries say "chunked" and send an empty body. What has both lengths is how requests are smuggled.
