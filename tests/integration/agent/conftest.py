@@ -44,8 +44,7 @@ def start_agent(node_place: Place, node: Emulator, binaries: Binaries, leaks: Le
         started.append(agent)
         return agent
     yield start
-    for agent in started:
-        agent.stop()
+    assert [agent.stop() for agent in started] == [0] * len(started)
 
 
 @pytest.fixture
