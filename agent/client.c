@@ -50,7 +50,7 @@ struct client *client_find(const struct client_address *address, int64_t mono_ms
             set[i].used_mono_ms = mono_ms;
             return &set[i];
         }
-        if (set[i].waiting == 0 && set[i].kept == 0 &&
+        if (set[i].crowd.waiting == 0 && set[i].kept == 0 &&
             (oldest == NULL || set[i].used_mono_ms < oldest->used_mono_ms))
             oldest = &set[i];
     }

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/serve/connections.h"
+
 #define CLIENT_RATE 1000             /* requests a second, of one address and of one verified pod… */
 #define CLIENT_BURST 500             /* …and so many at once: what the real agent gives the whole node */
 #define CLIENT_WAITING_MAX 128       /* connections of one address whose answers are not there yet… */
@@ -29,9 +31,9 @@ bool client_bucket_take(struct client_bucket *bucket, int64_t mono_ms);
 struct client {
     struct client_address address;
     struct client_bucket bucket;
-    int64_t used_mono_ms; /* 0: the place is free */
-    uint32_t waiting;     /* connections: as long as there are any, the place stays */
-    uint32_t kept;        /* bytes */
+    int64_t used_mono_ms;           /* 0: the place is free */
+    struct connections_crowd crowd; /* as long as some wait, the place stays */
+    uint32_t kept;                  /* bytes */
 };
 
 /* The client of that address: found, or new in the place of one that has not asked for longest. NULL if all

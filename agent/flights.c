@@ -98,15 +98,15 @@ static void link_waiter(struct flight *f, struct connection *c) {
 static void unlink_waiter(struct flight *f, struct connection *c) {
     *(c->waiting.before != NULL ? &c->waiting.before->waiting.after : &f->first) = c->waiting.after;
     *(c->waiting.after != NULL ? &c->waiting.after->waiting.before : &f->last) = c->waiting.before;
-    struct client *client = c->waiting.by;
-    client->waiting--;
+    c->waiting.by->waiting--;
     waiting--;
-    c->waiting.on = c->waiting.by = NULL;
+    c->waiting.on = NULL;
+    c->waiting.by = NULL;
     c->waiting.before = c->waiting.after = NULL;
 }
 
 static bool may_wait(const struct flights_wish *w, const struct flight *f) {
-    if (w->client->waiting >= CLIENT_WAITING_MAX)
+    if (w->client->crowd.waiting >= CLIENT_WAITING_MAX)
         return false;
     return f != NULL || w->text == NULL || w->client->kept + w->text_len <= CLIENT_KEPT_MAX ||
            (w->client->kept == 0 && w->text_len <= STORE_TOKEN_MAX);
@@ -134,8 +134,8 @@ bool flights_join(struct connection *c, const struct flights_wish *w) {
             enqueue(f);
     }
     link_waiter(f, c);
-    c->waiting.by = w->client;
-    w->client->waiting++;
+    c->waiting.by = &w->client->crowd;
+    c->waiting.by->waiting++;
     waiting++;
     return true;
 }

@@ -124,6 +124,21 @@ static struct connection *oldest(const struct connection_group *group, enum conn
     return c != NULL && c->deadline_ms - limit_ms[phase] + for_ms <= loop_now().mono_ms ? c : NULL;
 }
 
+/* The oldest that waits, of those whose crowd is the largest: who parks many connections throws out its own,
+ * and nobody else's. NULL if none waits (or none of them holds a partial). */
+static struct connection *of_largest_crowd(const struct connection_group *group, bool with_partial) {
+    struct connection *found = NULL;
+    uint32_t most = 0;
+    for (struct connection *c = group->lists[PHASE_WAITING].head; c != NULL; c = c->after) {
+        uint32_t crowd = c->waiting.by != NULL ? c->waiting.by->waiting : 0;
+        if ((found == NULL || crowd > most) && (!with_partial || c->partial != NULL)) {
+            found = c;
+            most = crowd;
+        }
+    }
+    return found;
+}
+
 /* Who gives way. Those who were served, and may be served again, keep half of the places against newcomers,
  * so that a flood of those does not throw them out, and newcomers get the other half, so that a pool of idle
  * connections does not keep them out. NULL: the newcomers that there are have not had their turn yet. */
@@ -139,7 +154,6 @@ static struct connection *least_useful(const struct connection_group *group) {
         {PHASE_READING, 0},
         {PHASE_IDLE, 0},
         {PHASE_WRITING, 0},
-        {PHASE_WAITING, 0},
     };
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
         bool turns = order[i].phase == PHASE_NEW;
@@ -149,7 +163,7 @@ static struct connection *least_useful(const struct connection_group *group) {
         if (c != NULL || (turns && group->lists[PHASE_NEW].head != NULL))
             return c;
     }
-    return NULL;
+    return of_largest_crowd(group, false);
 }
 
 int64_t connections_room_at(const struct connection_group *group) {
@@ -222,11 +236,14 @@ static void give_back_places(void) {
 
 /* ---- partial requests ---- */
 
-/* They are zero already, but for the rooms that some servers give them, which then stay. */
+/* They are zero already, but where a server has given them rooms: then these go, which are larger. */
 static void give_back_partials(void) {
     partials_peak = 0;
     if (partials[0].request.room.cap == 0)
         give_back(partials, partials + partial_count);
+    for (size_t i = 0; i < partial_count && partials[i].request.room.cap > 0; i++)
+        give_back(partials[i].request.room.text,
+                  partials[i].request.room.text + partials[i].request.room.cap);
 }
 
 void connections_drop_partial(struct connection *c) {
@@ -242,22 +259,27 @@ void connections_drop_partial(struct connection *c) {
         give_back_partials();
 }
 
-static struct connection *oldest_holder(const struct connection *but) {
-    static const enum connection_phase order[] = {PHASE_WRITING, PHASE_READING};
-    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
-        for (struct connection *c = but->group->lists[order[i]].head; c != NULL; c = c->after) {
-            if (c->partial != NULL && c != but)
-                return c;
-        }
+static struct connection *oldest_holder(const struct connection *but, enum connection_phase phase) {
+    for (struct connection *c = but->group->lists[phase].head; c != NULL; c = c->after) {
+        if (c->partial != NULL && c != but)
+            return c;
     }
     return NULL;
+}
+
+/* Who reads no answers, or sends more while an answer is awaited (no SDK does), before who is slow to ask. */
+static struct connection *holder_to_spare(const struct connection *but) {
+    struct connection *c = oldest_holder(but, PHASE_WRITING);
+    if (c == NULL)
+        c = of_largest_crowd(but->group, true);
+    return c != NULL && c != but ? c : oldest_holder(but, PHASE_READING);
 }
 
 bool connections_take_partial(struct connection *c) {
     if (c->partial != NULL)
         return true;
     if (c->group->partials_used >= c->group->partials) {
-        struct connection *holder = oldest_holder(c);
+        struct connection *holder = holder_to_spare(c);
         if (holder == NULL)
             return false;
         cut_off(holder);

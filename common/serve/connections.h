@@ -1,8 +1,8 @@
 /* The places for connections: a fixed pool, each place in one phase with a time limit. Connections of one
  * kind (of a listener, as a rule) are a group, which has places of its own: no other group can take them.
  * When they are all taken, one of the same group gives way: who makes no progress before who has just come,
- * and who was served before only where such are the most. What is said on a connection is the server's
- * business. */
+ * and who was served before only where such are the most; among those who wait for an answer, one of the
+ * largest crowd. What is said on a connection is the server's business. */
 #ifndef POD_IDENTITY_SERVE_CONNECTIONS_H
 #define POD_IDENTITY_SERVE_CONNECTIONS_H
 
@@ -58,6 +58,11 @@ struct partial {
     char pending[CONNECTIONS_CHUNK];
 };
 
+/* Those who wait, as whoever is to answer tells them apart: by address, for example. */
+struct connections_crowd {
+    uint32_t waiting; /* connections; counted by whoever is to answer */
+};
+
 struct connection {
     struct loop_watch watch;
     uint8_t phase;    /* enum connection_phase */
@@ -73,7 +78,8 @@ struct connection {
     const struct answer *answer; /* being written, in PHASE_WRITING only */
     struct partial *partial;
     struct { /* in PHASE_WAITING; for whoever is to answer */
-        void *on, *by;
+        void *on;
+        struct connections_crowd *by; /* NULL: of nobody in particular */
         struct connection *before, *after;
     } waiting;
 };
@@ -112,7 +118,8 @@ void connections_enter(struct connection *c, enum connection_phase phase);
 void connections_close(struct connection *c);
 
 /* c->partial is there afterwards, wiped; if all of its group are taken, another connection of the group is
- * closed for it: the oldest that reads no answers, then that is slow to ask. False if there is none. */
+ * closed for it: the oldest that reads no answers, then one that has sent more while it waits for an answer,
+ * then the oldest that is slow to ask. False if there is none. */
 bool connections_take_partial(struct connection *c);
 void connections_drop_partial(struct connection *c);
 

@@ -48,14 +48,14 @@ static void who_waits_keeps_its_place(void **state) {
     struct client_address a = address(1);
     (void)state;
     struct client *waits = client_find(&a, 1000);
-    waits->waiting = 1;
+    waits->crowd.waiting = 1;
     for (unsigned i = 2; i < 20000; i++) {
         struct client_address other = address(i);
         assert_non_null(client_find(&other, 2000 + (int64_t)i));
     }
     assert_ptr_equal(client_find(&a, 50000), waits);
-    assert_int_equal(waits->waiting, 1);
-    waits->waiting = 0;
+    assert_int_equal(waits->crowd.waiting, 1);
+    waits->crowd.waiting = 0;
 }
 
 static struct exchange_error denied(const char *text) {
