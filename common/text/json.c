@@ -1,6 +1,7 @@
 #include "common/text/json.h"
 
 #include <cJSON.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,8 +42,22 @@ static void arena_give_back(void *p) {
     (void)p;
 }
 
-/* cJSON's own limit on depth gives the same error as a syntax error, and "\u0000" ends its strings early:
- * both are looked for here first, so that the first is named and the second refused. */
+/* Whether there is a backslash and a u without four hexadecimal digits, or with four zeros: cJSON takes both
+ * for a NUL, which ends its strings early. */
+static bool escapes_nul(const char *at, size_t len) {
+    bool zero = true;
+    if (len < 2 || at[0] != '\\' || at[1] != 'u')
+        return false;
+    for (size_t i = 2; i < 6; i++) {
+        if (i >= len || !isxdigit((unsigned char)at[i]))
+            return true;
+        zero = zero && at[i] == '0';
+    }
+    return zero;
+}
+
+/* cJSON's own limit on depth gives the same error as a syntax error: it is looked for here first, so that it
+ * is named. */
 static enum err scan(const char *text, size_t len) {
     size_t depth = 0, content = 0;
     bool in_string = false;
@@ -52,7 +67,7 @@ static enum err scan(const char *text, size_t len) {
         if (c == '\0')
             return ERR_SYNTAX;
         if (in_string) {
-            if (c == '\\' && len - i > 5 && memcmp(text + i, "\\u0000", 6) == 0)
+            if (escapes_nul(text + i, len - i))
                 return ERR_SYNTAX;
             if (c == '\\')
                 i++;
@@ -68,8 +83,10 @@ static enum err scan(const char *text, size_t len) {
             return ERR_TOO_DEEP;
         else if ((c == '}' || c == ']') && depth-- == 0)
             return ERR_SYNTAX;
-        if (c != ' ' && c != '\t' && c != '\r' && c != '\n')
-            content++;
+        bool blank = c == ' ' || c == '\t' || c == '\r' || c == '\n';
+        if ((unsigned char)c < 0x20 && !blank) /* cJSON passes over them */
+            return ERR_SYNTAX;
+        content += !blank;
     }
     return content == 0 ? ERR_EMPTY : ERR_OK;
 }

@@ -33,6 +33,13 @@ static void table_of_results(void **state) {
         {"\"open", ERR_SYNTAX},
         {"\"a\nb\"", ERR_SYNTAX},
         {"\"\\u0000\"", ERR_SYNTAX},
+        {"[1,\x01"
+         "2]",
+         ERR_SYNTAX},
+        {"\"\\u00zz\"", ERR_SYNTAX}, /* a NUL for cJSON */
+        {"\"\\u000\"", ERR_SYNTAX},
+        {"\"\\u00", ERR_SYNTAX},
+        {"\"\\u00Ef\"", ERR_OK},
         {"\"\\x41\"", ERR_SYNTAX},
         {"\"\\ud83d\"", ERR_SYNTAX},
         {"nul", ERR_SYNTAX},
