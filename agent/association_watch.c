@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "agent/association_table.h"
+#include "agent/complain.h"
 #include "agent/json_scan.h"
 #include "common/base/far.h"
 #include "common/base/log.h"
@@ -172,7 +173,7 @@ static void go_on(bool good) {
         log_mended(&failing, "the associations can be watched again");
     else
         log_failing(&failing, LOG_ERROR, "the associations cannot be watched: what is known counts on",
-                    failure.cause != NULL ? failure.cause : "", failure.message);
+                    failure.cause != NULL ? failure.cause : "", complain_told(&failure));
 }
 
 static void on_answer(void *context, const struct http_response *r) {

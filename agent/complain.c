@@ -24,3 +24,12 @@ int complain_failure(const struct failure *failure) {
     docs_see(&b, reason_name(failure->reason));
     return complain((int)failure->reason, text);
 }
+
+const char *complain_told(const struct failure *failure) {
+    static char text[FAILURE_MESSAGE_MAX + FAILURE_REMEDY_MAX + 16];
+    struct buf b = BUF(text);
+    buf_str(&b, failure->message);
+    if (failure->remedy[0] != '\0')
+        buf_fmt(&b, ". Remedy: %s", failure->remedy);
+    return text;
+}

@@ -8,4 +8,7 @@
 int complain_failure(const struct failure *failure);
 int complain(int status, const char *text);
 
+/* For the log: "message. Remedy: …", in static storage. */
+const char *complain_told(const struct failure *failure);
+
 #endif

@@ -143,8 +143,13 @@ static enum exchange_step refused(struct exchange *x, const struct http_response
     char code[EXCHANGE_CODE_MAX], message[MESSAGE_MAX];
     read_error(r, code, message);
     enum exchange_blame blame = blame_of(r->status, code, message);
+    bool is_error = r->status >= 400 && r->status < 600; /* a proxy's 204 or 304 can have no text */
     const char *fault = !is_own(code) ? "unknown" : r->status >= 500 ? "server" : "client";
-    exchange_fail(x, blame, r->status == 200 ? 500 : r->status, r->who.request_id, code, message, fault);
+    exchange_fail(x, blame, is_error ? r->status : 500, r->who.request_id, code, message, fault);
+    if (strstr(x->failure.remedy, "--node-credentials") != NULL) /* an option of the sidecar's */
+        failure_remedy(&x->failure,
+                       "the agent's own credentials must allow eks-auth:AssumeRoleForPodIdentity "
+                       "(policy AmazonEKSWorkerNodePolicy), and must not have ended");
     x->error.retry_after_ms = r->retry_after_ms;
     x->error.passing = r->status == 429 || r->status >= 500;
     if (blame == EXCHANGE_NODE && r->status == 403 && strcmp(code, "AccessDeniedException") != 0)

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/complain.h"
 #include "agent/files.h"
 #include "common/base/far.h"
 #include "common/base/log.h"
@@ -89,7 +90,7 @@ static void ended(bool good) {
         log_failing(&failing, LOG_ERROR,
                     keys.count > 0 ? "the cluster's keys were not read: those that are known count on"
                                    : "the cluster's keys were not read: no token can be judged",
-                    failure.cause != NULL ? failure.cause : "", failure.message);
+                    failure.cause != NULL ? failure.cause : "", complain_told(&failure));
 }
 
 /* ---- from a file ---- */

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "agent/complain.h"
 #include "agent/node_provider.h"
 #include "common/base/far.h"
 #include "common/base/log.h"
@@ -76,13 +77,11 @@ static void succeed(void) {
 }
 
 static void tell_failure(void) {
-    char text[FAILURE_MESSAGE_MAX + FAILURE_REMEDY_MAX + 16];
-    struct buf line = BUF(text);
-    buf_fmt(&line, "%s. Remedy: %s", node.failure.message, node.failure.remedy);
     log_failing(&node.failing, node.kept_good ? LOG_WARN : LOG_ERROR,
                 node.kept_good ? "the credentials of the agent cannot be renewed; the old ones are kept"
                                : "the agent has no credentials of its own",
-                node.failure.cause != NULL ? node.failure.cause : reason_name(node.failure.reason), text);
+                node.failure.cause != NULL ? node.failure.cause : reason_name(node.failure.reason),
+                complain_told(&node.failure));
 }
 
 static void fail(void) {

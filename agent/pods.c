@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "agent/complain.h"
 #include "agent/exchange_eks_auth.h"
 #include "agent/failures.h"
 #include "agent/flights.h"
@@ -66,7 +67,7 @@ static void log_failed(const struct flight *f, const struct exchange *slot, cons
                 e->code[0] != '\0'            ? e->code
                 : slot->failure.cause != NULL ? slot->failure.cause
                                               : "",
-                slot->failure.message);
+                complain_told(&slot->failure));
 }
 
 static const struct answer *fail_pod(const struct flight *f, const struct exchange_error *e) {
@@ -185,6 +186,8 @@ static const struct exchange_method *prepare_associated(struct flight *f, struct
         exchange_error_say(&judged.error, EXCHANGE_WAY, 503, "", "ServiceUnavailableException",
                            "the cluster's keys are being read: try again", "server");
     slot->error = judged.error;
+    struct buf m = failure_begin(&slot->failure, REASON_AWS_UNREACHABLE); /* not what that slot met before */
+    buf_str(&m, slot->error.text);
     log_failed(f, slot, &slot->error);
     *answer = fail_pod(f, &slot->error);
     return NULL;
