@@ -32,12 +32,14 @@ static void read_changed(void);
 /* ---- folders ---- */
 
 static void unreadable(struct source *s, int error) {
-    char text[PATH_MAX + 160];
+    char text[PATH_MAX + 256];
     struct buf b = BUF(text);
     s->broken = true;
     buf_printable(&b, s->name, strlen(s->name), PATH_MAX);
     buf_fmt(&b, ": %s; %s", strerror(error),
             s->read ? "what was read before counts on" : "no association is known from it");
+    buf_str(&b,
+            "; give --associations a folder that the agent's user may read, with a file a service account");
     log_failing(&s->failing, LOG_ERROR, "associations cannot be read", strerror(error), b.data);
 }
 

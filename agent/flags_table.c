@@ -62,7 +62,8 @@ const struct option_spec flags_table[] = {
     TEXT_FLAG(api_server, "api-server", "URL", "from the pod's environment", "the cluster's API server",
               flags_take_api_server),
     OPTION_OF(struct settings, token_review, bool, "token-review", "", "",
-              "" /* refused by `server`: not there yet */, flags_take_bool, false),
+              "ask the API server about each token, too: those of pods that are gone are refused at once",
+              flags_take_bool, false),
     TEXT_FLAG(cluster_arn, "cluster-arn", "ARN", "none", "the value of the session tag eks-cluster-arn",
               flags_take_cluster_arn),
 
@@ -85,7 +86,8 @@ const struct option_spec flags_table[] = {
             "the most bytes of tokens and answers that are kept, 1Mi to 64Mi", flags_take_cache_bytes),
 
     OPTION_GROUP("Node, sandbox, logs"),
-    TEXT_FLAG(remove_startup_taint, "remove-startup-taint", "KEY", "", "" /* likewise */, flags_take_taint),
+    TEXT_FLAG(remove_startup_taint, "remove-startup-taint", "KEY", "",
+              "" /* refused by `server`: not there yet */, flags_take_taint),
     FLAG_OF(sandbox, enum sandbox_mode, "sandbox", "MODE", "auto",
             "auto, require (no start without it), or off", flags_take_sandbox),
     OPTION("log-level", "LEVEL", "as --verbosity says", "error, warn, info or debug; wins over --verbosity",

@@ -15,7 +15,10 @@ static void drop_last_part(struct buf *out) {
 }
 
 bool judge_clean_path(const char *path, struct buf *out) {
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~$+,/:;=@";
     bool slash = false;
+    if (path[strspn(path, plain)] != '\0')
+        return false;
     for (const char *at = path; *at != '\0';) {
         size_t slashes = strspn(at, "/"), part = strcspn(at + slashes, "/");
         const char *name = at + slashes;

@@ -10,7 +10,8 @@
 #define JUDGE_IPV6 "fd00:ec2::23"
 #define JUDGE_PATH "/v1/credentials"
 
-/* Writes the path as Go's ServeMux wants it, without empty and dotted parts. False if it is so already. */
+/* Writes the path as Go's ServeMux wants it, without empty and dotted parts. False if it is so already, or
+ * has what a header or a page would not take as it is: nobody has such a path. */
 bool judge_clean_path(const char *path, struct buf *out);
 
 /* Whether a Host header names one of the two addresses, with or without port and brackets; else error has the

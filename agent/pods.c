@@ -101,8 +101,10 @@ static struct store_entry *keep(const struct flight *f, const struct exchange *s
     replies_head(len, &h);
     if (e != NULL && !(store_set_token(e, slot->token.text, slot->token.len, &f->token) &&
                        store_set_answer(e, head, body, len))) {
-        if (e->text.first == 0) /* what it had is still good */
+        if (e->text.first == 0)
             store_remove(e);
+        else
+            renewals_failed(e, 0); /* what it had is still good */
         e = NULL;
     }
     for (; before < store_evicted(); before++)

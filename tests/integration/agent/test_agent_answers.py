@@ -72,6 +72,12 @@ def test_unclean_paths(agent: OurAgent, path: str) -> None:
     assert answer.body == b'<a href="/v1/credentials">Temporary Redirect</a>.\n\n'
 
 
+@pytest.mark.parametrize("path", ['//%22%3E%3Cscript%3E', "//v1/%26amp", "/x/../%27", "//[::1]/"])
+def test_unclean_paths_that_say_more(agent: OurAgent, path: str) -> None:
+    """Nothing that a page or a header would read otherwise goes back."""
+    is_text(agent.ask(None, path=path), 404, "404 page not found")
+
+
 TOKENS: dict[str, tuple[dict[str, Any] | str | None, str]] = {
     "none": (None, "Service account token cannot be empty"),
     "empty": ("", "Service account token cannot be empty"),
