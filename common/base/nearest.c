@@ -46,7 +46,7 @@ void nearest_try(struct nearest *n, const char *word, size_t len, const char *ca
         return;
     unsigned d = distance(word, len, candidate, other), allowed = shorter <= SHORT_WORD ? 1 : 2;
     if (d > allowed && shorter >= BEGINNING_MIN && begins(word, candidate, shorter))
-        d = allowed; /* behind whatever is nearer by its letters */
+        d = allowed = 3; /* behind whatever is nearer by its letters */
     if (d <= allowed && (n->best == NULL || d < n->distance)) {
         n->best = candidate;
         n->distance = d;

@@ -142,7 +142,7 @@ static const struct option_spec *find(const struct options *o, const char *name,
 
 /* Of whichever program. */
 static bool listed(const char *list, const char *name, size_t len) {
-    for (const char *at = list; (at = memmem(at, strlen(at), name, len)) != NULL; at++) {
+    for (const char *at = list; len > 0 && (at = memmem(at, strlen(at), name, len)) != NULL; at++) {
         if (at > list && at[-1] == ' ' && at[len] == ' ')
             return true;
     }

@@ -142,11 +142,30 @@ static void unusable_targets_leave_nothing_behind(void **state) {
     failed_at("use the path", ENAMETOOLONG);
     memset(longest, 'a', sizeof longest - 1);
     assert_false(publish(longest, "x"));
+    static char largest[2 * ATOMIC_FILE_PATH_MAX]; /* folder and name fit, but not both and the mark */
+    memset(largest, 'a', sizeof largest - 1);
+    largest[ATOMIC_FILE_PATH_MAX - 1] = '/';
+    assert_false(publish(largest, "x"));
+    failed_at("create", ENAMETOOLONG);
     char name[300];
     memset(name, 'n', sizeof name);
     name[250] = '\0'; /* fits as a file, not with the mark of a temporary one */
     assert_false(publish(scratch_path(name), "x"));
     failed_at("create", ENAMETOOLONG);
+}
+
+static void a_file_of_the_root_folder(void **state) {
+    (void)state;
+    if (geteuid() != 0)
+        SKIP("needs root to have a root folder of its own");
+    const char *folder = fresh_folder("root");
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(chroot(folder) == 0 && publish("/file", "x") ? 0 : 1);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_string_equal(read_file(scratch_path("root/file"), NULL), "x");
 }
 
 static void a_group_that_may_not_be_given_leaves_the_old_file(void **state) {
@@ -278,6 +297,7 @@ int main(void) {
         cmocka_unit_test(the_umask_does_not_matter),
         cmocka_unit_test(a_link_is_replaced_and_its_target_left_alone),
         cmocka_unit_test(unusable_targets_leave_nothing_behind),
+        cmocka_unit_test(a_file_of_the_root_folder),
         cmocka_unit_test(a_group_that_may_not_be_given_leaves_the_old_file),
         cmocka_unit_test(a_folder_without_write_permission),
         cmocka_unit_test(a_full_device_leaves_the_old_file),

@@ -177,6 +177,43 @@ static void values_of_any_length_give_one_bounded_line(void **state) {
     says("4095");
 }
 
+static void a_mistyped_choice_gets_a_proposal(void **state) {
+    (void)state;
+    assert_int_equal(READ("--format=jsom"), OPTIONS_USAGE);
+    says("text, json; did you mean json?");
+    assert_int_equal(READ("--format=yaml"), OPTIONS_USAGE);
+    assert_null(strstr(problem_text, "did you mean"));
+}
+
+static char told[256];
+
+static void tell(void *context, const char *variable, const char *meant) {
+    (void)context;
+    assert_string_equal(told, ""); /* one at a time is set here */
+    snprintf(told, sizeof told, "%s: %s", variable, meant);
+}
+
+/* Variables that nobody reads; the one meant may be another program's. */
+static void unknown_variables(void **state) {
+    (void)state;
+    static const char *const table[][3] = {
+        {"POD_IDENTITY_WAIT", "5s", ""},
+        {"POD_IDENTITY_HTTP_TOKEN", "x", ""}, /* another program's */
+        {"POD_IDENTITY_WIAT", "5s", "POD_IDENTITY_WIAT: POD_IDENTITY_WAIT"},
+        {"POD_IDENTITY_HTTP_TOKEN_FIL", "x", "POD_IDENTITY_HTTP_TOKEN_FIL: POD_IDENTITY_HTTP_TOKEN_FILE"},
+        {"POD_IDENTITY_WONDERFUL", "x", "POD_IDENTITY_WONDERFUL: "},
+        {"POD_IDENTITY_", "x", "POD_IDENTITY_: "},
+        {"POD_IDENTITY_WIAT", "", ""}, /* empty is not set */
+    };
+    for (size_t i = 0; i < COUNT(table); i++) {
+        told[0] = '\0';
+        setenv(table[i][0], table[i][1], 1);
+        options_unknown(&options, tell, NULL);
+        unsetenv(table[i][0]);
+        assert_string_equal(told, table[i][2]);
+    }
+}
+
 static void help_and_version_end_the_reading(void **state) {
     (void)state;
     assert_int_equal(READ("--wait=nonsense", "--help"), OPTIONS_HELP);
@@ -212,6 +249,7 @@ static void help_has_every_option_and_its_default(void **state) {
         if (strstr(text, parts[i]) == NULL)
             fail_msg("no \"%s\" in the help", parts[i]);
     }
+    assert_null(strstr(text, "[]")); /* what has no default */
     for (const char *line = text; *line != '\0'; line = strchr(line, '\n') + 1)
         assert_true(strcspn(line, "\n") <= OPTIONS_HELP_WIDTH);
 }
@@ -290,6 +328,8 @@ int main(void) {
         cmocka_unit_test_setup(the_option_wins_over_the_environment, clear_environment),
         cmocka_unit_test_setup(usage_errors_name_option_value_and_reason, clear_environment),
         cmocka_unit_test_setup(values_of_any_length_give_one_bounded_line, clear_environment),
+        cmocka_unit_test_setup(a_mistyped_choice_gets_a_proposal, clear_environment),
+        cmocka_unit_test_setup(unknown_variables, clear_environment),
         cmocka_unit_test_setup(help_and_version_end_the_reading, clear_environment),
         cmocka_unit_test_setup(help_has_every_option_and_its_default, clear_environment),
         cmocka_unit_test(a_command_has_its_options),

@@ -161,6 +161,8 @@ static void durations(void **state) {
         {"5sec", ERR_SYNTAX, 0},
         {"1m30s", ERR_OK, 90000},
         {"1.5s", ERR_OK, 1500},
+        {"1.05s", ERR_OK, 1050},
+        {"0.500s", ERR_OK, 500},
         {"1h0m0s", ERR_OK, 3600000},
         {"1h1m1s1ms", ERR_OK, 3661001},
         {"0.25h", ERR_OK, 900000},
