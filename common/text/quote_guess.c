@@ -81,7 +81,7 @@ static void part_changes(const char *text, size_t len, struct change *out) {
         return;
     out->parts_len += len;
     out->changes += changes;
-    if (len > out->sharpest_len) {
+    if (len > out->sharpest_len || (len == out->sharpest_len && changes > out->sharpest)) {
         out->sharpest_len = len;
         out->sharpest = changes;
     }

@@ -1,5 +1,7 @@
 #include "tests/unit/unit.h"
 
+#include <unistd.h>
+
 #include "common/text/ini.h"
 
 #define BODY "k = new\n"
@@ -46,6 +48,8 @@ static const struct {
      "[p]\n" BODY "\na = 1\n  2\n"},
     {"in any case, with a colon", "[p]\nK : 1\nAWS_Security_Token=x\naws_account_id = 1\nkk = 1\n", "p",
      "[p]\n" BODY "kk = 1\n"},
+    {"blanks as Python knows them", "[p]\n\x1ck\x1f= old\nb\x1c= 1\n", "p", "[p]\n" BODY "b\x1c= 1\n"},
+    {"no-break spaces", "[p]\nk\xC2\xA0= old\nb = 1\n", "p", "[p]\n" BODY "b = 1\n"},
     {"a nested key of that name is not ours", "[p]\ns3 =\n  k = 1\n", "p", "[p]\n" BODY "s3 =\n  k = 1\n"},
     {"a byte order mark", "\xEF\xBB\xBF[p]\nk = 1\na = 1\n", "p", "\xEF\xBB\xBF[p]\n" BODY "a = 1\n"},
     {"old Macs", "[p]\rk = 1\ra = 1\r[q]\r", "p", "[p]\r" BODY "a = 1\r[q]\r"},
@@ -66,6 +70,7 @@ static void table_of_files(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT(table); i++) {
         char storage[1024];
+        memset(storage, '\n', sizeof storage); /* of something else, before */
         struct buf out = BUF(storage);
         size_t len = strlen(table[i].in);
         assert_int_equal(ini_replace_profile(guarded(table[i].in, len), len, table[i].profile, BODY, &out),
@@ -106,6 +111,19 @@ static void a_full_builder_is_an_error(void **state) {
     }
 }
 
+/* As large as a file may be, and the same header again and again: each line is looked at a few times only. */
+static void many_sections_of_that_name(void **state) {
+    (void)state;
+    static char in[INI_FILE_MAX / 4 * 4], storage[INI_FILE_MAX + 64];
+    struct buf out = BUF(storage);
+    for (size_t i = 0; i < sizeof in; i += 4)
+        memcpy(in + i, "[p]\n", 4);
+    alarm(30); /* a fraction of a second; a search from each header on would take minutes */
+    assert_int_equal(ini_replace_profile(in, sizeof in, "p", BODY, &out), ERR_OK);
+    alarm(0);
+    assert_string_equal(storage, "[p]\n" BODY);
+}
+
 static void profile_names(void **state) {
     (void)state;
     static const char *const good[] = {"default", "a", "A-b_c.d@e+f=g,h:i/j", "0"};
@@ -126,8 +144,11 @@ static void profile_names(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(table_of_files),   cmocka_unit_test(doing_it_again_changes_nothing),
-        cmocka_unit_test(a_nul_is_no_text), cmocka_unit_test(a_full_builder_is_an_error),
+        cmocka_unit_test(table_of_files),
+        cmocka_unit_test(doing_it_again_changes_nothing),
+        cmocka_unit_test(a_nul_is_no_text),
+        cmocka_unit_test(a_full_builder_is_an_error),
+        cmocka_unit_test(many_sections_of_that_name),
         cmocka_unit_test(profile_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

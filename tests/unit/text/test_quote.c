@@ -22,6 +22,8 @@ static void what_looks_secret_is_redacted(void **state) {
         {"key=wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY1", "\"key=[redacted]\""},
         {"\"SecretAccessKey\":\"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY\",",
          "\"\"SecretAccessKey\":\"[redacted]\",\""},
+        {"k AbCdEfGhIjKlMnOpQrSt/Abcdefghijklmnopqrst", "\"k [redacted]\""},
+        {"k Abcdefghijklmnopqrst/AbCdEfGhIjKlMnOpQrSt", "\"k [redacted]\""}, /* in whichever order */
         {"Token IQoJb3JpZ2luX2VjEHAaCXVzLWVhc3QtMSJHMEUCIQDx9", "\"Token [redacted]\""},
     };
     for (size_t i = 0; i < COUNT(table); i++)

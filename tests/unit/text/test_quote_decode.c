@@ -151,6 +151,10 @@ static void hex(void **state) {
     put_in("4142434445464748z4142434445464749", 33);
     assert_true(quote_from_hex(&in, 0, &out));
     gives("ABCDEFGH ABCDEFGI");
+    put_in("41424344454647480041", 20); /* what is left out behind it is no part of it */
+    assert_true(quote_from_hex(&in, 0, &out));
+    gives("ABCDEFGH ");
+    assert_in_range(out.from[out.len], 2 * 16, 2 * 18);
     put_in("0041424344454647480141424344454647497f", 38); /* what is not visible is a blank */
     assert_true(quote_from_hex(&in, 0, &out));
     gives("ABCDEFGH ABCDEFGI ");
