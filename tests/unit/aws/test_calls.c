@@ -72,6 +72,16 @@ static void caller_identity(void **state) {
         assert_int_equal(call.authorization[i], 0);
 }
 
+/* An emulator's or a gateway's: plain, with a port and a path. The host is signed as it is sent. */
+static void another_endpoint(void **state) {
+    (void)state;
+    struct endpoint local = {.region = "eu-west-1", .origin = "AWS_REGION"};
+    assert_int_equal(uri_parse("http://127.0.0.1:4566/base/", &local.uri), ERR_OK);
+    assert_int_equal(sts_caller_identity(&local, &signer, NOW_S, &call, &request), ERR_OK);
+    assert_string_equal(request.url, "http://127.0.0.1:4566/base/");
+    assert_string_equal(call.host, "127.0.0.1:4566");
+}
+
 static const struct sts_role full = {.arn = "arn:aws:iam::444455556666:role/path/target",
                                      .session_name = "s@x",
                                      .external_id = "e/1",
@@ -352,6 +362,7 @@ static void the_longest_keys(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(caller_identity),
+        cmocka_unit_test(another_endpoint),
         cmocka_unit_test(assume_role),
         cmocka_unit_test(web_identity),
         cmocka_unit_test(tokens_up_to_the_limit),

@@ -98,6 +98,14 @@ static void every_partition(void **state) {
     }
 }
 
+/* A word is missing: that it begins like one of China's makes it none. */
+static void what_has_no_word_is_of_no_other_partition(void **state) {
+    (void)state;
+    assert_string_equal(endpoint_partition("cn--1"), "aws");
+    assert_string_equal(endpoint_partition("cn-1"), "aws");
+    assert_string_equal(endpoint_partition("cn-x-1"), "aws-cn");
+}
+
 static void where_the_region_comes_from(void **state) {
     (void)state;
     assert_int_equal(find(ENDPOINT_STS, NULL), REASON_SETTING_INVALID);
@@ -229,6 +237,7 @@ static void legacy_sts(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(every_partition, no_environment),
+        cmocka_unit_test(what_has_no_word_is_of_no_other_partition),
         cmocka_unit_test_setup(where_the_region_comes_from, no_environment),
         cmocka_unit_test_setup(what_is_no_region, no_environment),
         cmocka_unit_test_setup(configured_urls, no_environment),

@@ -153,6 +153,9 @@ static void circles(void **state) {
     record(&m, 12, NULL, 5, circle, sizeof circle);
     record(&m, m.len - sizeof circle, NULL, DNS_A, v4, 4);
     assert_int_equal(judge(&m), DNS_NONE);
+    m = begin(DNS_A, 0x8180);
+    record(&m, m.len, NULL, DNS_A, v4, 4); /* nothing but a pointer to itself */
+    assert_int_equal(judge(&m), DNS_NONE);
 }
 
 static void failures(void **state) {
@@ -176,6 +179,9 @@ static void failures(void **state) {
     m.bytes[5] = 0, m.len = 12; /* without its question */
     assert_int_equal(judge(&m), DNS_ERROR);
     m.bytes[3] = 0x80;
+    assert_int_equal(judge(&m), DNS_NOT_OURS);
+    m = begin(DNS_A, 0x8182);
+    m.bytes[4] = 1, m.bytes[5] = 0; /* it says that it repeats 256 */
     assert_int_equal(judge(&m), DNS_NOT_OURS);
 }
 

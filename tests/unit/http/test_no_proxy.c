@@ -84,6 +84,7 @@ static void rules_of_sdks(void **state) {
         {".169.254.170.23", NULL, AGENT, false, true},
         {"0.23", NULL, AGENT, false, false},
         {"fd00:ec2::23", NULL, AGENT6, true, false},
+        {"fd00::23", NULL, "http://[fd00::23]/", true, false}, /* no host "fd00" with a port */
         {"[fd00:ec2::23]", NULL, AGENT6, false, false},
         {"[fd00:ec2::23]:80", NULL, AGENT6, true, false},
         {"[fd00:ec2::23]:81", NULL, AGENT6, false, false},

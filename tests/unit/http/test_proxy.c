@@ -133,6 +133,10 @@ static void forms(void **state) {
             assert_null(strstr(problem, "Pa55"));
         }
     }
+    find(ENV("HTTPS_PROXY", "https://proxy:3128"), STS);
+    assert_non_null(strstr(problem, "spoken to by https://"));
+    find(ENV("HTTPS_PROXY", "socks5://proxy:3128"), STS);
+    assert_null(strstr(problem, "https://"));
     static char longest[2000];
     memset(longest, 'x', 511);
     strcpy(longest + 511, "@proxy:1");

@@ -57,6 +57,7 @@ static int judge(const char *authorities, const char *chain, const char *host) {
     char *path = paths[next++ % 16];
     snprintf(path, sizeof paths[0], CORPUS "%s", authorities);
     assert_int_equal(ca_bundle_load(path, &counts, NULL), ERR_OK);
+    memset(&storage, 0xA5, sizeof storage); /* of a connection before */
     tls_begin(&client, &storage, path, bytes, sizeof bytes);
     const br_x509_class **engine = client.eng.x509ctx;
     int (*check)(const br_x509_class **) = ((struct engine *)engine)->check;

@@ -90,11 +90,36 @@ static void faults(void **state) {
     }
 }
 
+static void has_fault(const char *text, unsigned expected_line, const char *expected) {
+    unsigned line;
+    struct shared_text t = {text, strlen(text)};
+    const char *fault = shared_config_fault(&t, &line);
+    assert_int_equal(fault != NULL, expected != NULL);
+    if (expected != NULL) {
+        assert_string_equal(fault, expected);
+        assert_int_equal(line, expected_line);
+    }
+}
+
+/* Sections are told apart by case, keys are not. */
+static void what_is_there_twice(void **state) {
+    (void)state;
+    has_fault("[A]\nk = 1\n[a]\nk = 1\n", 0, NULL);
+    has_fault("[a]\nRegion = 1\nregion = 2\n", 3, "a key is there twice in its section");
+    has_fault("[a]\nk-1 = 1\nK-1 = 2\n", 3, "a key is there twice in its section");
+}
+
+static void nested_blocks(void **state) {
+    (void)state;
+    has_fault("[a]\ns3 =\n  x = 1\n", 0, NULL);
+    has_fault("[a]\ns3 =\n  x\n", 3, "a line of a nested block is no KEY = VALUE");
+    has_fault("[a]\nk = 1\n  and more of it\n", 0, NULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(table_of_files),
-        cmocka_unit_test(cut_at_every_byte),
-        cmocka_unit_test(faults),
+        cmocka_unit_test(table_of_files),      cmocka_unit_test(cut_at_every_byte), cmocka_unit_test(faults),
+        cmocka_unit_test(what_is_there_twice), cmocka_unit_test(nested_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
