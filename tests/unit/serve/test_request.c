@@ -112,6 +112,22 @@ static void headers_that_a_caller_wants(void **state) {
                      REQUEST_BAD);
 }
 
+/* Every character that RFC 9110 allows in a header's name, and no other. */
+static void names_of_headers(void **state) {
+    (void)state;
+    static const char allowed[] = "!#$%&'*+-.^_`|~0123456789"
+                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    for (int c = 1; c < 256; c++) {
+        char text[128];
+        if (c == ':' || c == '\r' || c == '\n')
+            continue;
+        snprintf(text, sizeof text, LINE HOST "x%cx: 1\r\n" END, c);
+        enum request_status expected = strchr(allowed, c) != NULL ? REQUEST_DONE : REQUEST_BAD;
+        if (feed_text(text).status != expected)
+            fail_msg("character %d", c);
+    }
+}
+
 static void what_sdks_send(void **state) {
     (void)state;
     static const char *const requests[] = {
@@ -414,6 +430,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plain_request),
         cmocka_unit_test(headers_that_a_caller_wants),
+        cmocka_unit_test(names_of_headers),
         cmocka_unit_test(what_sdks_send),
         cmocka_unit_test(bad_requests_and_their_status),
         cmocka_unit_test(an_empty_chunked_body_is_taken),

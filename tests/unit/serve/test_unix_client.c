@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/serve/listen.h"
 #include "common/serve/unix_client.h"
 
@@ -107,6 +108,24 @@ static void torn_answers(void **state) {
     snprintf(large, 64, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", UNIX_CLIENT_ANSWER_MAX - HEAD);
     large[head] = 'x';
     ask_of(large, UNIX_CLIENT_ANSWER_MAX, 4096, "/", false);
+}
+
+static struct moment later(void) {
+    static int64_t ms;
+    ms += UNIX_CLIENT_TIMEOUT_MS + 1;
+    return (struct moment){.mono_ms = ms, .wall_ms = ms};
+}
+
+/* The kernel takes the connection and the request; nobody answers. */
+static void no_answer_in_time(void **state) {
+    (void)state;
+    clock_use(later);
+    alarm(60); /* it ends at once, or never */
+    bool got = unix_client_get(path, "/", &answer, &problem);
+    alarm(0);
+    clock_use(NULL);
+    assert_false(got);
+    says(path);
 }
 
 static void nobody_there(void **state) {
@@ -229,8 +248,9 @@ static void tcp(void **state) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup(f, fresh)
     const struct CMUnitTest tests[] = {
-        TEST(whole_answers), TEST(torn_answers), TEST(nobody_there),
-        TEST(explanations),  TEST(the_place),    TEST(tcp),
+        TEST(whole_answers), TEST(torn_answers), TEST(no_answer_in_time),
+        TEST(nobody_there),  TEST(explanations), TEST(the_place),
+        TEST(tcp),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,10 @@
  * again, what it does when one fails or a clock is off. */
 #include "tests/unit/unit.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
 #include "common/source/source.h"
 
 #define START_MS INT64_C(1795610096000) /* 2026-11-25T12:34:56Z */
@@ -275,6 +279,51 @@ static void a_hop_that_fails_is_used_while_it_lasts(void **state) {
     assert_int_equal(failure.reason, REASON_AGENT_UNREACHABLE);
 }
 
+/* Who reads the log counts hops from 1, as the messages do. */
+static void a_hop_that_fails_is_named_in_the_log(void **state) {
+    (void)state;
+    int log = open(scratch_path("log"), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    const struct http_response nobody = {.result = HTTP_REFUSED, .body = ""};
+    inject_agent();
+    set("AWS_REGION", "eu-west-1");
+    chain(TARGET, NULL);
+    opened(SOURCE_POD_IDENTITY);
+    asks(begin(), "169.254.170.23");
+    asks(answer(of_agent("ASIAPOD", HOUR_MS)), "444455556666");
+    assert_int_equal(answer(of_sts("AssumeRole", "ASIATARGET", HOUR_MS)), SOURCE_DONE);
+    now.wall_ms = START_MS + HOUR_MS / 2;
+    asks(begin(), "169.254.170.23");
+    log_setup(LOG_INFO, LOG_LOGFMT, log);
+    asks(answer(nobody), "444455556666");
+    log_setup(LOG_INFO, LOG_LOGFMT, STDERR_FILENO);
+    close(log);
+    assert_non_null(strstr(read_file(scratch_path("log"), NULL), " hop=1 reason=AGENT_UNREACHABLE "));
+}
+
+static char held[1024];
+
+static void take_secret(void *context, const char *secret, size_t len) {
+    (void)context;
+    size_t used = strlen(held);
+    snprintf(held + used, sizeof held - used, "%.*s;", (int)len, secret);
+}
+
+/* What no message may repeat; and of an answer nothing stays but where it is kept. */
+static void its_secrets_are_known_and_lie_in_one_place(void **state) {
+    (void)state;
+    static const struct source_scratch empty;
+    inject_agent();
+    opened(SOURCE_POD_IDENTITY);
+    asks(begin(), "169.254.170.23");
+    assert_int_equal(answer(of_agent("ASIAPOD", HOUR_MS)), SOURCE_DONE);
+    assert_memory_equal(&scratch.fresh, &empty.fresh, sizeof empty.fresh);
+    held[0] = '\0';
+    source.secrets.visit(&source.secrets, take_secret, NULL);
+    assert_non_null(strstr(held, "s;t;"));
+    assert_non_null(strstr(held, "a.b.c;"));
+    assert_memory_equal(&scratch.token, &empty.token, sizeof empty.token);
+}
+
 /* Who signed may have been revoked: the next fetch begins with the first hop. */
 static void a_denial_renews_the_chain(void **state) {
     (void)state;
@@ -386,6 +435,8 @@ int main(void) {
         TEST(session_names),
         TEST(each_hop_signs_with_the_one_before),
         TEST(a_hop_that_fails_is_used_while_it_lasts),
+        TEST(a_hop_that_fails_is_named_in_the_log),
+        TEST(its_secrets_are_known_and_lie_in_one_place),
         TEST(a_denial_renews_the_chain),
         TEST(a_clock_that_is_off_is_corrected_once),
         TEST(credentials_end_by_the_servers_clock),
