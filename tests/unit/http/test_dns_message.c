@@ -1,5 +1,7 @@
 #include "tests/unit/unit.h"
 
+#include <unistd.h>
+
 #include "common/http/dns_message.h"
 
 #define NAME "sts.eu-west-1.amazonaws.com"
@@ -155,7 +157,9 @@ static void circles(void **state) {
     assert_int_equal(judge(&m), DNS_NONE);
     m = begin(DNS_A, 0x8180);
     record(&m, m.len, NULL, DNS_A, v4, 4); /* nothing but a pointer to itself */
+    alarm(30);
     assert_int_equal(judge(&m), DNS_NONE);
+    alarm(0);
 }
 
 static void failures(void **state) {

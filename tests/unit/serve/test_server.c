@@ -1,0 +1,336 @@
+/* The server over real sockets, with made-up time and two places a listener: who is let in when, and how an
+ * answer ends. */
+#include "tests/unit/unit.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/serve/listen.h"
+#include "common/serve/server.h"
+
+#define PLACES 14 /* by shares: two for each listener, the rest for the denied */
+#define CLIENTS 3
+#define LARGE 200000
+#define HEAD_OF(status) "HTTP/1.1 " status " X\r\nContent-Length: 0\r\n"
+
+enum { AT_SOCKET, AT_TCP, WITHOUT_PARTIALS, LISTENERS };
+
+static int64_t now_ms = 1000000;
+static struct connection places[PLACES];
+static struct partial partials[SERVER_DENIED_PARTIALS + 2];
+static struct server_listener listeners[LISTENERS];
+static struct loop_timer step = {.deadline_ms = CLOCK_NEVER};
+static uint16_t port;
+static char socket_path[LISTEN_PATH_MAX], bare_path[LISTEN_PATH_MAX], large[LARGE];
+static int clients[CLIENTS] = {-1, -1, -1};
+
+/* ---- what is answered ---- */
+
+static struct answer with_status(int status) {
+    static char keep[64], close_too[64];
+    int len = snprintf(keep, sizeof keep, "HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n", status);
+    int close_len = snprintf(close_too, sizeof close_too,
+                             "HTTP/1.1 %d X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", status);
+    return (struct answer){.keep = keep,
+                           .close = close_too,
+                           .body = "",
+                           .keep_len = (uint16_t)len,
+                           .close_len = (uint16_t)close_len,
+                           .status = (int16_t)status};
+}
+
+/* The path is the status; of "/large" the body is. */
+static const struct answer *pick(struct connection *c, const struct request *r) {
+    static struct answer a;
+    (void)c;
+    bool is_large = strcmp(r->path, "/large") == 0;
+    a = with_status(is_large ? 200 : atoi(r->path + 1));
+    a.body = large;
+    a.body_len = is_large ? LARGE : 0;
+    return &a;
+}
+
+static const struct answer *refuse(const struct server_listener *l, int status) {
+    static struct answer a;
+    (void)l;
+    a = with_status(status);
+    return &a;
+}
+
+static void answered(const struct server_listener *l, const struct request *r, int status) {
+    (void)l, (void)r, (void)status;
+}
+
+static const struct server_handlers handlers = {.pick = pick, .refuse = refuse, .answered = answered};
+
+/* ---- time and clients ---- */
+
+static void stop(struct loop_timer *timer) {
+    timer->deadline_ms = CLOCK_NEVER;
+    loop_stop();
+}
+
+static void pass(int64_t ms) {
+    now_ms += ms;
+    fake_clock(now_ms, now_ms);
+    for (int i = 0; i < 3; i++) {
+        step.deadline_ms = now_ms;
+        loop_run();
+    }
+}
+
+static void dial(size_t i, int to) {
+    const int small = 2048;
+    struct sockaddr_un local = {.sun_family = AF_UNIX};
+    const struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    snprintf(local.sun_path, sizeof local.sun_path, "%s", to == AT_SOCKET ? socket_path : bare_path);
+    bool tcp = to == AT_TCP;
+    clients[i] = socket(tcp ? AF_INET : AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(setsockopt(clients[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+    assert_int_equal(connect(clients[i], tcp ? (const void *)&address : (const void *)&local,
+                             tcp ? sizeof address : sizeof local),
+                     0);
+}
+
+static void say(size_t i, const char *text) {
+    assert_int_equal(send(clients[i], text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+}
+
+static void ask(size_t i, const char *path) {
+    char text[128];
+    snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path);
+    say(i, text);
+}
+
+/* What has come since; "" if nothing. */
+static const char *heard(size_t i) {
+    static char text[512];
+    ssize_t n = recv(clients[i], text, sizeof text - 1, MSG_DONTWAIT);
+    text[n > 0 ? n : 0] = '\0';
+    return text;
+}
+
+static void hears(size_t i, const char *text) {
+    assert_string_equal(heard(i), text);
+}
+
+static int open_all(void **state) {
+    (void)state;
+    static const unsigned char loopback[16] = {127, 0, 0, 1};
+    static const struct server_storage storage = {
+        .places = places, .place_count = PLACES, .partials = partials, .partial_count = COUNT(partials)};
+    char text[512];
+    struct buf problem = BUF(text);
+    fake_clock(now_ms, now_ms);
+    log_setup(LOG_ERROR, LOG_LOGFMT, STDERR_FILENO);
+    snprintf(socket_path, sizeof socket_path, "%s", scratch_path("s"));
+    snprintf(bare_path, sizeof bare_path, "%s", scratch_path("bare"));
+    memset(large, 'x', sizeof large);
+    step.expired = stop;
+    if (!loop_open())
+        return 1;
+    server_open(&storage, 32);
+    loop_add_timer(&step);
+    const int fds[LISTENERS] = {listen_unix(socket_path, 0600, (gid_t)-1, &problem),
+                                listen_tcp(false, loopback, &port, 1, &problem),
+                                listen_unix(bare_path, 0600, (gid_t)-1, &problem)};
+    for (int i = 0; i < LISTENERS; i++) {
+        listeners[i] = (struct server_listener){.handlers = &handlers,
+                                                .refusals_close = i == AT_TCP,
+                                                .unix_socket = i != AT_TCP,
+                                                .share = 2,
+                                                .partials = i == WITHOUT_PARTIALS ? 0 : 1};
+        if (fds[i] < 0 || !server_listen(&listeners[i], fds[i]))
+            return 1;
+    }
+    return 0;
+}
+
+static int all_go(void **state) {
+    (void)state;
+    for (size_t i = 0; i < CLIENTS; i++) {
+        if (clients[i] >= 0)
+            close(clients[i]);
+        clients[i] = -1;
+    }
+    for (int i = 0; i < 4; i++)
+        pass(CONNECTIONS_IDLE_MS);
+    return server_connections() == 0 ? 0 : 1;
+}
+
+/* ---- how an answer ends ---- */
+
+static void refusals_close_where_they_shall(void **state) {
+    (void)state;
+    static const struct {
+        int status;
+        bool closes;
+    } table[] = {{200, false}, {399, false}, {400, true}, {404, true},
+                 {499, true},  {500, false}, {503, false}};
+    for (size_t i = 0; i < COUNT(table); i++) {
+        for (int to = AT_SOCKET; to <= AT_TCP; to++) {
+            char path[16];
+            snprintf(path, sizeof path, "/%d", table[i].status);
+            dial(0, to);
+            ask(0, path);
+            pass(0);
+            bool closes = strstr(heard(0), "\r\nConnection: close\r\n") != NULL;
+            assert_int_equal(closes, table[i].closes && to == AT_TCP);
+            close(clients[0]);
+            clients[0] = -1;
+            pass(0);
+        }
+    }
+}
+
+/* Reads to the end of the answer, or of the connection: how many bytes, and whether it was cut off. */
+static size_t read_all(size_t i, size_t most, bool *reset) {
+    static char bytes[4096];
+    size_t len = 0;
+    *reset = false;
+    for (int rounds = 0; rounds < 2000 && len < most; rounds++) {
+        ssize_t n = recv(clients[i], bytes, sizeof bytes, MSG_DONTWAIT);
+        len += n > 0 ? (size_t)n : 0;
+        *reset = n < 0 && errno == ECONNRESET;
+        if (n == 0 || *reset)
+            break;
+        pass(0);
+    }
+    return len;
+}
+
+static void an_answer_goes_on_when_its_client_reads(void **state) {
+    (void)state;
+    bool reset;
+    size_t whole = strlen("HTTP/1.1 200 X\r\nContent-Length: 0\r\n\r\n") + LARGE;
+    dial(0, AT_SOCKET);
+    ask(0, "/large");
+    pass(0);
+    pass(CONNECTIONS_WRITE_MS - 1);
+    assert_int_equal(read_all(0, whole, &reset), whole);
+    ask(0, "/201"); /* and then the next one */
+    pass(0);
+    hears(0, HEAD_OF("201") "\r\n");
+}
+
+/* What a client does not take is thrown away, and does not lie in the kernel as memory of the pod. */
+static void who_reads_nothing_is_reset(void **state) {
+    (void)state;
+    bool reset;
+    dial(0, AT_TCP);
+    ask(0, "/large");
+    pass(0);
+    pass(CONNECTIONS_WRITE_MS);
+    assert_int_equal(server_connections(), 0);
+    assert_true(read_all(0, SIZE_MAX, &reset) < LARGE);
+    assert_true(reset);
+}
+
+static void without_room_for_a_half_request(void **state) {
+    (void)state;
+    dial(0, WITHOUT_PARTIALS);
+    say(0, "GET /200 HTTP/1.1\r\n");
+    pass(0);
+    hears(0, HEAD_OF("503") "Connection: close\r\n\r\n");
+    dial(1, WITHOUT_PARTIALS);
+    ask(1, "/200");
+    pass(0);
+    hears(1, HEAD_OF("200") "\r\n");
+}
+
+/* ---- who is let in ---- */
+
+/* Two have just come and said nothing: a third waits for the end of their turn. */
+static void who_is_held_back_comes_in_later(void **state) {
+    (void)state;
+    dial(0, AT_SOCKET);
+    dial(1, AT_SOCKET);
+    pass(0);
+    dial(2, AT_SOCKET);
+    ask(2, "/200");
+    pass(CONNECTIONS_TURN_MS - 1);
+    hears(2, "");
+    pass(1);
+    hears(2, HEAD_OF("200") "\r\n");
+    assert_int_equal(server_connections(), 2);
+}
+
+static void who_is_held_back_comes_in_when_another_goes(void **state) {
+    (void)state;
+    dial(0, AT_SOCKET);
+    dial(1, AT_SOCKET);
+    pass(0);
+    dial(2, AT_SOCKET);
+    ask(2, "/200");
+    pass(0);
+    hears(2, "");
+    close(clients[0]);
+    clients[0] = -1;
+    pass(0);
+    hears(2, HEAD_OF("200") "\r\n");
+}
+
+/* As fast as it passes, from the made-up moment on. */
+static struct moment passing(void) {
+    static int64_t start_ms;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    int64_t real_ms = t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    start_ms = start_ms != 0 ? start_ms : real_ms;
+    return (struct moment){.mono_ms = now_ms + real_ms - start_ms};
+}
+
+/* Whoever waits, nothing wakes up before the time has come. */
+static void who_is_held_back_costs_nothing(void **state) {
+    (void)state;
+    clock_use(passing);
+    for (size_t i = 0; i < CLIENTS; i++)
+        dial(i, AT_SOCKET);
+    unsigned before = loop_round();
+    step.deadline_ms = passing().mono_ms + CONNECTIONS_TURN_MS / 2;
+    loop_run();
+    now_ms = passing().mono_ms;
+    fake_clock(now_ms, now_ms);
+    assert_in_range(loop_round() - before, 1, 20);
+    assert_int_equal(server_connections(), 2);
+}
+
+/* Out of descriptors, with no connection to close: it tries again after a while. */
+static void descriptors_run_out(void **state) {
+    (void)state;
+    struct rlimit limit, none;
+    dial(0, AT_SOCKET);
+    ask(0, "/200");
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    int lowest = dup(0);
+    close(lowest);
+    none = limit;
+    none.rlim_cur = (rlim_t)lowest;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    pass(0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    pass(SERVER_PAUSE_MS - 1);
+    hears(0, "");
+    pass(1);
+    hears(0, HEAD_OF("200") "\r\n");
+}
+
+int main(void) {
+#define TEST(f) cmocka_unit_test_teardown(f, all_go)
+    const struct CMUnitTest tests[] = {
+        TEST(refusals_close_where_they_shall), TEST(an_answer_goes_on_when_its_client_reads),
+        TEST(who_reads_nothing_is_reset),      TEST(without_room_for_a_half_request),
+        TEST(who_is_held_back_comes_in_later), TEST(who_is_held_back_comes_in_when_another_goes),
+        TEST(who_is_held_back_costs_nothing),  TEST(descriptors_run_out),
+    };
+    return cmocka_run_group_tests(tests, open_all, NULL);
+}
