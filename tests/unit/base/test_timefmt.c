@@ -104,6 +104,17 @@ static void formats_stay_within_their_bounds(void **state) {
     assert_string_equal(basic, "99991231T235959Z");
 }
 
+static void no_month_has_a_day_more(void **state) {
+    (void)state;
+    static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    for (int m = 1; m <= 12; m++) {
+        char text[64];
+        int64_t ms;
+        snprintf(text, sizeof text, "2023-%02d-%02dT00:00:00Z", m, lengths[m - 1] + 1);
+        assert_int_equal(time_parse_rfc3339(text, strlen(text), &ms), ERR_RANGE);
+    }
+}
+
 static void http_dates(void **state) {
     (void)state;
     static const struct {
@@ -226,6 +237,7 @@ int main(void) {
         cmocka_unit_test(every_beginning_of_a_time_is_refused),
         cmocka_unit_test(every_day_from_1970_to_9999),
         cmocka_unit_test(formats_stay_within_their_bounds),
+        cmocka_unit_test(no_month_has_a_day_more),
         cmocka_unit_test(http_dates),
         cmocka_unit_test(durations),
         cmocka_unit_test(what_is_printed_can_be_typed),

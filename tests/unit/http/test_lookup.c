@@ -1,6 +1,8 @@
 /* Which descriptors belong to lookups that run: events of others are libcurl's. */
 #include "tests/unit/unit.h"
 
+#include <unistd.h>
+
 #include "common/base/clock.h"
 #include "common/http/lookup.h"
 
@@ -11,8 +13,6 @@ static void nobody_watches(int fd, int events) {
 }
 
 static void begin(struct lookup *l, const char *url) {
-    fake_clock(1000, 1000);
-    lookup_open(nobody_watches);
     assert_int_equal(lookup_start(l, url, true, stream, 2000, NULL), ERR_OK);
 }
 
@@ -43,8 +43,25 @@ static void a_name_has_those_of_its_resolver(void **state) {
     assert_int_equal(lookup_deadline(), CLOCK_NEVER);
 }
 
+static void one_of_several_ends_alone(void **state) {
+    (void)state;
+    static struct lookup l[3];
+    for (size_t i = 0; i < COUNT(l); i++)
+        begin(&l[i], "http://127.0.0.1/");
+    alarm(30);
+    lookup_cancel(&l[1]);
+    lookup_cancel(&l[1]); /* harmless */
+    const struct lookup *first = lookup_step(1000), *second = lookup_step(1000);
+    alarm(0);
+    assert_true(first == &l[0] ? second == &l[2] : first == &l[2] && second == &l[0]);
+    assert_null(lookup_step(1000));
+}
+
 int main(void) {
+    fake_clock(1000, 1000);
+    lookup_open(nobody_watches);
     const struct CMUnitTest tests[] = {cmocka_unit_test(an_address_needs_no_descriptor),
-                                       cmocka_unit_test(a_name_has_those_of_its_resolver)};
+                                       cmocka_unit_test(a_name_has_those_of_its_resolver),
+                                       cmocka_unit_test(one_of_several_ends_alone)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -196,6 +196,17 @@ static void long_and_strange_paths_stay_one_line(void **state) {
     says("File name too long");
 }
 
+/* A link of the kubelet's to what is not there yet counts: the volume is mounted. */
+static void whether_a_path_is_there(void **state) {
+    (void)state;
+    write_file(scratch_path("some"), "x", 1);
+    assert_int_equal(symlink("nowhere", scratch_path("to-nowhere")), 0);
+    assert_true(token_file_there(scratch_path("some")));
+    assert_true(token_file_there(scratch_path("to-nowhere")));
+    assert_false(token_file_there(scratch_path("none")));
+    assert_false(token_file_there(scratch_path("some/below")));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_newline_at_the_end_is_removed),
@@ -206,6 +217,7 @@ int main(void) {
         cmocka_unit_test(the_kubelets_links_are_followed_afresh),
         cmocka_unit_test(a_link_of_the_image_is_not_the_kubelets),
         cmocka_unit_test(a_missing_permission_says_who_and_whose),
+        cmocka_unit_test(whether_a_path_is_there),
         cmocka_unit_test(long_and_strange_paths_stay_one_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
