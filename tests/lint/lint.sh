@@ -71,8 +71,8 @@ check_no_allocation() {
 	# http_memory.c may only in its wrappers that wipe what libcurl gives back.
 	status=$?
 	[ -f common/http/http_memory.c ] || return $status
-	[ "$(grep -cE '\b(malloc|calloc|realloc|strdup)\(' common/http/http_memory.c)" -le 1 ] || {
-		echo 'common/http/http.c: one call that allocates, in the wrappers for libcurl, is enough'
+	[ "$(grep -cE '\b(malloc|calloc|realloc|strdup)\(' common/http/http_memory.c)" -le 2 ] || {
+		echo 'common/http/http_memory.c: one malloc and one calloc, in the wrappers for libcurl, are enough'
 		status=1
 	}
 	return $status
