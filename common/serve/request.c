@@ -314,6 +314,8 @@ static uint32_t head_max(const struct request *r) {
 
 static size_t value_run(struct request *r, const char *bytes, size_t len) {
     size_t n = 0;
+    while (len - n >= 8 && all_printable(bytes + n))
+        n += 8;
     while (n < len && (unsigned char)bytes[n] >= ' ' && bytes[n] != 0x7F)
         n++;
     keep(r, bytes, n);

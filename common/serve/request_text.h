@@ -3,6 +3,7 @@
 #define POD_IDENTITY_SERVE_REQUEST_TEXT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -38,6 +39,16 @@ static inline bool has_word(const char *list, const char *word) {
         list += len;
     }
     return false;
+}
+
+/* Whether none of 8 bytes is a control character. Source: Sean Eron Anderson, Bit Twiddling Hacks, "Determine
+ * if a word has a byte less than n", and "... a zero byte". */
+static inline bool all_printable(const char *bytes) {
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    uint64_t word, deletes;
+    memcpy(&word, bytes, sizeof word);
+    deletes = word ^ ones * 0x7F;
+    return (((word - ones * ' ') & ~word & tops) | ((deletes - ones) & ~deletes & tops)) == 0;
 }
 
 #endif

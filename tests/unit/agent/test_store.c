@@ -223,6 +223,23 @@ static void without_places_nothing_is_kept(void **state) {
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_store, close_store)
 
+/* A token of some chunks and a rest is another one wherever a byte differs, also with the same hash. */
+static void a_token_is_compared_to_its_last_byte(void **state) {
+    char token[3 * STORE_CHUNK_TEXT + 14];
+    const struct store_token *which;
+    (void)state;
+    memset(token, 't', sizeof token - 1);
+    token[sizeof token - 1] = '\0';
+    struct store_entry *e = put(1, 1, token, "alpha");
+    struct store_token same = taken(token);
+    for (size_t i = 0; i < sizeof token - 1; i++) {
+        token[i] = 'u';
+        assert_null(store_find_token(&same.hash, token, sizeof token - 1, &which));
+        token[i] = 't';
+    }
+    assert_ptr_equal(store_find_token(&same.hash, token, sizeof token - 1, &which), e);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(an_answer_comes_out_as_it_went_in),
@@ -232,6 +249,7 @@ int main(void) {
         TEST(the_budget_of_bytes_is_kept),
         TEST(what_is_kept_outside_takes_nothing_from_entries),
         TEST(many_come_and_go),
+        TEST(a_token_is_compared_to_its_last_byte),
         TEST(without_places_nothing_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
