@@ -6,7 +6,7 @@
 
 ##@ Test
 
-.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration soak interop setup-interop walkthrough walkthrough-any pictures check-reproducible bench bench-init bench-sidecar bench-tls bench-attack write-down
+.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration soak interop setup-interop walkthrough walkthrough-any pictures check-reproducible bench bench-init bench-sidecar bench-tls bench-attack bench-agent write-down
 
 TEST_STAGES = build unit fuzz-replay lint integration check-reproducible size check-binaries
 
@@ -232,7 +232,7 @@ check-reproducible: $(SRC_STAMP) ## two clean builds in two folders give the sam
 
 ##@ Benchmarks
 
-bench: bench-init bench-sidecar bench-tls bench-attack ## all benchmarks, about seven minutes
+bench: bench-init bench-sidecar bench-tls bench-attack bench-agent ## all benchmarks, about nine minutes
 
 $(B)/bench/%: tests/bench/%.c $(DEPS_STAMP)
 	@mkdir -p $(@D)
@@ -267,6 +267,10 @@ bench-tls: ## JSON: how long a TLS handshake holds the sidecar's loop, by keys a
 bench-attack: ## JSON: honest clients of the sidecar with 1,024 rude ones on every listener, and without
 	@$(MAKE) --no-print-directory $(BENCH_PROGRAMS) >&2
 	@$(call bench_json,attack,python3 tests/bench/attack.py $(B))
+
+bench-agent: ## JSON: the node agent beside a bare server, and beside the real agent if POD_IDENTITY_REAL_AGENT=PATH; PARTS='node start' only those parts
+	@$(MAKE) --no-print-directory $(BENCH_PROGRAMS) >&2
+	@$(call bench_json,agent,python3 tests/bench/agent.py $(B) $(PARTS))
 
 write-down: ## the numbers that the documentation quotes, from build/bench into tests/bench/numbers.json
 	@python3 tests/bench/write_down.py

@@ -1,7 +1,9 @@
 /* Clients of one HTTP server: each sends a request, waits for the whole answer, and sends the next.
  *
- * load PATH|PORT REQUEST-FILE CLIENTS MILLISECONDS keep|close
+ * load PATH|PORT REQUEST-FILE CLIENTS MILLISECONDS keep|close [RATE]
  *
+ * REQUEST-FILE may hold several requests, which are sent in turn, whichever client's turn it is. With RATE so
+ * many requests a second are sent in all, each by the next client that has its answer.
  * keep: each client keeps its connection; close: each request has a connection of its own (REQUEST-FILE then
  * says "Connection: close"), timed from before connect to the end of the stream. Prints one JSON object. An
  * answer that is not a 200 counts as an error, and so does a connection that ends too early. */
@@ -16,12 +18,14 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #define CLIENTS_MAX 2000
-#define REQUEST_MAX 8192
+#define REQUESTS_MAX 2000
+#define REQUEST_BYTES_MAX (REQUESTS_MAX * 4096) /* of all */
 #define ANSWER_MAX 16384
 #define STEP_NS 100    /* latencies are counted in steps of so much; */
 #define STEPS 10000000 /* beyond a second they all count as one */
@@ -29,13 +33,18 @@
 struct client {
     int fd;
     size_t got, expected; /* bytes of the answer; expected is 0 until its head is whole */
-    int64_t began_ns;
+    int64_t began_ns;     /* 0: it waits for its turn */
 };
 
 static struct client clients[CLIENTS_MAX];
 static unsigned histogram[STEPS + 1];
-static char request[REQUEST_MAX], answer[ANSWER_MAX];
-static size_t request_len;
+static char request_bytes[REQUEST_BYTES_MAX + 1], answer[ANSWER_MAX];
+static struct {
+    const char *text;
+    size_t len;
+} requests[REQUESTS_MAX];
+static size_t request_count, request_turn;
+static long rate; /* 0: as fast as answers come */
 static unsigned long done, errors;
 static bool keep;
 static const char *where;
@@ -77,30 +86,42 @@ static int connect_unix(void) {
     return fd;
 }
 
-static void begin(struct client *c) {
-    c->got = c->expected = 0;
-    c->began_ns = now_ns();
+static void connect_client(struct client *c) {
     if (c->fd < 0) {
         c->fd = where[0] == '/' ? connect_unix() : connect_tcp((uint16_t)strtoul(where, NULL, 10));
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
         if (epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event) != 0)
             fail("epoll_ctl");
     }
-    if (send(c->fd, request, request_len, MSG_NOSIGNAL) != (ssize_t)request_len)
+}
+
+static void begin(struct client *c) {
+    size_t turn = request_turn++ % request_count;
+    c->got = c->expected = 0;
+    c->began_ns = now_ns();
+    connect_client(c);
+    if (send(c->fd, requests[turn].text, requests[turn].len, MSG_NOSIGNAL) != (ssize_t)requests[turn].len)
         errors++;
 }
 
 static void end(struct client *c, bool good) {
     int64_t took = (now_ns() - c->began_ns) / STEP_NS;
-    histogram[took > STEPS ? STEPS : took]++;
-    done++;
+    if (c->began_ns != 0) {
+        histogram[took > STEPS ? STEPS : took]++;
+        done++;
+    }
     if (!good)
         errors++;
     if (!keep || !good) {
         close(c->fd);
         c->fd = -1;
     }
-    begin(c);
+    c->got = c->expected = 0;
+    c->began_ns = 0;
+    if (rate == 0)
+        begin(c);
+    else
+        connect_client(c);
 }
 
 /* The length of the answer whose first bytes are there; 0 if the head is not whole. */
@@ -138,18 +159,53 @@ static unsigned long percentile(unsigned long percent) {
     return 0;
 }
 
+/* A clock that ticks RATE times a second. */
+static int open_ticks(void) {
+    const struct timespec each = {.tv_nsec = 1000000000 / rate};
+    const struct itimerspec times = {each, each};
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (fd < 0 || timerfd_settime(fd, 0, &times, NULL) != 0 ||
+        epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+        fail("timerfd");
+    return fd;
+}
+
+/* Those that are due, by the next clients that have their answer; what nobody is free for is not sent. */
+static void on_ticks(int ticks, int count) {
+    static int turn;
+    uint64_t due = 0;
+    if (read(ticks, &due, sizeof due) != sizeof due)
+        return;
+    for (int tried = 0; due > 0 && tried < count; tried++) {
+        struct client *c = &clients[turn++ % count];
+        if (c->began_ns == 0) {
+            begin(c);
+            due--;
+        }
+    }
+}
+
 static void run(int count, int64_t for_ns) {
     struct epoll_event events[256];
     int64_t started, now;
     for (int i = 0; i < count; i++) {
         clients[i].fd = -1;
-        begin(&clients[i]);
+        if (rate == 0)
+            begin(&clients[i]);
+        else
+            connect_client(&clients[i]);
     }
+    int ticks = rate == 0 ? -1 : open_ticks();
     now = started = now_ns();
     while (now - started < for_ns) {
         int ready = epoll_wait(epoll, events, 256, 1000);
-        for (int i = 0; i < ready; i++)
-            on_readable(events[i].data.ptr);
+        for (int i = 0; i < ready; i++) {
+            if (events[i].data.ptr == NULL)
+                on_ticks(ticks, count);
+            else
+                on_readable(events[i].data.ptr);
+        }
         now = now_ns();
     }
     unsigned long per_second = done * 1000000 / (unsigned long)((now - started) / 1000);
@@ -159,17 +215,33 @@ static void run(int count, int64_t for_ns) {
            done, errors, per_second, p50 / 1000, p50 % 1000, p99 / 1000, p99 % 1000);
 }
 
+/* False if the file holds no whole request, or more than there is room for. */
+static bool load_requests(const char *path) {
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    size_t len = 0;
+    for (ssize_t n; (n = read(file, request_bytes + len, REQUEST_BYTES_MAX - len)) > 0;)
+        len += (size_t)n;
+    close(file);
+    const char *at = request_bytes;
+    for (const char *blank; (blank = strstr(at, "\r\n\r\n")) != NULL; at = blank + 4) {
+        if (request_count == REQUESTS_MAX)
+            return false;
+        requests[request_count].text = at;
+        requests[request_count++].len = (size_t)(blank + 4 - at);
+    }
+    return request_count > 0 && at == request_bytes + len && len < REQUEST_BYTES_MAX;
+}
+
 int main(int argc, char **argv) {
-    if (argc != 6)
+    if (argc != 6 && argc != 7)
         return 64;
     where = argv[1];
     keep = strcmp(argv[5], "keep") == 0;
-    int file = open(argv[2], O_RDONLY | O_CLOEXEC), count = (int)strtol(argv[3], NULL, 10);
-    ssize_t n = read(file, request, sizeof request);
+    rate = argc == 7 ? strtol(argv[6], NULL, 10) : 0;
+    int count = (int)strtol(argv[3], NULL, 10);
     epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (n <= 0 || count < 1 || count > CLIENTS_MAX || epoll < 0)
+    if (!load_requests(argv[2]) || count < 1 || count > CLIENTS_MAX || epoll < 0 || rate < 0)
         return 64;
-    request_len = (size_t)n;
     run(count, strtoll(argv[4], NULL, 10) * 1000000);
     return 0;
 }
