@@ -24,7 +24,7 @@ from peers import LOAD_CPU, Bench, Started
 from sidecar import MEASURES, cpu_ns, median_ratio, memory
 
 ROUNDS, ROUND_MS = 7, 100
-REST_S = 0.2  # between rounds: the buckets of 32 addresses fill up again
+REST_S = 0.4  # between rounds: the buckets of 32 addresses fill up again
 PACED_MS, PACE = 400, 900  # where one address or one pod asks: it may 1,000 times a second
 EVEN = 20_000  # a second: at full speed a server pays for waking its clients only if it is slower than they are
 CONNECTIONS, PODS = (1, 32, 900, 1000), (1, 100, 1000)

@@ -21,6 +21,8 @@ TAKEN = {  # name in the file: benchmark, and the way to the number in its docum
     "peak_kib": ("sidecar", "memory.after_requests.vmhwm_kib"), "requests_before": ("sidecar", "memory.requests"),
     "first_answer_ms": ("sidecar", "start.median_ms.sidecar"), "bare_exchange_ms": ("sidecar", "start.median_ms.bare_exchange"),
     "instructions_per_request": ("sidecar", "instructions.per_request_on_a_new_connection"),
+    "agent_idle_kib": ("agent", "memory.agent.idle.rss_kib"), "agent_1000_pods_kib": ("agent", "memory.agent.1000_pods.rss_kib"),
+    "agent_1000_pods_peak_kib": ("agent", "memory.agent.1000_pods.vmhwm_kib"),
     "wake_ups_per_minute": ("sidecar", "idle.wake_ups_per_minute")}
 
 

@@ -24,6 +24,7 @@ CLAIMS = [
     ("tests/bench/README.md", "on a new connection | {instructions_per_request:,} |"),
     ("tests/bench/README.md", "after {requests_before:,} requests; peak | {resident_idle_kib} KiB, {resident_kib} KiB; {peak_kib} KiB | 512 KiB, 768 KiB |"),
     ("tests/bench/README.md", "wake-ups per minute when idle | {wake_ups_per_minute:.0f} |"),
+    ("tests/bench/README.md", "with 1,000 pods; its peak | {agent_idle_kib:,} KiB, {agent_1000_pods_kib:,} KiB; {agent_1000_pods_peak_kib:,} KiB |"),
     ("tests/bench/README.md", "first answer | {first_answer_ms:.1f} ms, a bare exchange {bare_exchange_ms:.1f} ms |")]
 
 

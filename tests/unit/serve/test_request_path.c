@@ -59,9 +59,35 @@ static void an_escape_that_does_not_fit(void **state) {
     assert_string_equal(r.path, "");
 }
 
+static enum request_status feed_by(const char *text, size_t len, size_t piece) {
+    struct request r = {0};
+    enum request_status status = REQUEST_MORE;
+    for (size_t at = 0, used; at < len && status == REQUEST_MORE; at += used)
+        status = request_feed(&r, NULL, text + at, len - at < piece ? len - at : piece, &used);
+    return status;
+}
+
+/* Values are looked at eight bytes at a time: every byte there is, at each place of three times so many. */
+static void every_byte_at_every_place_of_a_value(void **state) {
+    char text[] = "GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: 123456789012345678901234\r\n\r\n";
+    size_t first = (size_t)(strstr(text, "1234") - text), len = strlen(text);
+    (void)state;
+    for (size_t at = first; at < first + 24; at++) {
+        char before = text[at];
+        for (int byte = 0; byte < 256; byte++) {
+            bool good = byte == '\t' || (byte >= ' ' && byte != 0x7F);
+            text[at] = (char)byte;
+            assert_int_equal(feed_by(text, len, len), good ? REQUEST_DONE : REQUEST_BAD);
+            assert_int_equal(feed_by(text, len, 1), good ? REQUEST_DONE : REQUEST_BAD);
+        }
+        text[at] = before;
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(escapes_in_a_path),
+        cmocka_unit_test(every_byte_at_every_place_of_a_value),
         cmocka_unit_test(an_escape_that_does_not_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
