@@ -221,7 +221,7 @@ def test_the_names_of_the_real_agent_start(images: dict[str, Archive], open_fold
             path.chmod(member.mode)
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(["chroot", open_folder, *words], capture_output=True, text=True, check=False, timeout=20, env={})
+        return subprocess.run([shutil.which("chroot") or "chroot", open_folder, *words], capture_output=True, text=True, check=False, timeout=20, env={})
     for words in (["/go-runner", "/eks-pod-identity-agent"], ["/eks-pod-identity-agent"], ["/pod-identity-agent"]):
         done = run(*words, "version")
         assert done.returncode == 0 and done.stdout.startswith("EKS Pod Identity Agent version "), done.stderr
