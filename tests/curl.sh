@@ -20,7 +20,7 @@ mkdir -p "$objects"
 
 find "$src/curl/lib" -name '*.c' | sort | sed "s|^$src/curl/lib/||" >"$objects/files"
 # shellcheck disable=SC2016  # the inner shell's
-xargs -P "$(nproc)" -I '{}' sh -c 'file=$1 src=$2 objects=$3 && shift 3 && exec "$@" -w -DHAVE_CONFIG_H -DBUILDING_LIBCURL -DCURL_STATICLIB \
+xargs -P "$(nproc)" -I '{}' sh -c 'file=$1 src=$2 objects=$3 && shift 3 && exec "$@" -w -D_GNU_SOURCE -DHAVE_CONFIG_H -DBUILDING_LIBCURL -DCURL_STATICLIB \
 	-I"$objects" -I"$src/curl/include" -I"$src/curl/lib" -I"$src/bearssl/inc" -c "$src/curl/lib/$file" -o "$objects/$(echo "$file" | tr / _).o"' \
 	curl '{}' "$src" "$objects" "$cc" "$@" <"$objects/files"
 ar rcsD "$out" "$objects"/*.o
