@@ -19,7 +19,7 @@ from harness.aws import TARGET, needs_openssl, trust
 from harness.cluster import AUDIENCE, ISSUER, Cluster, ConfigMap, Key, b64url
 from harness.emulator import ACCOUNT, Emulator
 from harness.leaks import Leaks
-from harness.places import Namespace, Place
+from harness.places import AGENT_IPV6, Namespace, Place
 from harness.programs import Binaries, Run, Runner
 from harness.sidecar import Sidecar
 from harness.token_files import ProjectedToken
@@ -302,7 +302,7 @@ def test_no_keys_yet(start: Start, cluster: Cluster) -> None:
 def test_one_pod_costs_one_request(start: Start, emulator: Emulator, cluster: Cluster) -> None:
     agent = start()
     token = cluster.token("shop", "web")
-    answers = [agent.ask(token).body for _ in range(5)] + [agent.ask(token, ipv6=True).body]
+    answers = [agent.ask(token).body for _ in range(5)] + [agent.ask(token, host=f"[{AGENT_IPV6}]", to=AGENT_IPV6).body]
     assert len(set(answers)) == 1
     # The next token of the same pod leads to the same entry; another pod's does not.
     rotated = cluster.token("shop", "web", exp=cluster.claims("shop", "web")["exp"] + 60)

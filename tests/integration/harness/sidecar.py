@@ -19,6 +19,7 @@ import pytest
 from . import http
 from .http import Answer
 from .programs import Binaries, Runner
+from .sizes import memory_kib
 from .waiting import eventually
 
 LANDLOCK_CREATE_RULESET, LANDLOCK_VERSION = 444, 1
@@ -220,12 +221,7 @@ class Sidecar:
 
     def memory_kib(self) -> dict[str, int]:
         """The sizes of /proc/PID/status, such as VmRSS and VmHWM, in KiB."""
-        sizes = {}
-        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            name, _, value = line.partition(":")
-            if value.strip().endswith(" kB"):
-                sizes[name] = int(value.split()[0])
-        return sizes
+        return memory_kib(self.pid)
 
     def resident_kib(self) -> int:
         """Exactly; as VmRSS, which is rounded by what each CPU has not yet told, where only root may look."""

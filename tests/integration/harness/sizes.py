@@ -1,0 +1,15 @@
+"""What the kernel says of a process's memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def memory_kib(pid: int) -> dict[str, int]:
+    """The sizes of /proc/PID/status, such as VmRSS and VmHWM, in KiB."""
+    sizes = {}
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if value.strip().endswith(" kB"):
+            sizes[name] = int(value.split()[0])
+    return sizes
