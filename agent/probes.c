@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/serve/stream.h"
 
 #define READY "ok\n"
 #define ANSWER_MAX 4096 /* what /readyz says has some lines */
@@ -73,20 +74,6 @@ int probes_answer(const struct settings *settings, const char *path, struct buf 
 
 /* ---- the command ---- */
 
-/* False when the time is over. */
-static bool wait_for(int fd, short events, int64_t deadline_ms) {
-    struct pollfd p = {.fd = fd, .events = events};
-    for (;;) {
-        int n = poll(&p, 1, (int)clock_until(deadline_ms, clock_now().mono_ms, TIMEOUT_MS));
-        if (n > 0)
-            return true;
-        if (n == 0)
-            errno = ETIMEDOUT;
-        if (n == 0 || errno != EINTR)
-            return false;
-    }
-}
-
 static bool connect_to(int fd, uint16_t port, int64_t deadline_ms) {
     const struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -94,31 +81,17 @@ static bool connect_to(int fd, uint16_t port, int64_t deadline_ms) {
     socklen_t len = sizeof error;
     if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
         return true;
-    if (errno != EINPROGRESS || !wait_for(fd, POLLOUT, deadline_ms) ||
+    if (errno != EINPROGRESS || !stream_wait(fd, POLLOUT, deadline_ms) ||
         getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
         return false;
     errno = error;
     return error == 0;
 }
 
-/* Up to the end of the stream; -1 with errno. */
-static ssize_t exchange(int fd, uint16_t port, int64_t deadline_ms, char out[ANSWER_MAX]) {
+static bool ask(int fd, uint16_t port, int64_t deadline_ms, char out[ANSWER_MAX], size_t *len) {
     static const char request[] = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    size_t len = 0;
-    if (fd < 0 || !connect_to(fd, port, deadline_ms) ||
-        send(fd, request, sizeof request - 1, MSG_NOSIGNAL) != (ssize_t)sizeof request - 1)
-        return -1;
-    while (len < ANSWER_MAX) {
-        ssize_t n = wait_for(fd, POLLIN, deadline_ms) ? recv(fd, out + len, ANSWER_MAX - len, 0) : -1;
-        if (n < 0 && (errno == EINTR || errno == EAGAIN))
-            continue;
-        if (n < 0)
-            return -1;
-        if (n == 0)
-            break;
-        len += (size_t)n;
-    }
-    return (ssize_t)len;
+    return fd >= 0 && connect_to(fd, port, deadline_ms) &&
+           stream_ask(fd, request, sizeof request - 1, out, ANSWER_MAX, len, deadline_ms);
 }
 
 static bool unanswered(uint16_t port, int error, struct buf *problem) {
@@ -141,11 +114,12 @@ bool probe(const struct settings *settings, struct buf *problem) {
         return false;
     }
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    ssize_t len = exchange(fd, settings->probe_port, deadline_ms, answer);
+    size_t len;
+    bool answered = ask(fd, settings->probe_port, deadline_ms, answer, &len);
     int error = errno;
     if (fd >= 0)
         close(fd);
-    if (len < 0)
+    if (!answered)
         return unanswered(settings->probe_port, error, problem);
     answer[len] = '\0';
     const char *body = strstr(answer, "\r\n\r\n");

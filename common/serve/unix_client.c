@@ -1,7 +1,6 @@
 #include "common/serve/unix_client.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/serve/stream.h"
 
 static bool failed(struct buf *problem, const char *what, const char *path, const char *why) {
     buf_fmt(problem, "cannot %s %s: %s", what, path, why);
@@ -26,24 +26,10 @@ static const char *connect_advice(int error) {
     case EACCES:
         return "permission denied (this user needs the socket's group: see --socket-mode and --socket-group)";
     case EAGAIN:
+    case ETIMEDOUT:
         return "the sidecar did not answer in time";
     default:
         return strerror(error);
-    }
-}
-
-/* Waits until the socket can be read or written. False with EAGAIN when the time is over. */
-static bool wait_for(int fd, short events, int64_t deadline_ms) {
-    struct pollfd p = {.fd = fd, .events = events};
-    for (;;) {
-        int64_t left = clock_until(deadline_ms, clock_now().mono_ms, UNIX_CLIENT_TIMEOUT_MS);
-        int n = poll(&p, 1, (int)left);
-        if (n > 0)
-            return true;
-        if (n == 0)
-            errno = EAGAIN;
-        if (n == 0 || errno != EINTR)
-            return false;
     }
 }
 
@@ -76,39 +62,6 @@ static int open_socket(const char *socket_path, int64_t deadline_ms, struct buf 
     return -1;
 }
 
-static bool send_all(int fd, const char *bytes, size_t len, int64_t deadline_ms) {
-    while (len > 0) {
-        if (!wait_for(fd, POLLOUT, deadline_ms))
-            return false;
-        ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL);
-        if (n < 0 && (errno == EINTR || errno == EAGAIN))
-            continue;
-        if (n <= 0)
-            return false;
-        bytes += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
-/* Reads to the end of the stream: the request asked the server to close. Negative on an error. */
-static ssize_t receive_all(int fd, char *out, size_t cap, int64_t deadline_ms) {
-    size_t len = 0;
-    while (len < cap) {
-        if (!wait_for(fd, POLLIN, deadline_ms))
-            return -1;
-        ssize_t n = recv(fd, out + len, cap - len, 0);
-        if (n < 0 && (errno == EINTR || errno == EAGAIN))
-            continue;
-        if (n < 0)
-            return -1;
-        if (n == 0)
-            break;
-        len += (size_t)n;
-    }
-    return (ssize_t)len;
-}
-
 /* Splits the answer, and checks that its body is as long as it says: a torn one must not pass for
  * credentials. */
 static bool split(struct unix_answer *out, size_t len) {
@@ -135,14 +88,14 @@ bool unix_client_get(const char *socket_path, const char *path, struct unix_answ
     int fd = open_socket(socket_path, deadline_ms, problem);
     if (fd < 0)
         return false;
-    ssize_t len = -1;
-    if (send_all(fd, request.data, request.len, deadline_ms))
-        len = receive_all(fd, out->bytes, sizeof out->bytes - 1, deadline_ms);
+    size_t len;
+    bool answered =
+        stream_ask(fd, request.data, request.len, out->bytes, sizeof out->bytes - 1, &len, deadline_ms);
     int error = errno;
     close(fd);
-    if (len < 0)
+    if (!answered)
         return failed(problem, "read from", socket_path, connect_advice(error));
-    if (!split(out, (size_t)len))
+    if (!split(out, len))
         return failed(problem, "use the answer from", socket_path,
                       "it is cut short, or no answer of a sidecar");
     return true;
