@@ -15,36 +15,12 @@
 
 static replies_retire *retire;
 
-static const char *phrase(int status) {
-    static const struct {
-        int status;
-        const char *phrase;
-    } phrases[] = {{200, "OK"},
-                   {307, "Temporary Redirect"},
-                   {400, "Bad Request"},
-                   {403, "Forbidden"},
-                   {404, "Not Found"},
-                   {413, "Request Entity Too Large"},
-                   {414, "Request URI Too Long"},
-                   {429, "Too Many Requests"},
-                   {431, "Request Header Fields Too Large"},
-                   {500, "Internal Server Error"},
-                   {501, "Not Implemented"},
-                   {503, "Service Unavailable"},
-                   {505, "HTTP Version Not Supported"}};
-    for (size_t i = 0; i < sizeof phrases / sizeof phrases[0]; i++) {
-        if (phrases[i].status == status)
-            return phrases[i].phrase;
-    }
-    return "Error";
-}
-
 struct heads {
     char keep[HEAD_MAX], close[HEAD_MAX];
 };
 
 static void put_head(int status, const char *type, const char *more, size_t body_len, struct buf *out) {
-    buf_fmt(out, "HTTP/1.1 %d %s\r\n%s%s%s%sContent-Length: %zu\r\n", status, phrase(status),
+    buf_fmt(out, "HTTP/1.1 %d %s\r\n%s%s%s%sContent-Length: %zu\r\n", status, answer_phrase(status),
             *type != '\0' ? "Content-Type: " : "", type, *type != '\0' ? "\r\n" : "", more, body_len);
 }
 

@@ -98,29 +98,6 @@ static int current_moment;
 static answers_retired *on_retired;
 static bool with_instance;
 
-static const char *phrase(int status) {
-    static const struct {
-        int status;
-        const char *phrase;
-    } phrases[] = {{200, "OK"},
-                   {400, "Bad Request"},
-                   {401, "Unauthorized"},
-                   {403, "Forbidden"},
-                   {404, "Not Found"},
-                   {405, "Method Not Allowed"},
-                   {413, "Content Too Large"},
-                   {414, "URI Too Long"},
-                   {431, "Request Header Fields Too Large"},
-                   {501, "Not Implemented"},
-                   {503, "Service Unavailable"},
-                   {505, "HTTP Version Not Supported"}};
-    for (size_t i = 0; i < sizeof phrases / sizeof phrases[0]; i++) {
-        if (phrases[i].status == status)
-            return phrases[i].phrase;
-    }
-    return "Error";
-}
-
 struct head {
     int status;
     const char *type;
@@ -131,7 +108,7 @@ static size_t put_head(char *out_text, const struct head *h, size_t body_len, bo
     struct buf out = buf_over(out_text, HEAD_MAX);
     buf_fmt(&out,
             "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n%s",
-            h->status, phrase(h->status), h->type, body_len, h->more);
+            h->status, answer_phrase(h->status), h->type, body_len, h->more);
     if (close)
         buf_str(&out, "Connection: close\r\n");
     buf_str(&out, "\r\n");

@@ -15,3 +15,29 @@ void answer_rest(const struct answer *a, bool close, bool with_body, size_t sent
         out[n++] = (struct iovec){(void *)(uintptr_t)(a->body + of_body), body_len - of_body};
     *count = n;
 }
+
+const char *answer_phrase(int status) {
+    static const struct {
+        int status;
+        const char *phrase;
+    } phrases[] = {{200, "OK"},
+                   {307, "Temporary Redirect"},
+                   {400, "Bad Request"},
+                   {401, "Unauthorized"},
+                   {403, "Forbidden"},
+                   {404, "Not Found"},
+                   {405, "Method Not Allowed"},
+                   {413, "Request Entity Too Large"},
+                   {414, "Request URI Too Long"},
+                   {429, "Too Many Requests"},
+                   {431, "Request Header Fields Too Large"},
+                   {500, "Internal Server Error"},
+                   {501, "Not Implemented"},
+                   {503, "Service Unavailable"},
+                   {505, "HTTP Version Not Supported"}};
+    for (size_t i = 0; i < sizeof phrases / sizeof phrases[0]; i++) {
+        if (phrases[i].status == status)
+            return phrases[i].phrase;
+    }
+    return "Error";
+}

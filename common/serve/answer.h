@@ -28,4 +28,8 @@ struct answer {
 void answer_rest(const struct answer *a, bool close, bool with_body, size_t sent,
                  struct iovec out[ANSWER_PIECES], size_t *count);
 
+/* What stands behind the status in the first line, as Go's net/http has it: the node agent's answers are
+ * those of a program in Go. "Error" for a status that no server of ours has. */
+const char *answer_phrase(int status);
+
 #endif
