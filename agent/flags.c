@@ -84,20 +84,6 @@ static void variable_of(const struct option_spec *spec, char out[VARIABLE_MAX]) 
         buf_char(&b, (char)(*p == '-' ? '_' : *p - 32 * (*p >= 'a' && *p <= 'z')));
 }
 
-static bool ends_in(const char *name, size_t len, const char *end) {
-    size_t end_len = strlen(end);
-    return len >= end_len && memcmp(name + len - end_len, end, end_len) == 0;
-}
-
-/* The kubelet sets variables for each Service of a namespace: those of one called pod-identity-agent look
- * like ours. */
-static bool of_a_service(const char *name, size_t len, const char *value) {
-    if (memmem(name, len, "_SERVICE_PORT", 13) != NULL || memmem(name, len, "_PORT_", 6) != NULL ||
-        ends_in(name, len, "_SERVICE_HOST"))
-        return true;
-    return ends_in(name, len, "_PORT") && strstr(value, "://") != NULL;
-}
-
 /* A copy of one of several values. */
 static const char *keep(struct settings *s, const char *value, size_t len, struct buf *problem) {
     char *copy = s->text + s->text_used;
@@ -143,7 +129,7 @@ static bool read_environment(struct reading *r) {
             continue;
         variable_of(spec, name);
         const char *value = getenv(name);
-        if (value == NULL || *value == '\0' || of_a_service(name, strlen(name), value))
+        if (value == NULL || *value == '\0' || options_of_service(name, strlen(name), value))
             continue;
         bool taken = spec->repeatable ? apply_words(r->out, spec, name, value, r->problem)
                                       : apply(r->out, spec, name, value, r->problem);
@@ -285,7 +271,7 @@ static void tell_unknown_variables(void) {
         char name[VARIABLE_MAX] = "", shown[VARIABLE_MAX], meant[VARIABLE_MAX] = "";
         struct buf option = BUF(name), variable = BUF(shown);
         if (equals == NULL || equals[1] == '\0' || strncmp(*entry, PREFIX, sizeof PREFIX - 1) != 0 ||
-            of_a_service(*entry, (size_t)(equals - *entry), equals + 1))
+            options_of_service(*entry, (size_t)(equals - *entry), equals + 1))
             continue;
         for (const char *p = *entry + sizeof PREFIX - 1; p < equals && option.len < 60; p++)
             buf_char(&option, (char)(*p == '_' ? '-' : *p >= 'A' && *p <= 'Z' ? *p + 32 : '?'));

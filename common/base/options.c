@@ -80,9 +80,7 @@ bool options_given(int argc, char **argv, const char *name) {
     return false;
 }
 
-/* For each Service of a namespace the kubelet sets variables in all pods: of one whose name begins with
- * pod-identity they look like ours. */
-static bool of_a_service(const char *name, size_t len, const char *value) {
+bool options_of_service(const char *name, size_t len, const char *value) {
     static const char host[] = "_SERVICE_HOST", port[] = "_PORT";
     if (memmem(name, len, "_SERVICE_PORT", 13) != NULL || memmem(name, len, "_PORT_", 6) != NULL)
         return true;
@@ -122,7 +120,7 @@ static bool read_environment(const struct options *o, int argc, char **argv, voi
             continue;
         environment_name(spec, name);
         const char *value = getenv(name);
-        if (value == NULL || *value == '\0' || of_a_service(name, strlen(name), value))
+        if (value == NULL || *value == '\0' || options_of_service(name, strlen(name), value))
             continue;
         bool taken = spec->repeatable ? apply_words(spec, name, config, value, problem)
                                       : apply(spec, name, config, value, problem);
@@ -287,7 +285,7 @@ static bool option_of_variable(const char *entry, char out[ENVIRONMENT_NAME_MAX]
     const char *equals = strchr(entry, '=');
     size_t skipped = sizeof prefix - 1, len;
     if (equals == NULL || equals[1] == '\0' || strncmp(entry, prefix, skipped) != 0 ||
-        of_a_service(entry, (size_t)(equals - entry), equals + 1))
+        options_of_service(entry, (size_t)(equals - entry), equals + 1))
         return false;
     len = (size_t)(equals - entry) - skipped;
     len = len < ENVIRONMENT_NAME_MAX ? len : ENVIRONMENT_NAME_MAX - 1;

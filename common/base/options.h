@@ -103,6 +103,10 @@ bool options_given(int argc, char **argv, const char *name);
 /* Whether an option of that name means something to the command. */
 bool option_is_of(const struct option_command *command, const char *name);
 
+/* For each Service of a namespace the kubelet sets variables in all pods: of one whose name begins with
+ * pod-identity they look like ours. Whether this is one of those; len is the name's. */
+bool options_of_service(const char *name, size_t len, const char *value);
+
 /* Calls tell for each variable POD_IDENTITY_… that is no option of any of the programs (nor made by
  * Kubernetes for a Service): its name, and that of the one that was meant, or "". */
 typedef void options_tell(void *context, const char *variable, const char *meant);
