@@ -11,6 +11,7 @@
 #include "agent/association_table.h"
 #include "common/base/buf.h"
 #include "common/base/far.h"
+#include "common/base/io.h"
 
 #define ATTEMPTS 3 /* to read one that changes meanwhile */
 
@@ -26,20 +27,6 @@ static DIR *open_version(const char *path) {
     errno = ENAMETOOLONG;
     DIR *d = data.overflow ? NULL : opendir(text);
     return d == NULL && errno == ENOENT ? opendir(path) : d;
-}
-
-static bool read_value(int fd, size_t *len) {
-    for (*len = 0; *len < sizeof value;) {
-        ssize_t n = read(fd, value + *len, sizeof value - *len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        if (n == 0)
-            break;
-        *len += (size_t)n;
-    }
-    return true;
 }
 
 static void put_unreadable(const char *key, const char *why) {
@@ -64,7 +51,7 @@ static bool put_file(int folder, const char *key) {
         put_unreadable(key, strerror(errno));
     else if (!S_ISREG(st.st_mode))
         put_unreadable(key, "it is not a regular file");
-    else if (!read_value(fd, &len))
+    else if (!io_read_all(fd, value, sizeof value, &len))
         put_unreadable(key, strerror(errno));
     else
         table_put(key, strlen(key), value, len);

@@ -9,6 +9,7 @@
 #include "agent/complain.h"
 #include "agent/files.h"
 #include "common/base/far.h"
+#include "common/base/io.h"
 #include "common/base/log.h"
 #include "common/pod/jws.h"
 #include "common/serve/loop.h"
@@ -105,20 +106,6 @@ static bool file_failed(const char *problem) {
     return false;
 }
 
-static bool read_bytes(int fd, size_t *len) {
-    for (*len = 0; *len < sizeof text;) {
-        ssize_t n = read(fd, text + *len, sizeof text - *len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        if (n == 0)
-            break;
-        *len += (size_t)n;
-    }
-    return true;
-}
-
 /* Never waits for a pipe. */
 static bool read_open(int fd) {
     struct stat st;
@@ -127,7 +114,7 @@ static bool read_open(int fd) {
         return file_failed(strerror(errno));
     if (!S_ISREG(st.st_mode))
         return file_failed("it is not a regular file");
-    if (!read_bytes(fd, &len))
+    if (!io_read_all(fd, text, sizeof text, &len))
         return file_failed(strerror(errno));
     if (len > FILE_MAX)
         return file_failed("it has more than 16384 bytes");

@@ -7,6 +7,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/far.h"
+#include "common/base/io.h"
 #include "common/base/wipe.h"
 
 static bool put_path(struct node_file *file, const char *folder, const char *rest) {
@@ -66,22 +67,6 @@ static bool same_file(const struct stat *a, const struct stat *b) {
            a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-/* All of it, or -1. */
-static ssize_t read_all(int fd, char *out, size_t cap) {
-    size_t len = 0;
-    while (len < cap) {
-        ssize_t n = read(fd, out + len, cap - len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        if (n == 0)
-            break;
-        len += (size_t)n;
-    }
-    return (ssize_t)len;
-}
-
 static bool take(struct ini_word value, char *out, size_t cap) {
     if (value.len == 0 || value.len >= cap)
         return false;
@@ -120,11 +105,13 @@ static enum reason read_open(struct node_file *file, int fd, const struct stat *
                              bool *changed, struct failure *f) {
     FAR static char text[NODE_FILE_MAX];
     FAR static struct credentials fresh;
-    ssize_t len = read_all(fd, text, sizeof text);
-    if (len < 0)
-        return unreadable(file, errno, f);
-    const char *wrong =
-        (size_t)len == sizeof text ? "has more than 65535 bytes" : parse(file, text, (size_t)len, &fresh);
+    size_t len;
+    if (!io_read_all(fd, text, sizeof text, &len)) {
+        enum reason unread = unreadable(file, errno, f);
+        wipe(text, len);
+        return unread;
+    }
+    const char *wrong = len == sizeof text ? "has more than 65535 bytes" : parse(file, text, len, &fresh);
     enum reason reason = REASON_OK;
     if (wrong != NULL) {
         reason = fail(file, f, "file-content", wrong);
@@ -134,7 +121,7 @@ static enum reason read_open(struct node_file *file, int fd, const struct stat *
         file->seen = *st;
         file->taken = *changed = true;
     }
-    wipe(text, (size_t)len);
+    wipe(text, len);
     credentials_wipe(&fresh);
     return reason;
 }

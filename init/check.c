@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/io.h"
+
 #define QUOTED_MAX 253 /* the longest name in Kubernetes */
 
 enum check_status check_passed(struct failure *finding, const char *format, ...) {
@@ -51,12 +53,7 @@ bool check_read_file(const char *path, char *out, size_t max, size_t *len) {
     *len = 0;
     if (fd < 0)
         return false;
-    ssize_t n;
-    do {
-        n = read(fd, out + *len, max + 1 - *len);
-        *len += n > 0 ? (size_t)n : 0;
-    } while (n > 0 || (n < 0 && errno == EINTR));
-    int error = n < 0 ? errno : *len > max ? EFBIG : 0;
+    int error = !io_read_all(fd, out, max + 1, len) ? errno : *len > max ? EFBIG : 0;
     close(fd);
     errno = error;
     return error == 0;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/base/atomic_file.h"
+#include "common/base/io.h"
 
 #define PATH_SHOWN 300
 
@@ -66,15 +67,9 @@ static bool read_source(const char *path, char *out, size_t *out_len, struct fai
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return failed("open", path, errno, remedy, f);
-    size_t len = 0;
-    ssize_t n = 0;
-    do {
-        n = read(fd, out + len, INSTALL_SIZE_MAX + 1 - len);
-        len += n > 0 ? (size_t)n : 0;
-    } while (n > 0 || (n < 0 && errno == EINTR));
-    int error = n < 0 ? errno : len > INSTALL_SIZE_MAX ? EFBIG : len == 0 ? ENODATA : 0;
+    bool whole = io_read_all(fd, out, INSTALL_SIZE_MAX + 1, out_len);
+    int error = !whole ? errno : *out_len > INSTALL_SIZE_MAX ? EFBIG : *out_len == 0 ? ENODATA : 0;
     close(fd);
-    *out_len = len;
     return error == 0 ? true : failed("read", path, error, remedy, f);
 }
 

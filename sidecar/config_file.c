@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/base/far.h"
+#include "common/base/io.h"
 #include "common/base/nearest.h"
 #include "common/base/setting.h"
 #include "common/text/json.h"
@@ -399,17 +400,13 @@ bool config_file_parse(const char *path, const char *text, size_t len, struct co
 
 bool config_file_read(const char *path, struct config *out, struct buf *problem) {
     FAR static char text[JSON_INPUT_MAX + 2];
-    size_t len = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    ssize_t n = fd < 0 ? -1 : 1;
-    while (fd >= 0 && n > 0 && len < sizeof text - 1) {
-        n = read(fd, text + len, sizeof text - 1 - len);
-        len += n > 0 ? (size_t)n : 0;
-    }
+    size_t len = 0;
+    bool read = fd >= 0 && io_read_all(fd, text, sizeof text - 1, &len);
     int error = errno;
     if (fd >= 0)
         close(fd);
-    if (n >= 0)
+    if (read)
         return config_file_parse(path, text, len, out, problem);
     const char *flaw = setting_flaw(path);
     buf_str(problem, "--config=");

@@ -1,6 +1,7 @@
 #include "sidecar/host_network.h"
 
 #include "common/base/far.h"
+#include "common/base/io.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -59,12 +60,12 @@ static bool of_a_node(const char *name, size_t len) {
 
 static bool has_links_of_a_node(struct buf *why) {
     FAR static char text[LINKS_MAX];
-    size_t len = 0;
     int fd = open(LINKS_FILE, O_RDONLY | O_CLOEXEC);
-    for (ssize_t n = 1; fd >= 0 && n > 0 && len<sizeof text - 1; len += n> 0 ? (size_t)n : 0)
-        n = read(fd, text + len, sizeof text - 1 - len);
-    if (fd >= 0)
+    size_t len = 0;
+    if (fd >= 0) {
+        (void)io_read_all(fd, text, sizeof text - 1, &len);
         close(fd);
+    }
     text[len] = '\0';
     for (const char *at = text; *at != '\0'; at = strchr(at, '\n') != NULL ? strchr(at, '\n') + 1 : "") {
         at += strspn(at, " ");

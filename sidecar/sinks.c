@@ -8,6 +8,7 @@
 
 #include "common/base/atomic_file.h"
 #include "common/base/far.h"
+#include "common/base/io.h"
 #include "common/base/wipe.h"
 
 #define KEEP "keep the other profiles of"
@@ -61,19 +62,9 @@ static bool read_existing(const char *path, struct buf *out, struct buf *problem
         return true;
     bool ok = ours(fd, path, problem);
     int error = 0;
-    while (ok) {
-        ssize_t n = read(fd, out->data + out->len, out->cap - 1 - out->len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            error = n < 0 ? errno : 0;
-            break;
-        }
-        out->len += (size_t)n;
-        if (out->len > INI_FILE_MAX) {
-            error = EFBIG;
-            break;
-        }
+    if (ok) {
+        bool read = io_read_all(fd, out->data, out->cap - 1, &out->len);
+        error = !read ? errno : out->len > INI_FILE_MAX ? EFBIG : 0;
     }
     if (fd >= 0)
         close(fd);

@@ -6,6 +6,16 @@
 
 #include "common/base/clock.h"
 
+bool io_read_all(int fd, void *out, size_t cap, size_t *len) {
+    ssize_t n = 0;
+    *len = 0;
+    do {
+        n = read(fd, (char *)out + *len, cap - *len);
+        *len += n > 0 ? (size_t)n : 0;
+    } while ((n > 0 && *len < cap) || (n < 0 && errno == EINTR));
+    return n >= 0;
+}
+
 bool io_write_all(int fd, const void *bytes, size_t len) {
     const char *at = bytes;
     while (len > 0) {

@@ -1,9 +1,13 @@
-/* Writing whole buffers to descriptors. */
+/* Whole buffers from and to descriptors. */
 #ifndef POD_IDENTITY_BASE_IO_H
 #define POD_IDENTITY_BASE_IO_H
 
 #include <stdbool.h>
 #include <stddef.h>
+
+/* Reads to the end, or until cap bytes are there: who wants to see that there are more gives a byte more.
+ * *len is how many came, also where it is false, with errno. */
+bool io_read_all(int fd, void *out, size_t cap, size_t *len);
 
 /* Writes all of it, however many calls that takes. False with errno. */
 bool io_write_all(int fd, const void *bytes, size_t len);

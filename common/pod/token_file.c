@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/io.h"
 #include "common/base/wipe.h"
 #include "common/pod/token_path.h"
 
@@ -30,19 +31,6 @@ static enum reason unreadable(const char *path, const char *what, struct failure
     failure_remedy(
         f, "mount the projected serviceAccountToken volume there; nothing else may write to that path");
     return f->reason;
-}
-
-/* Reads until the end of the file or one byte more than may be. */
-static bool read_all(int fd, struct token *out) {
-    while (out->len < sizeof out->text) {
-        ssize_t n = read(fd, out->text + out->len, sizeof out->text - out->len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n == 0;
-        out->len += (size_t)n;
-    }
-    return true;
 }
 
 static enum reason check_text(const char *path, struct token *out, struct failure *f) {
@@ -77,7 +65,7 @@ static enum reason read_open_file(const char *path, int fd, struct token *out, s
         return unreadable(path, "is a directory, not a file", f);
     if (!S_ISREG(st.st_mode))
         return unreadable(path, "is not a regular file", f);
-    if (!read_all(fd, out)) {
+    if (!io_read_all(fd, out->text, sizeof out->text, &out->len)) {
         struct buf m = failure_begin(f, REASON_TOKEN_UNREADABLE);
         int error = errno;
         buf_str(&m, "cannot read token file ");
