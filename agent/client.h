@@ -34,6 +34,7 @@ struct client {
     int64_t used_mono_ms;           /* 0: the place is free */
     struct connections_crowd crowd; /* as long as some wait, the place stays */
     uint32_t kept;                  /* bytes */
+    uint64_t next_turn;             /* of its next flight that is queued */
 };
 
 /* The client of that address: found, or new in the place of one that has not asked for longest. NULL if all

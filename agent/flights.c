@@ -11,6 +11,7 @@
 FAR static struct flight flights[FLIGHTS_MAX];
 static size_t high, waiting, queued, under_way, renewals, slot_count;
 static struct flight *queue_head, **queue_tail = &queue_head;
+static uint64_t turn; /* of the last that began */
 static const struct flights_owner *owner;
 static struct loop_timer kick = {.deadline_ms = CLOCK_NEVER};
 
@@ -50,6 +51,8 @@ static void give_back_text(struct flight *f) {
 
 static void enqueue(struct flight *f) {
     f->state = FLIGHT_QUEUED;
+    f->turn = f->payer->next_turn > turn ? f->payer->next_turn : turn;
+    f->payer->next_turn = f->turn + 1;
     f->next = NULL;
     *queue_tail = f;
     queue_tail = &f->next;
@@ -164,24 +167,12 @@ static void answer_all(struct flight *f, const struct answer *a) {
 
 /* ---- under way ---- */
 
-static size_t under_way_of(const struct client_address *client) {
-    size_t count = 0;
-    for (size_t i = 0; i < high; i++)
-        count += flights[i].state == FLIGHT_UNDER_WAY && !flights[i].renewal &&
-                 memcmp(&flights[i].client, client, sizeof *client) == 0;
-    return count;
-}
-
-/* Of the client that has the fewest under way; among these who came first. */
+/* One of each client in turn; of the same turn, who came first. */
 static struct flight *next_in_turn(void) {
     struct flight *best = queue_head;
-    size_t least = best != NULL ? under_way_of(&best->client) : 0;
-    for (struct flight *f = best; f != NULL && least > 0; f = f->next) {
-        size_t count = under_way_of(&f->client);
-        if (count < least) {
+    for (struct flight *f = best; f != NULL; f = f->next) {
+        if (f->turn < best->turn)
             best = f;
-            least = count;
-        }
     }
     return best;
 }
@@ -228,7 +219,9 @@ static void start_queued(void) {
         struct exchange *slot = exchange_take();
         if (slot == NULL)
             return;
-        start(next_in_turn(), slot);
+        struct flight *f = next_in_turn();
+        turn = f->turn;
+        start(f, slot);
     }
 }
 

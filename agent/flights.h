@@ -2,7 +2,7 @@
  *
  * The key is the pod where the token is trusted, and else the token with the address that sent it, so that
  * nobody joins or ends what is another's. At most --max-concurrency flights are under way; the others stand
- * in a queue, and the one whose client has the fewest under way goes next. */
+ * in a queue, from which one of each client goes in turn, however many it has there. */
 #ifndef POD_IDENTITY_AGENT_FLIGHTS_H
 #define POD_IDENTITY_AGENT_FLIGHTS_H
 
@@ -31,7 +31,8 @@ struct flight {
 
     /* Private. */
     struct store_text text; /* of the token, until it is under way; else that of the entry of that key */
-    struct client *payer;   /* for the text */
+    struct client *payer;   /* for the text; its turns are used up */
+    uint64_t turn;          /* in the queue */
     struct exchange *slot;
     struct connection *first, *last; /* that wait */
     struct flight *next;             /* in the queue */
