@@ -131,7 +131,10 @@ static int enter_sandbox(void) {
 
 static bool listen_on(struct server_listener *l, int fd, const struct server_handlers *handlers, size_t share,
                       size_t listener_partials) {
-    *l = (struct server_listener){.handlers = handlers, .share = share, .partials = listener_partials};
+    *l = (struct server_listener){.handlers = handlers,
+                                  .borrows = handlers == &pods_handlers,
+                                  .share = share,
+                                  .partials = listener_partials};
     return server_listen(l, fd);
 }
 

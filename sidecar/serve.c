@@ -258,7 +258,8 @@ static int open_listeners(void) {
 
 /* Each listener has its own, so that nobody who reaches one of them can touch another: the metrics port is
  * open to the network, and loopback to every process of the pod. Shares are of SERVE_PLACES, if all are
- * there. */
+ * there. The app may borrow what stands free: a pool of 1,000 connections on one listener is its good right.
+ */
 static const struct {
     size_t share, partials;
 } shares[LISTENERS] = {
@@ -275,6 +276,7 @@ static void open_server(void) {
     for (enum listener i = 0; i < LISTENERS; i++)
         listeners[i] = (struct access){.listener = {.handlers = &access_handlers,
                                                     .refusals_close = i != LISTENER_SOCKET,
+                                                    .borrows = i == LISTENER_SOCKET || i == LISTENER_HTTP,
                                                     .share = shares[i].share,
                                                     .partials = shares[i].partials},
                                        .routes = {.kind = i}};

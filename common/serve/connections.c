@@ -158,7 +158,7 @@ static struct connection *least_useful(const struct connection_group *group) {
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
         bool turns = order[i].phase == PHASE_NEW;
         struct connection *c = oldest(group, order[i].phase, order[i].for_ms);
-        if (c == NULL && turns && group->idle > group->places / 2)
+        if (c == NULL && turns && group->idle > group->open / 2)
             c = group->lists[PHASE_IDLE].head;
         if (c != NULL || (turns && group->lists[PHASE_NEW].head != NULL))
             return c;
@@ -166,9 +166,14 @@ static struct connection *least_useful(const struct connection_group *group) {
     return of_largest_crowd(group, false);
 }
 
+/* Its own, and none that it may borrow is free. */
+static bool all_taken(const struct connection_group *group) {
+    return group->open >= group->places && !(group->borrows && open_count < usable_count);
+}
+
 int64_t connections_room_at(const struct connection_group *group) {
     const struct connection *newcomer = group->lists[PHASE_NEW].head;
-    if (group->open < group->places || newcomer == NULL || least_useful(group) != NULL)
+    if (!all_taken(group) || newcomer == NULL || least_useful(group) != NULL)
         return 0;
     return newcomer->deadline_ms - limit_ms[PHASE_NEW] + CONNECTIONS_TURN_MS;
 }
@@ -189,12 +194,26 @@ bool connections_make_room(void) {
     return fullest != NULL && make_room_in(fullest);
 }
 
+/* From the group that has borrowed most: what is borrowed has no turn to wait for. */
+static bool call_in(void) {
+    const struct connection_group *debtor = NULL;
+    for (const struct connection_group *g = groups; g != NULL; g = g->next) {
+        if (g->open > g->places && (debtor == NULL || g->open - g->places > debtor->open - debtor->places))
+            debtor = g;
+    }
+    if (debtor == NULL)
+        return connections_make_room();
+    struct connection *c = least_useful(debtor);
+    cut_off(c != NULL ? c : debtor->lists[PHASE_NEW].head); /* NULL: there are newcomers */
+    return true;
+}
+
 static struct connection *take_place(struct connection_group *group) {
-    if (group->open >= group->places && !make_room_in(group))
+    if (all_taken(group) && !make_room_in(group))
         return NULL;
     if (free_list == NULL && used_count < usable_count)
         return &places[used_count++];
-    if (free_list == NULL && !connections_make_room())
+    if (free_list == NULL && !call_in())
         return NULL;
     struct connection *c = free_list;
     free_list = c->after;
@@ -210,7 +229,7 @@ struct connection *connections_add(struct connection_group *group, const struct 
     append(c, PHASE_NEW);
     open_count++;
     group->open++;
-    *full = group->open >= group->places;
+    *full = open_count >= usable_count || all_taken(group);
     return c;
 }
 

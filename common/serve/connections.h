@@ -1,8 +1,9 @@
 /* The places for connections: a fixed pool, each place in one phase with a time limit. Connections of one
- * kind (of a listener, as a rule) are a group, which has places of its own: no other group can take them.
- * When they are all taken, one of the same group gives way: who makes no progress before who has just come,
- * and who was served before only where such are the most; among those who wait for an answer, one of the
- * largest crowd. What is said on a connection is the server's business. */
+ * kind (of a listener, as a rule) are a group, which has places of its own. It may borrow those that are
+ * free, and gives them back at once to a group that has not all of its own. A group that can take no more
+ * lets one of its connections give way: who makes no progress before who has just come, and who was served
+ * before only where such are the most; among those who wait for an answer, one of the largest crowd. What is
+ * said on a connection is the server's business. */
 #ifndef POD_IDENTITY_SERVE_CONNECTIONS_H
 #define POD_IDENTITY_SERVE_CONNECTIONS_H
 
@@ -37,7 +38,9 @@ struct server_listener;
 struct connection;
 
 struct connection_group {
-    size_t places, partials; /* how many it may take at a time */
+    size_t places;   /* its own */
+    bool borrows;    /* takes others', too, while they are free */
+    size_t partials; /* how many it may take at a time */
 
     /* Private. */
     size_t share; /* of all places, in relation to those of the other groups */
@@ -95,20 +98,20 @@ void connections_open(struct connection *places, size_t place_count, size_t usab
                       size_t partial_count, connections_gone *gone);
 
 /* The usable places are divided among the groups in proportion to their shares; each has one at least. The
- * sum of all partials must not be larger than what there is. group is zero, and stays until
+ * sum of all partials must not be larger than what there is. group is zero but for `borrows`, and stays until
  * connections_close_all(). */
 void connections_add_group(struct connection_group *group, size_t share, size_t partials);
 /* How many are open now. */
 size_t connections_count(void);
 
-/* A place for the descriptor, in PHASE_NEW; another of its group gives way if need be. NULL if even so there
- * is none; the descriptor is the caller's then. *full: all places of the group are taken now, so the newcomer
- * may have to give way soon. */
+/* A place for the descriptor, in PHASE_NEW; another gives way if need be. NULL if even so there is none; the
+ * descriptor is the caller's then. *full: there is no place left now, so the newcomer may have to give way
+ * soon. */
 struct connection *connections_add(struct connection_group *group, const struct loop_watch *watch,
                                    const struct server_listener *listener, bool *full);
 
-/* Whether there is a place for one more in the group: 0, or else when there will be, monotonic: all are
- * taken, and some by such as have just come. Who waits to be accepted meanwhile loses nothing. */
+/* Whether there is a place for one more in the group: 0, or else when there will be, monotonic: it can take
+ * no more, and some have just come. Who waits to be accepted meanwhile loses nothing. */
 int64_t connections_room_at(const struct connection_group *group);
 
 /* A phase that goes on keeps its deadline, but PHASE_IDLE: a byte now and then does not stretch a request. */

@@ -38,7 +38,7 @@ static bool hold_back(struct server_listener *l) {
 static void let_in(void) {
     for (struct server_listener *l = listeners; l != NULL; l = l->next) {
         if (l->accept_again_ms == CLOCK_NEVER ||
-            (l->accept_again_ms > loop_now().mono_ms && l->group.open >= l->group.places))
+            (l->accept_again_ms > loop_now().mono_ms && connections_room_at(&l->group) != 0))
             continue;
         l->accept_again_ms = CLOCK_NEVER;
         loop_change(&l->watch, EPOLLIN);
@@ -357,6 +357,7 @@ void server_open(const struct server_storage *storage, size_t descriptors_kept) 
 bool server_listen(struct server_listener *listener, int fd) {
     listener->watch = (struct loop_watch){.fd = fd, .ready = on_listener};
     listener->accept_again_ms = CLOCK_NEVER;
+    listener->group.borrows = listener->borrows;
     connections_add_group(&listener->group, listener->share, listener->partials);
     listener->next = listeners;
     listeners = listener;

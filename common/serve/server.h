@@ -44,8 +44,9 @@ struct server_listener {
     const struct request_extras *extras; /* headers that pick() looks at; NULL: none */
     bool unix_socket;                    /* connections do not inherit buffer sizes there */
     bool refusals_close; /* an answer of 4xx is the connection's last: who may not ask keeps no place */
-    size_t share;        /* of the places, in proportion to the other listeners: nobody else gets these */
-    size_t partials;     /* likewise, in numbers */
+    bool borrows;        /* see connections.h: places of others, while they are free */
+    size_t share;    /* of the places, in proportion to the other listeners: what is its own for certain */
+    size_t partials; /* likewise, in numbers */
 
     /* The server's own. */
     struct loop_watch watch;

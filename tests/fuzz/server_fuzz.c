@@ -172,6 +172,7 @@ static void set_up(void) {
                                                .refusals_close = i != LISTENER_SOCKET,
                                                .unix_socket = i == LISTENER_SOCKET,
                                                .extras = i == LISTENER_IMDS ? &imds_headers : NULL,
+                                               .borrows = i % 2 == 0,
                                                .share = 2,
                                                .partials = 1};
         p->routes = (struct routes){.kind = (enum listener)i, .bearer = BEARER, .host = "127.0.0.1"};

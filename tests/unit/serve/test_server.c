@@ -17,7 +17,7 @@
 #include "common/serve/server.h"
 
 #define PLACES 14 /* by shares: two for each listener, the rest for the denied */
-#define CLIENTS 3
+#define CLIENTS 16
 #define LARGE 200000
 #define HEAD_OF(status) "HTTP/1.1 " status " X\r\nContent-Length: 0\r\n"
 
@@ -30,7 +30,7 @@ static struct server_listener listeners[LISTENERS];
 static struct loop_timer step = {.deadline_ms = CLOCK_NEVER};
 static uint16_t port;
 static char socket_path[LISTEN_PATH_MAX], bare_path[LISTEN_PATH_MAX], large[LARGE];
-static int clients[CLIENTS] = {-1, -1, -1};
+static int clients[CLIENTS] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
 
 /* ---- what is answered ---- */
 
@@ -162,6 +162,8 @@ static int all_go(void **state) {
             close(clients[i]);
         clients[i] = -1;
     }
+    for (size_t i = 0; i < LISTENERS; i++)
+        listeners[i].group.borrows = false;
     for (int i = 0; i < 4; i++)
         pass(CONNECTIONS_IDLE_MS);
     return server_connections() == 0 ? 0 : 1;
@@ -293,7 +295,7 @@ static struct moment passing(void) {
 static void who_is_held_back_costs_nothing(void **state) {
     (void)state;
     clock_use(passing);
-    for (size_t i = 0; i < CLIENTS; i++)
+    for (size_t i = 0; i < 3; i++)
         dial(i, AT_SOCKET);
     unsigned before = loop_round();
     step.deadline_ms = passing().mono_ms + CONNECTIONS_TURN_MS / 2;
@@ -302,6 +304,76 @@ static void who_is_held_back_costs_nothing(void **state) {
     fake_clock(now_ms, now_ms);
     assert_in_range(loop_round() - before, 1, 20);
     assert_int_equal(server_connections(), 2);
+}
+
+static void all_borrow(void) {
+    for (size_t i = 0; i < LISTENERS; i++)
+        listeners[i].group.borrows = true;
+}
+
+/* How many of the first were closed. */
+static size_t closed_of(size_t count) {
+    char byte;
+    size_t closed = 0;
+    for (size_t i = 0; i < count; i++)
+        closed += recv(clients[i], &byte, 1, MSG_DONTWAIT) == 0;
+    return closed;
+}
+
+/* Two are a listener's own, and the others stand free. */
+static void free_places_are_borrowed(void **state) {
+    (void)state;
+    all_borrow();
+    for (size_t i = 0; i < PLACES; i++) {
+        dial(i, AT_SOCKET);
+        ask(i, "/200");
+        pass(0);
+        hears(i, HEAD_OF("200") "\r\n");
+    }
+    assert_int_equal(server_connections(), PLACES);
+    for (size_t i = 0; i < PLACES; i++) { /* all are kept */
+        ask(i, "/201");
+        pass(0);
+        hears(i, HEAD_OF("201") "\r\n");
+    }
+}
+
+/* Without waiting for anybody's turn, and no more than are the other's own. */
+static void what_is_borrowed_goes_back_at_once(void **state) {
+    (void)state;
+    all_borrow();
+    for (size_t i = 0; i < PLACES; i++)
+        dial(i, AT_SOCKET);
+    pass(0);
+    assert_int_equal(server_connections(), PLACES);
+    for (size_t i = PLACES; i < PLACES + 2; i++) {
+        dial(i, AT_TCP);
+        ask(i, "/200");
+        pass(0);
+        hears(i, HEAD_OF("200") "\r\n");
+        assert_int_equal(closed_of(PLACES), i - PLACES + 1);
+    }
+    assert_int_equal(server_connections(), PLACES);
+}
+
+/* Who has all of its own and finds none free waits for the turn of its own newcomers, and takes from nobody.
+ */
+static void beyond_its_own_it_takes_from_nobody(void **state) {
+    (void)state;
+    all_borrow();
+    for (size_t i = 0; i < PLACES; i++)
+        dial(i, i < 2 ? AT_TCP : AT_SOCKET);
+    pass(0);
+    assert_int_equal(server_connections(), PLACES);
+    dial(PLACES, AT_TCP);
+    ask(PLACES, "/200");
+    pass(CONNECTIONS_TURN_MS - 1);
+    hears(PLACES, "");
+    assert_int_equal(closed_of(PLACES), 0);
+    pass(1);
+    hears(PLACES, HEAD_OF("200") "\r\n");
+    assert_int_equal(closed_of(2), 1);
+    assert_int_equal(closed_of(PLACES), 1);
 }
 
 /* Out of descriptors, with no connection to close: it tries again after a while. */
@@ -327,10 +399,17 @@ static void descriptors_run_out(void **state) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_teardown(f, all_go)
     const struct CMUnitTest tests[] = {
-        TEST(refusals_close_where_they_shall), TEST(an_answer_goes_on_when_its_client_reads),
-        TEST(who_reads_nothing_is_reset),      TEST(without_room_for_a_half_request),
-        TEST(who_is_held_back_comes_in_later), TEST(who_is_held_back_comes_in_when_another_goes),
-        TEST(who_is_held_back_costs_nothing),  TEST(descriptors_run_out),
+        TEST(refusals_close_where_they_shall),
+        TEST(an_answer_goes_on_when_its_client_reads),
+        TEST(who_reads_nothing_is_reset),
+        TEST(without_room_for_a_half_request),
+        TEST(who_is_held_back_comes_in_later),
+        TEST(who_is_held_back_comes_in_when_another_goes),
+        TEST(who_is_held_back_costs_nothing),
+        TEST(free_places_are_borrowed),
+        TEST(what_is_borrowed_goes_back_at_once),
+        TEST(beyond_its_own_it_takes_from_nobody),
+        TEST(descriptors_run_out),
     };
     return cmocka_run_group_tests(tests, open_all, NULL);
 }
