@@ -98,7 +98,9 @@ enum reason api_server_request(const struct api_server *s, const char *method, c
     }
     call->headers[0] = (struct http_header){"Authorization", call->authorization};
     call->headers[1] = (struct http_header){"Accept", "application/json, application/jwk-set+json"};
-    call->headers[2] = (struct http_header){"Content-Type", "application/json"};
+    bool patch = strcmp(method, "PATCH") == 0;
+    call->headers[2] =
+        (struct http_header){"Content-Type", patch ? "application/json-patch+json" : "application/json"};
     *out = (struct http_request){.method = method,
                                  .url = call->url,
                                  .headers = call->headers,

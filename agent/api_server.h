@@ -38,7 +38,8 @@ struct api_call {
     struct token token;
 };
 
-/* Reads the token anew. path: with its query. body: JSON, or NULL. REASON_TOKEN_UNREADABLE. */
+/* Reads the token anew. path: with its query. body: JSON (of PATCH: a JSON patch), or NULL.
+ * REASON_TOKEN_UNREADABLE. */
 enum reason api_server_request(const struct api_server *server, const char *method, const char *path,
                                const char *body, size_t body_len, struct api_call *call,
                                struct http_request *out, struct failure *failure);

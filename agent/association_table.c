@@ -3,12 +3,11 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "agent/association_value.h"
 #include "common/base/far.h"
 #include "common/base/log.h"
+#include "common/base/pages.h"
 #include "common/text/hash.h"
 
 /* Places of text are offsets: a table is copied from one storage to the other. 0: not given. */
@@ -260,10 +259,7 @@ static bool differ(void) {
 
 /* What has been replaced need not stay in memory. */
 static void give_back(struct table *t) {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t from = ((uintptr_t)t + page - 1) & ~(page - 1), to = ((uintptr_t)t + sizeof *t) & ~(page - 1);
-    t->count = 0;
-    (void)madvise((void *)from, to - from, MADV_DONTNEED); /* private and without a file: it reads as zeros */
+    pages_give_back(t, t + 1);
     t->count = 0;
     t->text_len = 1;
 }

@@ -1,14 +1,13 @@
 #include "agent/association_watch.h"
 
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "agent/association_table.h"
 #include "agent/complain.h"
 #include "agent/json_scan.h"
 #include "common/base/far.h"
 #include "common/base/log.h"
+#include "common/base/pages.h"
 #include "common/serve/loop.h"
 
 #define WATCH_S 240            /* so long the server leaves a watch open; a dead connection is noticed then */
@@ -46,9 +45,8 @@ bool association_watch_name(const char *given) {
 /* ---- what came ---- */
 
 static void forget_text(void) {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)text + page - 1) & ~(page - 1);
     if (text_len > KEPT_BYTES)
-        (void)madvise((void *)from, ((uintptr_t)text + sizeof text - from) & ~(page - 1), MADV_DONTNEED);
+        pages_give_back(text, text + sizeof text);
     text_len = 0;
 }
 

@@ -1,11 +1,10 @@
 #include "agent/exchange.h"
 
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "common/base/far.h"
+#include "common/base/pages.h"
 #include "common/base/wipe.h"
 #include "common/serve/loop.h"
 
@@ -64,15 +63,10 @@ static void set_timer(void) {
  * nothing that exchange_take() does not set, so it may be zero; the first one stays as it is, for the next.
  */
 static void give_back(void) {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE) - 1, from = (uintptr_t)&slots[1],
-              to = (uintptr_t)&slots[slot_count];
-    from = (from + page) & ~page;
-    to &= ~page;
     if (used_high <= 1 || exchange_count() > 0)
         return;
     used_high = 0;
-    if (from < to)
-        (void)madvise((void *)from, to - from, MADV_DONTNEED);
+    pages_give_back(&slots[1], &slots[slot_count]);
 }
 
 static void release(struct exchange *x) {

@@ -86,8 +86,11 @@ const struct option_spec flags_table[] = {
             "the most bytes of tokens and answers that are kept, 1Mi to 64Mi", flags_take_cache_bytes),
 
     OPTION_GROUP("Node, sandbox, logs"),
-    TEXT_FLAG(remove_startup_taint, "remove-startup-taint", "KEY", "",
-              "" /* refused by `server`: not there yet */, flags_take_taint),
+    TEXT_FLAG(
+        remove_startup_taint, "remove-startup-taint", "KEY", "",
+        "a taint of this node that is removed when the agent is ready; needs NODE_NAME, and the rights of "
+        "startup-taint.yaml",
+        flags_take_taint),
     FLAG_OF(sandbox, enum sandbox_mode, "sandbox", "MODE", "auto",
             "auto, require (no start without it), or off", flags_take_sandbox),
     OPTION("log-level", "LEVEL", "as --verbosity says", "error, warn, info or debug; wins over --verbosity",

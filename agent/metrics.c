@@ -196,7 +196,7 @@ static void put_ends(struct buf *out, const struct metrics_gauges *g, int64_t no
 void metrics_render(const struct metrics_gauges *g, struct moment now, struct buf *out) {
     describe(out, OURS "build_info", "gauge", "Always 1; the labels say what runs.");
     buf_fmt(out, OURS "build_info{version=\"%s\",revision=\"%s\"} 1\n", version_number(), version_revision());
-    put_gauge(out, OURS "ready", "1 if all addresses of the node are bound.", g->ready);
+    put_gauge(out, OURS "ready", "1 if /readyz says that the agent is ready.", g->ready);
     put_responses(out);
     put_cache(out);
     put_validations(out, g->with_associations);

@@ -8,11 +8,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/trust.h"
 #include "common/base/clock.h"
 #include "common/serve/stream.h"
 
 #define READY "ok\n"
-#define ANSWER_MAX 4096 /* what /readyz says has some lines */
+#define ANSWER_MAX 8192 /* what /readyz says has some lines */
 #define TIMEOUT_MS 5000 /* for all of it: the agent answers from memory */
 
 static struct {
@@ -35,14 +36,24 @@ static size_t count(const struct settings *settings, enum probes_address state) 
     return n;
 }
 
-bool probes_ready(const struct settings *settings) {
+static bool is_bound(const struct settings *settings) {
     size_t bound = count(settings, PROBES_BOUND);
     return bound > 0 && bound + count(settings, PROBES_ABSENT) == settings->host_count;
+}
+
+static bool is_trusting(const struct settings *settings) {
+    return settings->association_count == 0 || trust_ready();
+}
+
+bool probes_ready(const struct settings *settings) {
+    return is_bound(settings) && is_trusting(settings);
 }
 
 /* ---- the server's side ---- */
 
 static void explain(const struct settings *settings, struct buf *body) {
+    if (!is_trusting(settings))
+        trust_explain(body);
     if (count(settings, PROBES_ABSENT) == settings->host_count) {
         buf_str(body,
                 "not ready: this node has none of the addresses that pods ask at: run `pod-identity-agent "

@@ -16,6 +16,7 @@
 #include "agent/pods.h"
 #include "agent/privileges.h"
 #include "agent/renewals.h"
+#include "agent/startup_taint.h"
 #include "agent/trust.h"
 #include "common/base/far.h"
 #include "common/http/http.h"
@@ -31,7 +32,7 @@
 #define ADMIN_SHARE 24 /* …and for each of the other two */
 #define ADMIN_PARTIALS 6
 _Static_assert(PODS_PARTIALS + 2 * ADMIN_PARTIALS + SERVER_DENIED_PARTIALS <= PARTIALS, "all have a place");
-#define OTHER_TRANSFERS 3 /* the node's credentials, and two of the API server */
+#define OTHER_TRANSFERS 4 /* the node's credentials, and three of the API server */
 #define UPSTREAM_SOCKETS ((EXCHANGE_SLOTS_MAX + OTHER_TRANSFERS) * UPSTREAM_SOCKETS_A_TRANSFER)
 /* Not for clients: standard streams, listeners, the loop with signals, clock and files, upstream with
  * libcurl's own wake-up, and what is open for a moment. */
@@ -97,11 +98,11 @@ static void put_paths(struct sandbox_rules *rules) {
         sandbox_allow(rules, node_token_file(), SANDBOX_READ_BESIDE);
     if (s->association_count > 0 && trust_file() != NULL)
         sandbox_allow(rules, trust_file(), SANDBOX_READ_BESIDE);
-    if (s->association_count > 0 && trust_folder() != NULL)
-        sandbox_allow(rules, trust_folder(), SANDBOX_READ);
+    if (s->remove_startup_taint != NULL || (s->association_count > 0 && trust_needs_server()))
+        sandbox_allow(rules, API_SERVER_FOLDER, SANDBOX_READ);
     for (size_t i = 0; i < s->association_count; i++) {
-        if (s->associations[i][0] == '/')
-            sandbox_allow(rules, s->associations[i], SANDBOX_READ);
+        if (s->associations[i][0] == '/') /* it may come later, or be another one then */
+            sandbox_allow(rules, s->associations[i], SANDBOX_READ_BESIDE);
     }
     sandbox_allow(rules, "/etc/hosts", SANDBOX_READ);
     sandbox_allow(rules, "/etc/resolv.conf", SANDBOX_READ);
@@ -226,6 +227,9 @@ static int open_upstream(void) {
     if (settings->association_count > 0 &&
         trust_open(settings, flags_lookup, pods_reconsider, &failure) != REASON_OK)
         return complain_failure(&failure);
+    if (settings->remove_startup_taint != NULL &&
+        startup_taint_open(settings, flags_lookup, &failure) != REASON_OK)
+        return complain_failure(&failure);
     return 0;
 }
 
@@ -244,18 +248,8 @@ static int open_events(void) {
     return open_upstream();
 }
 
-/* Better no agent than one that does not do what it was told. */
-static int refuse_missing(void) {
-    if (settings->remove_startup_taint != NULL)
-        return complain(REASON_USAGE, "--remove-startup-taint: this version cannot do that; leave it out");
-    return 0;
-}
-
 int serve(const struct settings *given) {
     settings = given;
-    status = refuse_missing();
-    if (status != 0)
-        return status;
     status = open_events();
     if (status != 0)
         return status;

@@ -76,12 +76,20 @@ bool trust_ready(void) {
     return associations_ready() && keys_ready();
 }
 
+void trust_explain(struct buf *out) {
+    if (!keys_ready())
+        buf_fmt(out, "not ready: the cluster's keys have not been read: %s\n",
+                keys_failure()->message[0] != '\0' ? keys_failure()->message : "they are being read");
+    if (!associations_ready())
+        buf_str(out, "not ready: the associations have not been read: the agent's log says why\n");
+}
+
 const char *trust_file(void) {
     return keys_settings.file;
 }
 
-const char *trust_folder(void) {
-    return server.url[0] != '\0' ? API_SERVER_FOLDER : NULL;
+bool trust_needs_server(void) {
+    return server.url[0] != '\0';
 }
 
 /* ---- tokens ---- */

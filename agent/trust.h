@@ -13,12 +13,15 @@
 enum reason trust_open(const struct settings *settings, injection_getenv *lookup, void (*changed)(void),
                        struct failure *failure);
 
-/* Whether associations and keys have been read. */
+/* Whether there are keys, and all associations have been read once. */
 bool trust_ready(void);
+/* Appends a line for each of the two that is missing: "not ready: …". */
+void trust_explain(struct buf *out);
 
-/* What the sandbox has to let be read: a file that is replaced beside itself, and a folder; NULL: none. */
+/* What the sandbox has to let be read: a file that is replaced beside itself, or NULL; and whether
+ * API_SERVER_FOLDER, too. */
 const char *trust_file(void);
-const char *trust_folder(void);
+bool trust_needs_server(void);
 
 enum trust { TRUST_YES, TRUST_NO, TRUST_WAITS /* keys are being read: ask again after `changed` */ };
 

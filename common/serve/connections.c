@@ -1,10 +1,10 @@
 #include "common/serve/connections.h"
 
 #include <stdint.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/base/pages.h"
 #include "common/base/wipe.h"
 
 /* So many at a time are usual: their memory is kept for the next ones. */
@@ -233,15 +233,6 @@ struct connection *connections_add(struct connection_group *group, const struct 
     return c;
 }
 
-/* After a flood: what it has touched is memory of ours for good otherwise. Pages that hold something else,
- * too, stay. */
-static void give_back(const void *start, const void *end) {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE) - 1, from = ((uintptr_t)start + page) & ~page,
-              to = (uintptr_t)end & ~page;
-    if (from < to)
-        (void)madvise((void *)from, to - from, MADV_DONTNEED);
-}
-
 /* Nobody is there, and more were than usual. */
 static bool places_to_give_back(void) {
     return open_count == 0 && used_count > PLACES_KEPT;
@@ -250,7 +241,7 @@ static bool places_to_give_back(void) {
 static void give_back_places(void) {
     used_count = 0;
     free_list = NULL;
-    give_back(places, places + place_count);
+    pages_give_back(places, places + place_count);
 }
 
 /* ---- partial requests ---- */
@@ -259,10 +250,10 @@ static void give_back_places(void) {
 static void give_back_partials(void) {
     partials_peak = 0;
     if (partials[0].request.room.cap == 0)
-        give_back(partials, partials + partial_count);
+        pages_give_back(partials, partials + partial_count);
     for (size_t i = 0; i < partial_count && partials[i].request.room.cap > 0; i++)
-        give_back(partials[i].request.room.text,
-                  partials[i].request.room.text + partials[i].request.room.cap);
+        pages_give_back(partials[i].request.room.text,
+                        partials[i].request.room.text + partials[i].request.room.cap);
 }
 
 void connections_drop_partial(struct connection *c) {

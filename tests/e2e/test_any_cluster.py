@@ -129,5 +129,8 @@ def test_the_daemonset_fits_the_rest() -> None:
     assert f"--associations=configmap:{where}" in agent["command"]
     reads = next(role for role in by_kind["Role"] if role["metadata"]["name"] == account["metadata"]["name"])
     assert reads["rules"] == [{"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["associations"], "verbs": ["get", "list", "watch"]}]
+    # All its containers are root, so that the kubelet makes the account's token for root alone; the agent is user 65532 soon.
+    assert all(one["securityContext"]["runAsUser"] == 0 for one in spec["initContainers"] + spec["containers"])
+    assert spec["securityContext"]["fsGroup"] == 65532
     assert any(one.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath") == "spec.nodeName" and one["name"] == "NODE_NAME" for one in agent["env"])
     assert shipped["data"] and all(json.loads(value)["roleArn"] for value in shipped["data"].values())

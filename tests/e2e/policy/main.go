@@ -1,6 +1,7 @@
 // Evaluates an admission policy on a pod with the API server's own code: {"policy": ..., "pod": ...} on standard input, one a line; for each, one
 // line {"matched": bool, "denied": [message, ...], "error": text, "pod": ...} comes out. "params" is the policy's parameter, a ConfigMap;
-// "configmap" stands in place of the pod for policies about those; "namespace" is the request's, "may" the verbs that an authorizer allows.
+// "configmap" stands in place of the pod for policies about those, "node" with "old_node" for those about nodes, as an update by "user" with "extra";
+// "namespace" is the request's, "may" the verbs that an authorizer allows.
 package main
 
 import (
@@ -40,15 +41,23 @@ var (
 
 	configMapKind     = schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}
 	configMapResource = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
+
+	nodeKind     = schema.GroupVersionKind{Version: "v1", Kind: "Node"}
+	nodeResource = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
 )
 
 type request struct {
-	Policy    json.RawMessage   `json:"policy"`
-	Pod       corev1.Pod        `json:"pod"`
-	ConfigMap *corev1.ConfigMap `json:"configmap"`
-	Params    *corev1.ConfigMap `json:"params"`
-	Namespace string            `json:"namespace"`
-	May       []string          `json:"may"`
+	Policy    json.RawMessage     `json:"policy"`
+	Pod       corev1.Pod          `json:"pod"`
+	ConfigMap *corev1.ConfigMap   `json:"configmap"`
+	Params    *corev1.ConfigMap   `json:"params"`
+	Namespace string              `json:"namespace"`
+	May       []string            `json:"may"`
+	Node      *corev1.Node        `json:"node"`
+	OldNode   *corev1.Node        `json:"old_node"`
+	User      string              `json:"user"`
+	Extra     map[string][]string `json:"extra"`
+	Operation admission.Operation `json:"operation"`
 }
 
 // Not an interface that holds a nil pointer.
@@ -76,7 +85,14 @@ type answer struct {
 }
 
 func (r *request) attributes(pod *corev1.Pod) *admission.VersionedAttributes {
-	namespace, who := cmp.Or(r.Namespace, "default"), &user.DefaultInfo{Name: "somebody"}
+	namespace, who := cmp.Or(r.Namespace, "default"), &user.DefaultInfo{Name: cmp.Or(r.User, "somebody"), Extra: r.Extra}
+	if r.Node != nil {
+		r.Node.SetGroupVersionKind(nodeKind)
+		r.OldNode.SetGroupVersionKind(nodeKind)
+		plain := admission.NewAttributesRecord(r.Node, r.OldNode, nodeKind, "", r.Node.Name, nodeResource, "", cmp.Or(r.Operation, admission.Update),
+			&metav1.UpdateOptions{}, false, who)
+		return &admission.VersionedAttributes{Attributes: plain, VersionedObject: r.Node, VersionedOldObject: r.OldNode, VersionedKind: nodeKind}
+	}
 	if r.ConfigMap != nil {
 		r.ConfigMap.SetGroupVersionKind(configMapKind)
 		plain := admission.NewAttributesRecord(r.ConfigMap, nil, configMapKind, namespace, r.ConfigMap.Name, configMapResource, "", admission.Update,

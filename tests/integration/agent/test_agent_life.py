@@ -131,10 +131,14 @@ def test_no_credentials_of_the_node(start_agent: Start, node: Emulator) -> None:
     assert agent.upstream() == 0
 
 
-@pytest.mark.parametrize("option", [("--remove-startup-taint", "example.com/x")])
-def test_what_it_cannot_do_it_refuses(runner: Runner, binaries: Binaries, option: tuple[str, ...]) -> None:
-    run = runner.run([binaries.agent, "server", "--cluster-name", "demo", *option], {"AWS_REGION": "eu-central-1"})
-    assert run.exit_code == 64 and option[0] in run.stderr
+@pytest.mark.parametrize("env, says", [
+    ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, "NODE_NAME is not set. Remedy: let the DaemonSet set NODE_NAME from spec.nodeName"),
+    ({"KUBERNETES_SERVICE_HOST": "10.0.0.1", "NODE_NAME": "../x"}, "NODE_NAME is not the name of a node"),
+    ({"NODE_NAME": "node-1"}, "KUBERNETES_SERVICE_HOST is not set, so that the API server's address is not known")])
+def test_a_startup_taint_needs_a_node_and_a_server(runner: Runner, binaries: Binaries, env: dict[str, str], says: str) -> None:
+    run = runner.run([binaries.agent, "server", "--cluster-name", "demo", "--remove-startup-taint", "example.com/x"],
+                     {"AWS_REGION": "eu-central-1", **env})
+    assert run.exit_code == 14 and says in run.stderr
 
 
 # --- what it costs

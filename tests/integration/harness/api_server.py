@@ -1,4 +1,4 @@
-"""The part of a Kubernetes API server that the agent asks: its keys, and one ConfigMap, listed and watched.
+"""The part of a Kubernetes API server that the agent asks: its keys, one ConfigMap, listed and watched, and the taints of a node.
 
 Its certificate is for kubernetes.default.svc, by an authority of its own, as a cluster's is.
 """
@@ -12,10 +12,10 @@ import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 from urllib.parse import parse_qs, urlsplit
 
-from .cluster import Cluster, openssl
+from .cluster import NODE_NAME, Cluster, openssl
 from .places import Place
 
 TOKEN = "the-agents-own-token"
@@ -30,6 +30,8 @@ class ApiServer:
         self.status: int | None = None  # of every answer, in place of the right one
         self.data: dict[str, str] | None = {}
         self.gone: set[str] = set()  # names of pods that are no more
+        self.taints: list[dict[str, str]] = []  # of NODE_NAME
+        self.before_patch: Callable[[], None] | None = None  # once, before a patch is looked at
         self.version, self._watchers = 100, list["queue.Queue[dict[str, Any] | None]"]()
         folder.mkdir()
         self._certificate(folder, host)
@@ -44,6 +46,9 @@ class ApiServer:
 
             def do_POST(self) -> None:  # noqa: N802
                 server.review(self)
+
+            def do_PATCH(self) -> None:  # noqa: N802
+                server.patch_node(self)
 
             def log_message(self, *args: Any) -> None:
                 pass
@@ -79,10 +84,13 @@ class ApiServer:
 
     @property
     def mount(self) -> list[str]:
-        """The words that give a program the service account's folder, in a mount namespace that `ip netns exec` made for it alone."""
+        """The words that give a program the service account's folder, in a mount namespace that `ip netns exec` made for it alone.
+
+        The token is as the kubelet writes it where all containers are root and fsGroup is the agent's group.
+        """
         target = "/run/secrets/kubernetes.io/serviceaccount"
         script = (f"mount -t tmpfs none /run && mkdir -p {target} && cp {self.folder}/ca.crt {self.folder}/token {target}/ && "
-                  f"chmod 644 {target}/* && exec \"$@\"")
+                  f"chmod 644 {target}/ca.crt && chown 0:65532 {target}/token && chmod 640 {target}/token && exec \"$@\"")
         return ["/bin/sh", "-c", script, "sh"]
 
     @property
@@ -147,6 +155,8 @@ class ApiServer:
                 return
             items = [] if self.data is None else [self._object()]
             body = json.dumps({"kind": "ConfigMapList", "metadata": {"resourceVersion": str(self.version)}, "items": items}).encode()
+        elif url.path == f"/api/v1/nodes/{NODE_NAME}":
+            body = self._node()
         else:
             status, body = 404, b'{"kind":"Status","message":"not found"}'
         request.send_response(status)
@@ -163,6 +173,36 @@ class ApiServer:
         status = self.status or 201
         asked["status"] = {"authenticated": True, "audiences": claims["aud"]} if good else {"error": "pod is gone"}
         body = json.dumps(asked if status == 201 else {"kind": "Status", "message": "tokenreviews is forbidden"}).encode()
+        request.send_response(status)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+    def _node(self) -> bytes:
+        images = [{"names": [f"registry.example.com/image-{i}@sha256:{'0' * 64}"], "sizeBytes": i} for i in range(300)]  # more than 16 KiB
+        return json.dumps({"kind": "Node", "metadata": {"name": NODE_NAME}, "spec": {"taints": self.taints} if self.taints else {},
+                           "status": {"images": images}}).encode()
+
+    def patch_node(self, request: BaseHTTPRequestHandler) -> None:
+        """A JSON patch of the node's taints, by RFC 6902: all of it, or nothing."""
+        self.asked.append("PATCH " + request.path)
+        patch = json.loads(request.rfile.read(int(request.headers["Content-Length"])))
+        if self.before_patch:
+            self.before_patch()
+            self.before_patch = None
+        status, body, taints = self.status or 200, b'{"kind":"Status","message":"nodes is forbidden"}', list(self.taints)
+        assert request.headers["Content-Type"] == "application/json-patch+json" and request.path == f"/api/v1/nodes/{NODE_NAME}"
+        for step in patch:
+            place, index, *member = step["path"].split("/")[2:]
+            assert place == "taints" and step["op"] in ("test", "remove")
+            if int(index) >= len(taints) or (step["op"] == "test" and taints[int(index)][member[0]] != step["value"]):
+                status, body = 422, b'{"kind":"Status","message":"the server rejected our request due to an error in our request"}'
+                break
+            if step["op"] == "remove":
+                taints.pop(int(index))
+        if status == 200:
+            self.taints = taints
+            body = self._node()
         request.send_response(status)
         request.send_header("Content-Length", str(len(body)))
         request.end_headers()

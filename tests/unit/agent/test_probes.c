@@ -7,6 +7,18 @@
 #include <unistd.h>
 
 #include "agent/probes.h"
+#include "agent/trust.h"
+
+static bool trusting, unread;
+
+bool trust_ready(void) {
+    return trusting;
+}
+
+void trust_explain(struct buf *out) {
+    unread = true;
+    buf_str(out, "not ready: no keys\n");
+}
 
 static struct settings s;
 static char text[PROBES_TEXT_MAX];
@@ -58,6 +70,30 @@ static void readiness(void **state) {
     assert_int_equal(ask("/"), 404);
     assert_int_equal(ask("/readyz/"), 404);
     assert_int_equal(ask("/metrics"), 404);
+}
+
+/* With associations there is more to wait for; without them nobody looks at it. */
+static void readiness_of_trust(void **state) {
+    (void)state;
+    s.association_count = 1;
+    stands(PROBES_BOUND, PROBES_ABSENT);
+    assert_false(probes_ready(&s));
+    assert_int_equal(ask("/readyz"), 503);
+    assert_string_equal(text, "not ready: no keys\n");
+    assert_int_equal(ask("/healthz"), 200);
+    stands(PROBES_PENDING, PROBES_ABSENT);
+    assert_int_equal(ask("/readyz"), 503);
+    assert_string_equal(text, "not ready: no keys\nnot ready: 169.254.170.23:80 is not bound yet\n");
+    trusting = true;
+    assert_false(probes_ready(&s));
+    stands(PROBES_BOUND, PROBES_ABSENT);
+    assert_true(probes_ready(&s));
+    assert_int_equal(ask("/readyz"), 200);
+    s.association_count = 0;
+    trusting = unread = false;
+    assert_true(probes_ready(&s));
+    assert_int_equal(ask("/readyz"), 200);
+    assert_false(unread);
 }
 
 /* The longest that can be said fits. */
@@ -158,6 +194,7 @@ static void command(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(readiness),
+        cmocka_unit_test(readiness_of_trust),
         cmocka_unit_test(all_taken),
         cmocka_unit_test(command),
     };
