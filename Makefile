@@ -211,7 +211,7 @@ setup: ## install what the build needs (apt); with ARCH= of the other architectu
 ##@ Test
 setup-test: ## install what `make test` needs
 	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(SETUP_TEST_PACKAGES)
-	@sh tests/tools.sh go node
+	@sh tests/tools.sh go node prometheus
 
 ##@ Build
 PREFIX ?= /usr/local

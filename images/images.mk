@@ -42,4 +42,4 @@ e2e: $(PROGRAMS) ## images, manifests, policies and real containers
 
 setup-e2e: ## install what `make e2e` needs; Go and others into ~/.cache/pod-identity/tools
 	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(SETUP_IMAGE_PACKAGES) $(SETUP_E2E_PACKAGES)
-	@sh tests/tools.sh go kubectl docker-registry hclfmt
+	@sh tests/tools.sh go kubectl docker-registry hclfmt helm

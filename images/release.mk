@@ -2,7 +2,19 @@
 
 ##@ Images and releases
 
-.PHONY: bundle release
+.PHONY: chart bundle release
+
+CHART = build/chart/pod-identity-toolkit-$(VERSION).tgz
+
+# As helm packages it: what is linked is in it (manifests/), what .helmignore names is not. The same files give the same bytes.
+chart: ## the Helm chart as a package, in build/chart
+	@mkdir -p build/chart
+	@tar -C images/helm --dereference --sort=name --format=ustar --owner=0 --group=0 --numeric-owner --mtime='@$(SOURCE_DATE_EPOCH)' \
+		--mode='u=rwX,go=rX' --anchored --no-wildcards-match-slash \
+		$(patsubst %,--exclude='pod-identity-toolkit/%',$(shell sed -n 's/^\([^\#].*[^/]\)\/*$$/\1/p' images/helm/pod-identity-toolkit/.helmignore)) \
+		-cf - pod-identity-toolkit | gzip -n9 >$(CHART).new
+	@mv $(CHART).new $(CHART)
+	@echo '$(CHART)'
 
 BUNDLE = build/bundle/pod-identity-$(RELEASE).tar
 

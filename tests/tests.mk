@@ -221,6 +221,7 @@ walkthrough-any: ## the same on any Kubernetes: tokens of real keys, association
 pictures: $(PROGRAMS) ## draw the pictures of the documentation, and record the demo if it has changed (images/pictures)
 	@python3 images/pictures/record.py images/pictures/demo.txt sh tests/demo.sh '$(MAKE)' $(B)
 	@python3 images/pictures/pictures.py images/pictures
+	@python3 images/helm/dashboard.py images/helm/pod-identity-toolkit/monitoring/dashboard.json
 
 ##@ Test
 check-reproducible: $(SRC_STAMP) ## two clean builds in two folders give the same bytes

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Programs that tests need and that Debian may lack or have too old: tools.sh TOOL... (go, node, kubectl, docker-registry, hclfmt, minio).
+# Programs that tests need and that Debian may lack or have too old: tools.sh TOOL... (go, node, kubectl, docker-registry,
+# hclfmt, minio, helm, actionlint, prometheus).
 # One that the machine has, and that is new enough, is used as it is. What Debian has is installed. The rest goes into
 # ${XDG_CACHE_HOME:-~/.cache}/pod-identity/tools/bin, where the tests look first (tests/integration/harness/tools.py).
 # A tool that no source offers is told, and is no error: the tests that need it are skipped, and say so.
@@ -17,6 +18,9 @@ KUBECTL_AT_LEAST=1.27 # its kustomize knows what images/kubernetes/component use
 REGISTRY=github.com/distribution/distribution/v3/cmd/registry@v3.1.2
 MINIO=github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c # its releases are no versions of a module
 HCLFMT=github.com/hashicorp/hcl/v2/cmd/hclfmt@v2.24.0
+HELM=3.20.2 HELM_KUBERNETES=35 # what its client-go speaks, which helm is told when it is built
+HELM_AT_LEAST=3.14
+ACTIONLINT=github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 say() {
 	echo "tools: $*" >&2
@@ -84,17 +88,24 @@ get_kubectl() {
 		-o "$tools/bin/kubectl" .)
 }
 
-# Debian's package would start a service: only its program is taken.
-get_docker_registry() {
-	! has docker-registry || return 0
-	rm -rf "$tools/docker-registry"
-	mkdir "$tools/docker-registry"
-	if (cd "$tools/docker-registry" && apt-get -qq download docker-registry && dpkg -x ./*.deb .) >"$tools/docker-registry.log" 2>&1; then
-		cp "$tools/docker-registry/usr/bin/docker-registry" "$tools/bin/"
-		rm -rf "$tools/docker-registry"
+# Of Debian's packages that would start a service only the programs are taken.
+programs_of() { # programs_of PACKAGE PROGRAM...
+	package=$1
+	shift
+	rm -rf "${tools:?}/$package"
+	mkdir "$tools/$package"
+	if (cd "$tools/$package" && apt-get -qq download "$package" && dpkg -x ./*.deb . && cd usr/bin && cp "$@" "$tools/bin/") >"$tools/$package.log" 2>&1
+	then
+		rm -rf "${tools:?}/$package"
 		return
 	fi
-	tail -n 2 "$tools/docker-registry.log" >&2
+	tail -n 2 "$tools/$package.log" >&2
+	return 1
+}
+
+get_docker_registry() {
+	! has docker-registry || return 0
+	! programs_of docker-registry docker-registry || return 0
 	at_least "$GO_AT_LEAST" "$(go_version)" || get_go || return
 	in_go go install -trimpath -ldflags '-s -w' "$REGISTRY" && mv "$tools/bin/registry" "$tools/bin/docker-registry"
 }
@@ -112,6 +123,32 @@ get_minio() {
 	in_go go install -trimpath -ldflags '-s -w' "$MINIO"
 }
 
+get_prometheus() {
+	{ has prometheus && has promtool; } || programs_of prometheus prometheus promtool
+}
+
+helm_version() {
+	has helm && helm version --template '{{.Version}}' 2>/dev/null | sed 's/^v//'
+}
+
+get_helm() {
+	! at_least "$HELM_AT_LEAST" "$(helm_version)" || return 0
+	at_least "$GO_AT_LEAST" "$(go_version)" || get_go || return
+	say 'building helm from its module (some minutes; once)'
+	module=helm.sh/helm/v3
+	flags="-s -w -X $module/internal/version.version=v$HELM"
+	for package in pkg/chartutil pkg/lint/rules; do
+		flags="$flags -X $module/$package.k8sVersionMajor=1 -X $module/$package.k8sVersionMinor=$HELM_KUBERNETES"
+	done
+	in_go go install -trimpath -ldflags "$flags" "$module/cmd/helm@v$HELM"
+}
+
+get_actionlint() {
+	! has actionlint || return 0
+	at_least "$GO_AT_LEAST" "$(go_version)" || get_go || return
+	in_go go install -trimpath -ldflags '-s -w' "$ACTIONLINT"
+}
+
 get() {
 	case $1 in
 	go) get_go ;;
@@ -120,6 +157,9 @@ get() {
 	docker-registry) get_docker_registry ;;
 	hclfmt) get_hclfmt ;;
 	minio) get_minio ;;
+	helm) get_helm ;;
+	actionlint) get_actionlint ;;
+	prometheus) get_prometheus ;;
 	*) say "$1: no such tool" && exit 64 ;;
 	esac
 }

@@ -1,0 +1,249 @@
+"""The Helm chart: it renders our manifests with the values in them, valid for each Kubernetes, refuses wrong values in words, and its
+README lists every value."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chart import CHART, Helm, by_kind, leaves, of_file
+from conftest import ROOT, make, need
+from manifests import FOLDER, NO_VALIDATE, load
+from test_manifests import SCHEMAS
+
+MODES = {path.name.removesuffix("-values.yaml"): path for path in sorted((CHART / "ci").glob("*-values.yaml"))}
+NAMESPACES = {"eks": "kube-system", "any-cluster": "pod-identity", "no-agent": "monitoring"}
+SERVES_V1 = "1.36.0"
+OF_THE_OPERATOR = "monitoring.coreos.com/"
+
+
+@pytest.fixture(scope="module")
+def helm() -> Helm:
+    return Helm(need("helm", "3.14 or later"))
+
+
+def rendered(helm: Helm, mode: str, *words: str, version: str = SERVES_V1) -> list[dict[str, Any]]:
+    return helm.template("-f", str(MODES[mode]), "--kube-version", version, *words, namespace=NAMESPACES[mode])
+
+
+def test_modes_are_all_there() -> None:
+    assert set(MODES) == set(json.loads((CHART / "values.schema.json").read_text())["properties"]["mode"]["enum"])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_lint(helm: Helm, mode: str) -> None:
+    helm.run("lint", str(CHART), "--strict", "-f", str(MODES[mode]), "--namespace", NAMESPACES[mode], "--kube-version", SERVES_V1)
+    helm.run("lint", str(CHART), "--strict")
+
+
+@pytest.mark.parametrize("version", SCHEMAS)
+@pytest.mark.parametrize("mode", MODES)
+def test_valid(helm: Helm, mode: str, version: str) -> None:
+    """By the schema of that Kubernetes, strictly. What it does not serve is left out, as the message says."""
+    validate = pytest.importorskip("kubernetes_validate", reason=NO_VALIDATE)
+    older = ["--set", "policies.require=false,anyCluster.guard=false"] if version == "1.29" else []
+    found = rendered(helm, mode, "--set", "policies.inject=false,anyCluster.injection=false", *older, version=f"{version}.0")
+    ours = [each for each in found if not each["apiVersion"].startswith(OF_THE_OPERATOR)]
+    assert ours or (mode, version) == ("no-agent", "1.29")
+    for each in ours:
+        validate.validate(each, version, strict=True)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_labels_and_places(helm: Helm, mode: str) -> None:
+    """Every object is known as this release's; what has a namespace is in the release's."""
+    for each in rendered(helm, mode):
+        labels = each["metadata"]["labels"]
+        assert labels["app.kubernetes.io/instance"] == "trial" and labels["app.kubernetes.io/managed-by"] == "Helm"
+        assert each["metadata"].get("namespace", NAMESPACES[mode]) == NAMESPACES[mode]
+        assert each["kind"] != "Namespace"
+
+
+def without_policy_of_pulling(spec: dict[str, Any]) -> dict[str, Any]:
+    spec = copy.deepcopy(spec)
+    for container in spec["initContainers"] + spec["containers"]:
+        assert container.pop("imagePullPolicy") == "IfNotPresent"
+    return spec
+
+
+@pytest.mark.parametrize("mode, names", [("eks", ["agent/cloud.yaml", "agent/hybrid.yaml"]), ("any-cluster", ["any-cluster/daemonset.yaml"])])
+def test_agents_are_those_of_the_manifests(helm: Helm, mode: str, names: list[str]) -> None:
+    """With the manifest's own image, cluster and region in the values, every field is the manifest's."""
+    made = by_kind(rendered(helm, mode, "--set", "anyCluster.issuers={ISSUER},anyCluster.tokenReview=false", "--skip-schema-validation"), "DaemonSet")
+    shipped = by_kind([each for name in names for each in of_file(name)], "DaemonSet")
+    assert set(made) == set(shipped) and made
+    for name, one in made.items():
+        other = shipped[name]
+        assert without_policy_of_pulling(one["spec"]["template"]["spec"]) == other["spec"]["template"]["spec"]
+        assert one["spec"]["updateStrategy"] == other["spec"]["updateStrategy"]
+        for ours, theirs in ((one["spec"]["selector"]["matchLabels"], other["spec"]["selector"]["matchLabels"]),
+                             (one["spec"]["template"]["metadata"]["labels"], other["spec"]["template"]["metadata"]["labels"]),
+                             (one["metadata"]["labels"], other["metadata"]["labels"])):
+            assert theirs.items() <= ours.items() and ours["app.kubernetes.io/instance"] == "trial"
+
+
+@pytest.mark.parametrize("mode, name", [("any-cluster", "any-cluster/associations.yaml"), ("any-cluster", "any-cluster/guard.yaml"),
+                                        ("any-cluster", "any-cluster/injection.yaml"), ("any-cluster", "any-cluster/token-review.yaml"),
+                                        ("any-cluster", "admission/mutating.yaml"), ("eks", "admission/validating.yaml")])
+def test_the_rest_is_that_of_the_manifests(helm: Helm, mode: str, name: str) -> None:
+    made = {(each["kind"], each["metadata"]["name"]): each for each in rendered(helm, mode)}
+    shipped = [each for each in of_file(name) if each["kind"] != "Namespace"]
+    assert shipped
+    for each in shipped:
+        one = made[each["kind"], each["metadata"]["name"]]
+        if each["kind"] == "ConfigMap":
+            each["data"] = {key: json.loads(value) for key, value in each["data"].items()}
+            one["data"] = {key: json.loads(value) for key, value in one["data"].items()}
+        for key in set(each) - {"metadata", "apiVersion"}:
+            assert one[key] == each[key], (each["kind"], key)
+        assert one["apiVersion"].split("/")[0] == each["apiVersion"].split("/")[0]
+
+
+@pytest.mark.parametrize("words, version", [(["--kube-version=1.36.0"], "v1"), (["--kube-version=1.37.2-eks-123"], "v1"),
+                                            (["--set=mutatingPolicies.apiVersion=v1beta1"], "v1beta1"),
+                                            (["--api-versions=admissionregistration.k8s.io/v1beta1/MutatingAdmissionPolicy"], "v1beta1"),
+                                            (["--api-versions=admissionregistration.k8s.io/v1/MutatingAdmissionPolicy"], "v1")])
+def test_version_of_mutating_policies(helm: Helm, words: list[str], version: str) -> None:
+    made = helm.template("-f", str(MODES["any-cluster"]), "--kube-version=1.34.4", *words, namespace="pod-identity")
+    found = [each["apiVersion"] for each in made if each["kind"].startswith("MutatingAdmissionPolicy")]
+    assert found == [f"admissionregistration.k8s.io/{version}"] * 4
+
+
+REFUSED = [  # what was set, and what helm says then
+    (["--set=mode=ekz"], "at '/mode': value must be one of 'eks', 'any-cluster', 'no-agent'"),
+    (["--set=clustr.name=x"], "additional properties 'clustr' not allowed"),
+    (["--set=agent.image=x"], "at '/agent': additional properties 'image' not allowed"),
+    (["--set-string=agent.hybrid=true"], "at '/agent/hybrid': got string, want boolean"),
+    (["--set=cluster.region=frankfurt"], "at '/cluster/region': 'frankfurt' does not match pattern"),
+    (["--set=images.registry=https://registry.example.com"], "at '/images/registry': 'https://registry.example.com' does not match pattern"),
+    (["--set=images.digests.agent=0123"], "at '/images/digests/agent': '0123' does not match pattern"),
+    (["--set=agent.args={info}"], "at '/agent/args/0': 'info' does not match pattern"),
+    (["--set=anyCluster.associations.app.roleArn=arn:aws:iam::111122223333:role/x"], "at '/anyCluster/associations': additional properties 'app' not allowed"),
+    (["--set-json=anyCluster.associations={\"a.b\": {\"roleARN\": \"x\"}}"], "missing property 'roleArn'"),
+    (["--set-json=anyCluster.associations={\"a.b\": {\"roleArn\": \"x\"}}"], "'x' does not match pattern"),
+    (["--set=images.registry="], "images.registry is empty: push the images to a registry of yours"),
+    (["--set=cluster.name="], "cluster.name is empty: set cluster.name=NAME, the cluster's name as EKS knows it"),
+    (["--set=mode=any-cluster"], "belongs into the namespace pod-identity, which its policies name, not into kube-system"),
+    (["--set=mode=any-cluster", "--namespace=pod-identity", "--set=agent.hybrid=false"], "anyCluster.issuers is empty"),
+    (["--set=mode=any-cluster,anyCluster.issuers={https://i}", "--namespace=pod-identity"], "agent.hybrid is for mode eks"),
+    (["--set=mode=any-cluster,anyCluster.issuers={https://i},agent.hybrid=false", "--namespace=pod-identity", "--kube-version=1.34.4"],
+     "Kubernetes v1.34.4 serves no MutatingAdmissionPolicy"),
+    (["--set=policies.inject=true", "--kube-version=1.33.0"], "Set anyCluster.injection=false and policies.inject=false"),
+    (["--set=policies.require=true", "--kube-version=1.29.0"], "Kubernetes v1.29.0 has no ValidatingAdmissionPolicy"),
+    (["--set=monitoring.serviceMonitor=true"], "two ways to the same metrics"),
+    (["--kube-version=1.28.0"], "chart requires kubeVersion: >=1.29.0-0"),
+]
+
+
+@pytest.mark.parametrize("words, text", REFUSED, ids=[" ".join(words)[:60] for words, _ in REFUSED])
+def test_refused(helm: Helm, words: list[str], text: str) -> None:
+    done = helm.call("template", "trial", str(CHART), "-f", str(MODES["eks"]), "--namespace=kube-system", *words)
+    assert done.returncode != 0 and text in done.stderr, done.stderr
+    helm.template("-f", str(MODES["eks"]), namespace="kube-system")
+
+
+def test_associations_of_our_own_namespaces(helm: Helm) -> None:
+    for namespace in ("kube-system", "pod-identity"):
+        key = f"{namespace}.app".replace(".", "\\.")
+        done = helm.call("template", "trial", str(CHART), "-f", str(MODES["any-cluster"]), "--namespace=pod-identity", f"--kube-version={SERVES_V1}",
+                         f"--set=anyCluster.associations.{key}.roleArn=arn:aws:iam::111122223333:role/x")
+        assert done.returncode != 0 and f"{namespace}.app: pods of kube-system and pod-identity are never injected" in done.stderr
+
+
+SAMPLES: dict[str, Any] = {  # another value for each, and the mode in which it counts, where that is not eks
+    "mode": "no-agent", "cluster.name": "other", "cluster.region": "us-east-1", "images.registry": "other.example.com", "images.tag": "9",
+    "images.pullPolicy": "Always", "images.pullSecrets": [{"name": "pull"}], "images.digests.agent": "sha256:" + "a" * 64,
+    "any-cluster images.digests.init": "sha256:" + "b" * 64, "any-cluster images.digests.sidecar": "sha256:" + "c" * 64,
+    "agent.hybrid": False, "agent.args": ["--log-level=debug"], "agent.env": [{"name": "A", "value": "b"}],
+    "agent.resources": {"limits": {"memory": "64Mi"}}, "agent.tolerations": [{"key": "a", "operator": "Exists"}], "agent.nodeSelector": {"a": "b"},
+    "agent.updateStrategy": {"type": "OnDelete"}, "agent.priorityClassName": "high", "agent.podLabels": {"a": "b"},
+    "agent.podAnnotations": {"a": "b"}, "any-cluster anyCluster.issuers": ["https://one", "https://two"],
+    "any-cluster anyCluster.exchange": "assume-role", "any-cluster anyCluster.tokenReview": False,
+    "any-cluster anyCluster.associations": {"a.b": {"roleArn": "arn:aws:iam::111122223333:role/x"}},
+    "any-cluster anyCluster.keepAssociations": False, "any-cluster anyCluster.guard": False, "any-cluster anyCluster.injection": False,
+    "policies.inject": True, "policies.require": False, "any-cluster mutatingPolicies.apiVersion": "v1beta1", "monitoring.labels": {"release": "x"},
+    "monitoring.interval": "15s", "monitoring.podMonitor": False, "any-cluster monitoring.serviceMonitor": False, "monitoring.sidecars": False,
+    "monitoring.rules": False, "monitoring.dashboard": False, "monitoring.dashboardLabels": {"a": "b"},
+}
+
+
+def defaults() -> dict[str, Any]:
+    [values] = load((CHART / "values.yaml").read_text())
+    return leaves(values)
+
+
+def test_every_value_counts(helm: Helm) -> None:
+    """Each changes what is rendered, and is seen there."""
+    assert {name.split()[-1] for name in SAMPLES} == set(defaults())
+    plain = {mode: rendered(helm, mode) for mode in MODES}
+    for name, value in SAMPLES.items():
+        mode = name.split()[0] if " " in name else "eks"
+        made = rendered(helm, mode, f"--set-json={name.split()[-1]}={json.dumps(value)}")
+        assert made != plain[mode], name
+        if isinstance(value, str) and name != "mode":
+            assert value in json.dumps(made), name
+
+
+def test_readme_lists_every_value() -> None:
+    rows = re.findall(r"^\| `([\w.]+)` \| `(.*?)` \|", (CHART / "README.md").read_text(), re.MULTILINE)
+    assert [name for name, _ in rows] == list(defaults())
+    assert {name: json.loads(default) for name, default in rows} == defaults()
+
+
+def test_schema_knows_every_value() -> None:
+    """No object of it takes what it does not know, and none of its names is missing in the values."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+
+    def names(part: dict[str, Any], path: str = "") -> list[str]:
+        if "properties" not in part or part.get("type") != "object":
+            return [path]
+        assert part["additionalProperties"] is False, path
+        return [name for key, value in part["properties"].items() for name in names(value, f"{path}.{key}".strip("."))]
+
+    known = {name for name in names(schema) if name != "global"}
+    assert {name for name in known if not name.startswith("agent.resources.")} | {"agent.resources"} == set(defaults())
+
+
+def test_readme_installs(helm: Helm) -> None:
+    """Its commands, rendered in the place of a cluster."""
+    found = re.findall(r"^helm install ((?:.*\\\n)*.*)", (CHART / "README.md").read_text(), re.MULTILINE)
+    assert len(found) == 2
+    for words in (shlex.split(text.replace("\\\n", " ")) for text in found):
+        words = [str(ROOT / word) if word.startswith("images/") else word for word in words if word != "--create-namespace"]
+        done = helm.call("template", *words, "--kube-version", SERVES_V1)
+        assert done.returncode == 0 and "kind: DaemonSet" in done.stdout, done.stderr
+
+
+def test_versions() -> None:
+    chart = (CHART / "Chart.yaml").read_text()
+    version = re.search(r"^VERSION = (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert version and re.findall(r"^(?:version|appVersion): (.*)$", chart, re.MULTILINE) == [version[1]] * 2
+
+
+def test_package(helm: Helm, tmp_path: Path) -> None:
+    """`make chart` makes the same bytes twice; it renders what the folder renders, and has no link and no file that nothing reads."""
+    package = ROOT / make("chart").split()[-1]
+    first = package.read_bytes()
+    make("chart")
+    assert package.read_bytes() == first
+    for mode, values in MODES.items():
+        words = ("-f", str(values), "--kube-version", SERVES_V1)
+        assert helm.template(*words, namespace=NAMESPACES[mode], chart=package) == helm.template(*words, namespace=NAMESPACES[mode])
+    listed = subprocess.run(["tar", "-tvzf", package], capture_output=True, text=True, check=True).stdout
+    assert " -> " not in listed and "/ci/" not in listed
+    made = helm.run("package", str(CHART), "--destination", str(tmp_path))
+    own = subprocess.run(["tar", "-tzf", made.split()[-1]], capture_output=True, text=True, check=True).stdout
+    assert {line.split()[-1] for line in listed.splitlines() if not line.endswith("/")} == set(own.split())
+
+
+def test_namespace_of_the_manifests_is_the_modes() -> None:
+    [namespace] = [each for each in of_file("any-cluster/associations.yaml") if each["kind"] == "Namespace"]
+    assert namespace["metadata"]["name"] == NAMESPACES["any-cluster"]
+    assert (CHART / "manifests").resolve() == FOLDER
