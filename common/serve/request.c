@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/wipe.h"
+#include "common/serve/request_field.h"
 #include "common/serve/request_text.h"
 
 enum state {
@@ -19,16 +20,6 @@ enum state {
     HEADER_LF,
     END_LF,    /* LF of the empty line */
     LAST_CHUNK /* behind it, where the body is chunked: "0" and two line ends, as it is empty */
-};
-
-enum field {
-    FIELD_OTHER,
-    FIELD_HOST,
-    FIELD_AUTHORIZATION,
-    FIELD_CONNECTION,
-    FIELD_LENGTH,
-    FIELD_TRANSFER,
-    FIELD_EXTRA /* and those behind it: the caller's own */
 };
 
 void request_reset(struct request *r) {
@@ -50,12 +41,6 @@ void request_move(struct request *from, struct request *to) {
 
 bool request_begun(const struct request *r) {
     return r->state != START;
-}
-
-static enum request_status refuse(struct request *r, int status, const char *why) {
-    r->error_status = status;
-    r->error = why;
-    return REQUEST_BAD;
 }
 
 /* ---- the request line ---- */
@@ -82,7 +67,7 @@ static enum request_status in_method(struct request *r, char c) {
         return method_ends(r);
     }
     if (token_char(c) == '\0' || r->at == METHOD_MAX)
-        return refuse(r, 400, "the request line does not begin with a method and a blank");
+        return request_refuse(r, 400, "the request line does not begin with a method and a blank");
     r->value[r->at++] = c;
     return REQUEST_MORE;
 }
@@ -113,12 +98,12 @@ static enum request_status in_target(struct request *r, char c) {
         return REQUEST_MORE;
     }
     if (c <= ' ' || c >= 0x7F)
-        return refuse(r, 400,
-                      "the request target holds a blank, a control character or a character beyond ASCII");
+        return request_refuse(
+            r, 400, "the request target holds a blank, a control character or a character beyond ASCII");
     if (r->target_len == 0 && c != '/')
-        return refuse(r, 400, "the request target does not begin with a slash");
+        return request_refuse(r, 400, "the request target does not begin with a slash");
     if (++r->target_len > REQUEST_TARGET_MAX)
-        return refuse(r, 414, "the request target has more than 1024 characters");
+        return request_refuse(r, 414, "the request target has more than 1024 characters");
     r->in_query = r->in_query || c == '?';
     if (r->in_query)
         return REQUEST_MORE;
@@ -136,7 +121,7 @@ static enum request_status in_version(struct request *r, char c) {
     enum { LEN = 8 };
     if (c == '\r' && r->at == LEN) {
         if (memcmp(r->value, "HTTP/1.1", LEN) != 0 && memcmp(r->value, "HTTP/1.0", LEN) != 0)
-            return refuse(r, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+            return request_refuse(r, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
         r->http_1_0 = r->value[LEN - 1] == '0';
         r->close = r->http_1_0;
         r->state = LINE_LF;
@@ -144,76 +129,21 @@ static enum request_status in_version(struct request *r, char c) {
     }
     bool fits = r->at < 5 ? c == prefix[r->at] : r->at == 6 ? c == '.' : r->at < LEN && c >= '0' && c <= '9';
     if (!fits)
-        return refuse(r, 400, "the request line does not end in HTTP/1.1 and CR LF");
+        return request_refuse(r, 400, "the request line does not end in HTTP/1.1 and CR LF");
     r->value[r->at++] = c;
     return REQUEST_MORE;
 }
 
 /* ---- headers ---- */
 
-static int field_named(const char *name, const struct request_extras *extras) {
-    static const char *const names[FIELD_EXTRA] = {
-        [FIELD_OTHER] = "",
-        [FIELD_HOST] = "host",
-        [FIELD_AUTHORIZATION] = "authorization",
-        [FIELD_CONNECTION] = "connection",
-        [FIELD_LENGTH] = "content-length",
-        [FIELD_TRANSFER] = "transfer-encoding",
-    };
-    for (int i = 0; extras != NULL && i < REQUEST_EXTRAS_MAX && extras->headers[i].name != NULL; i++) {
-        if (strcmp(name, extras->headers[i].name) == 0)
-            return FIELD_EXTRA + i;
-    }
-    int field = FIELD_EXTRA;
-    while (--field > FIELD_OTHER && (name[0] != names[field][0] || strcmp(name, names[field]) != 0))
-        continue;
-    return field;
-}
-
-/* What the server decides on may come once: whoever is before it could have read the other one. */
-static bool *seen_before(struct request *r) {
-    switch (r->field) {
-    case FIELD_HOST:
-        return &r->has_host;
-    case FIELD_AUTHORIZATION:
-        return &r->has_authorization;
-    case FIELD_LENGTH:
-        return &r->has_length;
-    case FIELD_TRANSFER:
-        return &r->chunked;
-    default:
-        return r->field >= FIELD_EXTRA ? &r->extras[r->field - FIELD_EXTRA].present : NULL;
-    }
-}
-
-static bool may_repeat(const struct request *r) {
-    return r->field >= FIELD_EXTRA && !r->wanted->headers[r->field - FIELD_EXTRA].once;
-}
-
-static enum request_status name_ends(struct request *r) {
-    r->field = FIELD_OTHER;
-    if (r->at < REQUEST_NAME_MAX) {
-        r->name[r->at] = '\0';
-        r->field = (uint8_t)field_named(r->name, r->wanted);
-    }
-    bool *seen = seen_before(r);
-    if (seen != NULL) {
-        if (*seen && !may_repeat(r))
-            return refuse(r, 400, "a header that may come once came twice");
-        *seen = true;
-    }
-    r->at = 0;
-    r->field_too_long = false;
-    r->state = VALUE_BLANK;
-    return REQUEST_MORE;
-}
-
 static enum request_status in_name(struct request *r, char c) {
-    if (c == ':' && r->at > 0)
-        return name_ends(r);
+    if (c == ':' && r->at > 0) {
+        r->state = VALUE_BLANK;
+        return request_field_begins(r);
+    }
     char stored = token_char(c);
     if (stored == '\0')
-        return refuse(r, 400, "a header line does not begin with a name and a colon");
+        return request_refuse(r, 400, "a header line does not begin with a name and a colon");
     if (r->at < REQUEST_NAME_MAX - 1)
         r->name[r->at] = stored;
     if (r->at < REQUEST_NAME_MAX)
@@ -221,90 +151,17 @@ static enum request_status in_name(struct request *r, char c) {
     return REQUEST_MORE;
 }
 
-static char *field_storage(struct request *r, size_t *cap) {
-    switch (r->field) {
-    case FIELD_HOST:
-        *cap = sizeof r->host;
-        return r->host;
-    case FIELD_AUTHORIZATION:
-        *cap = r->room.cap > 0 ? r->room.cap : sizeof r->authorization;
-        return r->room.cap > 0 ? r->room.text : r->authorization;
-    case FIELD_CONNECTION:
-    case FIELD_LENGTH:
-    case FIELD_TRANSFER:
-        *cap = sizeof r->value;
-        return r->value;
-    default:
-        *cap = REQUEST_EXTRA_MAX;
-        return r->field >= FIELD_EXTRA ? r->extras[r->field - FIELD_EXTRA].value : NULL;
-    }
-}
-
-/* Envoy's retries say "chunked" and send an empty body. What has both lengths is how requests are smuggled.
- */
-static enum request_status transfer_ends(struct request *r) {
-    if (r->has_length || r->http_1_0)
-        return refuse(r, 400, "a transfer coding beside Content-Length, or in HTTP/1.0");
-    if (r->field_too_long || strcasecmp(r->value, "chunked") != 0)
-        return refuse(r, 501, "no transfer coding but chunked is known here");
-    return REQUEST_MORE;
-}
-
-static enum request_status length_ends(struct request *r) {
-    size_t digits = strspn(r->value, "0123456789");
-    if (r->chunked)
-        return refuse(r, 400, "a transfer coding beside Content-Length");
-    if (r->field_too_long || digits == 0 || r->value[digits] != '\0')
-        return refuse(r, 400, "Content-Length is not a number");
-    if (strspn(r->value, "0") != digits)
-        return refuse(r, 413, "requests have no body here");
-    return REQUEST_MORE;
-}
-
-static enum request_status value_ends(struct request *r) {
-    size_t cap;
-    char *storage = field_storage(r, &cap);
-    r->state = HEADER_LF;
-    if (storage == NULL)
-        return REQUEST_MORE;
-    size_t len = r->field_too_long ? 0 : r->at;
-    while (len > 0 && (storage[len - 1] == ' ' || storage[len - 1] == '\t'))
-        len--;
-    storage[len] = '\0';
-    if (r->field == FIELD_LENGTH)
-        return length_ends(r);
-    if (r->field == FIELD_TRANSFER)
-        return transfer_ends(r);
-    if (r->field == FIELD_CONNECTION && (r->field_too_long || has_word(r->value, "close")))
-        r->close = true;
-    return REQUEST_MORE;
-}
-
-/* Bytes of a value, as far as they fit; nothing if nobody decides on it. */
-static void keep(struct request *r, const char *bytes, size_t len) {
-    size_t cap;
-    char *storage = field_storage(r, &cap);
-    if (storage == NULL)
-        return;
-    if (len > cap - 1 - r->at) {
-        len = cap - 1 - r->at;
-        r->field_too_long = true;
-    }
-    memcpy(storage + r->at, bytes, len);
-    r->at += (uint32_t)len;
-    if (storage == r->room.text)
-        r->room_used = r->at;
-}
-
 static enum request_status in_value(struct request *r, char c) {
-    if (c == '\r')
-        return value_ends(r);
+    if (c == '\r') {
+        r->state = HEADER_LF;
+        return request_field_ends(r);
+    }
     if (r->state == VALUE_BLANK && (c == ' ' || c == '\t'))
         return REQUEST_MORE;
     if (((unsigned char)c < ' ' && c != '\t') || c == 0x7F)
-        return refuse(r, 400, "a header holds a control character");
+        return request_refuse(r, 400, "a header holds a control character");
     r->state = VALUE;
-    keep(r, &c, 1);
+    request_field_keep(r, &c, 1);
     return REQUEST_MORE;
 }
 
@@ -312,14 +169,40 @@ static uint32_t head_max(const struct request *r) {
     return r->wanted != NULL && r->wanted->head_max != 0 ? r->wanted->head_max : REQUEST_HEAD_MAX;
 }
 
+/* How nearly every request begins, and how its first line ends. */
+static size_t usual_run(struct request *r, const char *bytes, size_t len) {
+    static const char method[] = "GET ", version[] = "HTTP/1.1\r\n";
+    if (r->state == START && len >= sizeof method - 1 && memcmp(bytes, method, sizeof method - 1) == 0) {
+        memcpy(r->value, "GET", sizeof "GET");
+        r->method = REQUEST_GET;
+        r->state = TARGET;
+        return sizeof method - 1;
+    }
+    if (r->state == VERSION && r->at == 0 && len >= sizeof version - 1 &&
+        memcmp(bytes, version, sizeof version - 1) == 0) {
+        memcpy(r->value, version, 8);
+        r->at = 8;
+        r->state = HEADER;
+        return sizeof version - 1;
+    }
+    return 0;
+}
+
 static size_t value_run(struct request *r, const char *bytes, size_t len) {
-    size_t n = 0;
+    size_t n = 0, blanks = 0;
+    while (r->state == VALUE_BLANK && blanks < len && (bytes[blanks] == ' ' || bytes[blanks] == '\t'))
+        blanks++;
+    bytes += blanks;
+    len -= blanks;
     while (len - n >= 8 && all_printable(bytes + n))
         n += 8;
     while (n < len && (unsigned char)bytes[n] >= ' ' && bytes[n] != 0x7F)
         n++;
-    keep(r, bytes, n);
-    return n;
+    if (n > 0) {
+        r->state = VALUE;
+        request_field_keep(r, bytes, n);
+    }
+    return blanks + n;
 }
 
 static size_t name_run(struct request *r, const char *bytes, size_t len) {
@@ -348,20 +231,23 @@ static size_t path_run(struct request *r, const char *bytes, size_t len) {
     return n;
 }
 
-/* Most of a request is a path, names and values. How many of the next bytes go on with the one that is being
- * read: taken at once, as the machine would take them one by one. */
+/* Most of a request is usual words, a path, names and values. How many of the next bytes go on with what is
+ * being read: taken at once, as the machine would take them one by one. */
 static size_t take_run(struct request *r, const char *bytes, size_t len) {
-    size_t n = 0;
-    if (len > head_max(r) - r->head_len)
-        len = head_max(r) - r->head_len;
-    if (r->state == VALUE)
-        n = value_run(r, bytes, len);
-    else if (r->state == NAME)
-        n = name_run(r, bytes, len);
-    else if (r->state == TARGET)
-        n = path_run(r, bytes, len);
-    r->head_len += (uint32_t)n;
-    return n;
+    switch ((enum state)r->state) {
+    case START:
+    case VERSION:
+        return usual_run(r, bytes, len);
+    case TARGET:
+        return path_run(r, bytes, len);
+    case NAME:
+        return name_run(r, bytes, len);
+    case VALUE_BLANK:
+    case VALUE:
+        return value_run(r, bytes, len);
+    default:
+        return 0;
+    }
 }
 
 static enum request_status at_header(struct request *r, char c) {
@@ -370,7 +256,7 @@ static enum request_status at_header(struct request *r, char c) {
         return REQUEST_MORE;
     }
     if (++r->header_count > REQUEST_HEADERS_MAX)
-        return refuse(r, 431, "more than 100 headers");
+        return request_refuse(r, 431, "more than 100 headers");
     r->at = 0;
     r->state = NAME;
     return in_name(r, c);
@@ -378,7 +264,7 @@ static enum request_status at_header(struct request *r, char c) {
 
 static enum request_status at_end(struct request *r) {
     if (!r->has_host && !r->http_1_0)
-        return refuse(r, 400, "an HTTP/1.1 request needs a Host header");
+        return request_refuse(r, 400, "an HTTP/1.1 request needs a Host header");
     if (!r->chunked)
         return REQUEST_DONE;
     r->at = 0;
@@ -390,9 +276,9 @@ static enum request_status in_last_chunk(struct request *r, char c) {
     static const char last[] = "0\r\n\r\n";
     bool more = r->at == 0 && ((c >= '1' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'f'));
     if (more)
-        return refuse(r, 413, "requests have no body here");
+        return request_refuse(r, 413, "requests have no body here");
     if (c != last[r->at])
-        return refuse(r, 400, "a chunked body that is not an empty one");
+        return request_refuse(r, 400, "a chunked body that is not an empty one");
     return ++r->at == sizeof last - 1 ? REQUEST_DONE : REQUEST_MORE;
 }
 
@@ -424,7 +310,7 @@ static enum request_status take(struct request *r, char c) {
         break;
     }
     if (c != '\n')
-        return refuse(r, 400, "a CR without LF behind it");
+        return request_refuse(r, 400, "a CR without LF behind it");
     if (r->state == END_LF)
         return at_end(r);
     r->state = after_lf[r->state];
@@ -435,15 +321,16 @@ enum request_status request_feed(struct request *r, const struct request_extras 
                                  size_t len, size_t *used) {
     enum request_status status = REQUEST_MORE;
     r->wanted = extras;
-    size_t i = 0;
-    while (i < len && status == REQUEST_MORE) {
-        if (++r->head_len > head_max(r))
-            status = refuse(r, 431, "request line and headers have more bytes than are read");
-        else
-            status = take(r, bytes[i]);
+    size_t i = 0, room = head_max(r) - r->head_len, end = len < room ? len : room;
+    while (i < end && status == REQUEST_MORE) {
+        i += take_run(r, bytes + i, end - i);
+        if (i < end)
+            status = take(r, bytes[i++]);
+    }
+    r->head_len += (uint32_t)i;
+    if (status == REQUEST_MORE && end < len) {
+        status = request_refuse(r, 431, "request line and headers have more bytes than are read");
         i++;
-        if (status == REQUEST_MORE)
-            i += take_run(r, bytes + i, len - i);
     }
     *used = i;
     return status;
