@@ -221,7 +221,7 @@ static struct connection *take_place(struct connection_group *group) {
 }
 
 struct connection *connections_add(struct connection_group *group, const struct loop_watch *watch,
-                                   const struct server_listener *listener, bool *full) {
+                                   const struct server_listener *listener) {
     struct connection *c = take_place(group);
     if (c == NULL)
         return NULL;
@@ -229,7 +229,6 @@ struct connection *connections_add(struct connection_group *group, const struct 
     append(c, PHASE_NEW);
     open_count++;
     group->open++;
-    *full = open_count >= usable_count || all_taken(group);
     return c;
 }
 

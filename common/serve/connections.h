@@ -73,7 +73,9 @@ struct connection {
     bool with_body;
     bool denied;   /* every request gets a refusal */
     bool read_all; /* the client asked for the end, and nothing is left unread: no need to wait for its end */
+    bool watched;  /* by the loop: not before a first look for what it has said already */
     uint32_t sent; /* bytes of the answer */
+    uint32_t since_round; /* of the loop: what that round still has for its place is about another */
     struct connection_group *group;
     const struct server_listener *listener;
     struct connection *before, *after; /* in the list of its phase; free ones use `after` alone */
@@ -105,10 +107,9 @@ void connections_add_group(struct connection_group *group, size_t share, size_t 
 size_t connections_count(void);
 
 /* A place for the descriptor, in PHASE_NEW; another gives way if need be. NULL if even so there is none; the
- * descriptor is the caller's then. *full: there is no place left now, so the newcomer may have to give way
- * soon. */
+ * descriptor is the caller's then. */
 struct connection *connections_add(struct connection_group *group, const struct loop_watch *watch,
-                                   const struct server_listener *listener, bool *full);
+                                   const struct server_listener *listener);
 
 /* Whether there is a place for one more in the group: 0, or else when there will be, monotonic: it can take
  * no more, and some have just come. Who waits to be accepted meanwhile loses nothing. */

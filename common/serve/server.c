@@ -57,6 +57,15 @@ static void set_timer(void) {
 
 /* ---- answering ---- */
 
+/* False if it was closed: out of memory. */
+static bool watch_for(struct connection *c, uint32_t events) {
+    bool done = c->watched ? loop_change(&c->watch, events) : loop_add(&c->watch, events);
+    c->watched = true;
+    if (!done)
+        connections_close(c);
+    return done;
+}
+
 static bool would_block(void) {
     return errno == EAGAIN; /* EWOULDBLOCK is the same on Linux */
 }
@@ -90,8 +99,8 @@ static bool flush(struct connection *c) {
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && would_block()) {
-            if (c->phase != PHASE_WRITING)
-                loop_change(&c->watch, EPOLLOUT);
+            if (c->phase != PHASE_WRITING && !watch_for(c, EPOLLOUT))
+                return false;
             c->read_all = false; /* much can come until it is written */
             connections_enter(c, PHASE_WRITING);
             return true;
@@ -102,8 +111,8 @@ static bool flush(struct connection *c) {
         }
         c->sent += (uint32_t)n;
     }
-    if (c->phase == PHASE_WRITING)
-        loop_change(&c->watch, EPOLLIN);
+    if (c->phase == PHASE_WRITING && !watch_for(c, EPOLLIN))
+        return false;
     return finish_answer(c);
 }
 
@@ -124,9 +133,8 @@ static bool wait_for_answer(struct connection *c, bool close, bool with_body) {
     c->close_after = close;
     c->with_body = with_body;
     c->read_all = false;
-    loop_change(&c->watch, 0);
     connections_enter(c, PHASE_WAITING);
-    return true;
+    return watch_for(c, 0);
 }
 
 static bool respond(struct connection *c, const struct request *r, enum request_status status) {
@@ -213,13 +221,11 @@ static void feed_pending(struct connection *c) {
     wipe(bytes, len);
 }
 
-static void on_connection(struct loop_watch *watch, uint32_t events) {
+static void advance(struct connection *c, uint32_t events) {
     static char chunk[CONNECTIONS_CHUNK];
-    struct connection *c = OWNER(watch, struct connection, watch);
     if (c->phase == PHASE_WAITING) {
         if ((events & (EPOLLHUP | EPOLLERR)) != 0)
             connections_close(c);
-        set_timer();
         return;
     }
     if (c->phase == PHASE_WRITING) {
@@ -227,7 +233,6 @@ static void on_connection(struct loop_watch *watch, uint32_t events) {
             connections_close(c);
         else if (flush(c) && c->phase == PHASE_IDLE)
             feed_pending(c);
-        set_timer();
         return;
     }
     ssize_t n = recv(c->watch.fd, chunk, sizeof chunk, 0);
@@ -237,6 +242,12 @@ static void on_connection(struct loop_watch *watch, uint32_t events) {
         feed(c, chunk, (size_t)n);
         wipe(chunk, (size_t)n);
     }
+}
+
+static void on_connection(struct loop_watch *watch, uint32_t events) {
+    struct connection *c = OWNER(watch, struct connection, watch);
+    if (c->since_round != loop_round())
+        advance(c, events);
     set_timer();
 }
 
@@ -247,7 +258,8 @@ static void on_gone(struct connection *c) {
 static void end_wait(struct connection *c, const struct answer *a) {
     const struct server_listener *l = c->listener;
     l->handlers->answered(l, NULL, a->status);
-    loop_change(&c->watch, EPOLLIN);
+    if (!watch_for(c, EPOLLIN))
+        return;
     if (answer_with(c, a, c->close_after || closes(l, a), c->with_body) && c->phase == PHASE_IDLE)
         feed_pending(c);
 }
@@ -281,12 +293,13 @@ static void resume_accepting(void) {
         loop_change(&l->watch, EPOLLIN);
 }
 
-/* Whether it may ask. */
+/* Whether it may ask. Most clients have sent their request by now, and many end with its answer: they need
+ * not be watched at all. */
 static bool admit(struct server_listener *l, int fd) {
     const struct loop_watch watch = {.fd = fd, .ready = on_connection};
     const int buffer = LISTEN_SEND_BUFFER;
-    bool may_ask = l->handlers->allowed == NULL || l->handlers->allowed(l, fd), full;
-    struct connection *c = connections_add(may_ask ? &l->group : &denied, &watch, l, &full);
+    bool may_ask = l->handlers->allowed == NULL || l->handlers->allowed(l, fd);
+    struct connection *c = connections_add(may_ask ? &l->group : &denied, &watch, l);
     if (c == NULL) {
         close(fd);
         return may_ask;
@@ -294,10 +307,10 @@ static bool admit(struct server_listener *l, int fd) {
     if (l->unix_socket)
         (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
     c->denied = !may_ask;
-    if (!loop_add(&c->watch, EPOLLIN))
-        connections_close(c);
-    else if (full) /* it may not have its place for long: what it has said counts now */
-        on_connection(&c->watch, EPOLLIN);
+    c->since_round = loop_round();
+    advance(c, EPOLLIN);
+    if (c->watch.fd >= 0 && !c->watched)
+        (void)watch_for(c, EPOLLIN);
     return may_ask;
 }
 

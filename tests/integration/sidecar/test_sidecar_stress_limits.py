@@ -175,8 +175,8 @@ def gone(sock: socket.socket) -> bool:
 
 def test_answers_that_nobody_takes_give_way(start_wrapped: Start, emulator: Emulator) -> None:
     """With every place held by a client that reads nothing, the oldest of them makes room for the next client, one at a time."""
-    places = 20  # and one for those who may not ask
-    sidecar = start_wrapped(f'ulimit -n {limit("sidecar/serve.h", "SERVE_DESCRIPTORS_KEPT") + places + 1}; exec "$@"')
+    places = 21  # one of them is borrowed: it is for those who may not ask
+    sidecar = start_wrapped(f'ulimit -n {limit("sidecar/serve.h", "SERVE_DESCRIPTORS_KEPT") + places}; exec "$@"')
     with contextlib.ExitStack() as stack:
         socks = [stack.enter_context(sidecar.connect_unix()) for _ in range(places)]
         assert all(stuck(sock) for sock in socks) and not any(gone(sock) for sock in socks)

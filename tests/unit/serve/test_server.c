@@ -376,6 +376,27 @@ static void beyond_its_own_it_takes_from_nobody(void **state) {
     assert_int_equal(closed_of(PLACES), 1);
 }
 
+/* Two events in one round: the listener's makes an idle one give way, and then comes that one's own. It must
+ * not be taken for one of the client that has the place now. */
+static void an_event_of_who_had_the_place_before_is_nobodys(void **state) {
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        dial(i, AT_SOCKET);
+        ask(i, "/200");
+        pass(0);
+        hears(i, HEAD_OF("200") "\r\n");
+    }
+    dial(2, AT_SOCKET);
+    ask(2, "/large"); /* is being written when the event comes */
+    close(clients[0]);
+    clients[0] = -1;
+    bool reset;
+    pass(0);
+    assert_int_equal(read_all(2, strlen(HEAD_OF("200") "\r\n") + LARGE, &reset),
+                     strlen(HEAD_OF("200") "\r\n") + LARGE);
+    assert_false(reset);
+}
+
 /* Out of descriptors, with no connection to close: it tries again after a while. */
 static void descriptors_run_out(void **state) {
     (void)state;
@@ -409,6 +430,7 @@ int main(void) {
         TEST(free_places_are_borrowed),
         TEST(what_is_borrowed_goes_back_at_once),
         TEST(beyond_its_own_it_takes_from_nobody),
+        TEST(an_event_of_who_had_the_place_before_is_nobodys),
         TEST(descriptors_run_out),
     };
     return cmocka_run_group_tests(tests, open_all, NULL);
