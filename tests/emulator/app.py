@@ -8,7 +8,7 @@ import os
 import resource
 import signal
 import time
-from typing import Any
+from typing import Any, Sequence
 
 from emulator.agent import Agent
 from emulator import faults_aws  # noqa: F401 - registers its kinds
@@ -29,11 +29,11 @@ from emulator.tokens import Tokens
 class Emulator:
     """All services of one process."""
 
-    def __init__(self, state: State, tokens: Tokens) -> None:
+    def __init__(self, state: State, tokens: Tokens, certificate_names: Sequence[str] = ()) -> None:
         self.state, self.tokens = state, tokens
         self.faults = Faults()
         self.directory = Directory(state)
-        self.tls = Tls()
+        self.tls = Tls(certificate_names)
         self.agent = Agent(state, tokens, self.directory, self.faults, time.monotonic)
         self.imds = Imds(state)
         self.proxy = Proxy()

@@ -52,6 +52,14 @@ def service(text: str) -> tuple[str, str | None, str, int]:
     return (name, certificate or None, *address(where))
 
 
+def certificate_name(text: str) -> str:
+    """`DNS:sts.example.com` or `IP:10.0.0.1`."""
+    kind, _, value = text.partition(":")
+    if kind not in ("DNS", "IP") or not value or set(value) & set(",\n\r"):
+        raise argparse.ArgumentTypeError(f"not DNS:NAME or IP:ADDRESS: {text!r}")
+    return text
+
+
 def association(text: str) -> Association:
     """`NAMESPACE/SERVICE_ACCOUNT=ROLE_ARN`."""
     subject, equals, role_arn = text.partition("=")
@@ -100,18 +108,22 @@ def serve(argv: list[str]) -> int:
                         help="public keys (PEM, or a key set as at /openid/v1/jwks) of a real API server, whose tokens of --issuer are "
                         "genuine, too: RS256 and ES256; repeatable")
     parser.add_argument("--issuer", metavar="URL", help="of tokens, its own and those of --trust-key")
+    parser.add_argument("--certificate-name", type=certificate_name, action="append", default=[], metavar="DNS:NAME|IP:ADDRESS",
+                        help="one more name in the certificates of the services, for clients that reach them by it; repeatable")
+    parser.add_argument("--cluster-name", default=Settings.cluster_name, metavar="NAME",
+                        help=f"the one cluster that EKS and EKS Auth know; default {Settings.cluster_name}")
     parser.add_argument("--attempts", type=int, default=1, metavar="N",
                         help="how often the agent asks EKS Auth, with its pauses between; default 1; the real agent: 3")
     parser.add_argument("--watch-stdin", action="store_true",
                         help="stop at the end of standard input: when the process that started the emulator is gone")
     options = parser.parse_args(argv)
     settings = Settings(lifetime_s=options.lifetime, renew_after_s=options.renew_after, inbound_rate=options.inbound_rate,
-                        attempts=options.attempts)
+                        attempts=options.attempts, cluster_name=options.cluster_name)
 
     async def start() -> None:
         state = State(settings, options.association)
         trusted = [key for path in options.trust_key for key in read_keys(Path(path).read_text(encoding="utf-8"))]
-        emulator = Emulator(state, Tokens(key_of(options.key_file), options.issuer, trusted))
+        emulator = Emulator(state, Tokens(key_of(options.key_file), options.issuer, trusted), options.certificate_name)
         for host, port in options.listen or [("127.0.0.1", 0)]:
             emulator.add_listener("agent", host, port)
         for name, certificate, host, port in options.serve:

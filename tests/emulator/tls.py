@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
+from typing import Sequence
 
 DAY_S = 86400
 NAMES = "DNS:localhost,DNS:*.localhost,IP:127.0.0.1,IP:::1,IP:169.254.170.23,IP:169.254.169.254"
@@ -91,7 +92,9 @@ AUTHORITIES = {
 class Tls:
     """The keys and certificates of one run, in a folder that goes when it ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Sequence[str] = ()) -> None:
+        """names: `DNS:…` or `IP:…`, which every certificate with the usual names has, too."""
+        self.names = names
         self.folder: str | None = None
         self.openssl = shutil.which("openssl")
         self.authorities: set[str] = set()
@@ -161,7 +164,8 @@ class Tls:
         self.request(name, kind.key, kind.common_name)
         extensions = ["basicConstraints=CA:FALSE", f"keyUsage={kind.usage}", f"extendedKeyUsage={kind.extended}"]
         if kind.san:
-            extensions.append(f"subjectAltName={kind.san}")
+            more = self.names if kind.san.startswith(NAMES) else ()
+            extensions.append(f"subjectAltName={','.join([kind.san, *more])}")
         issuer = name if kind.issuer == "self" else self.authority(kind.issuer)
         self.sign(name, issuer, extensions, kind.from_s, kind.until_s, kind.digest, *kind.options)
         chain = ["self"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 import subprocess
 import time
 from pathlib import Path
@@ -130,3 +131,21 @@ def test_an_agent_that_goes_away(emulator: Emulator, run_init: Any) -> None:
     emulator.clear_faults()
     emulator.fault("truncate", keep=0, times=None)
     assert_failed(run_init(), "BAD_RESPONSE", "cut short", "agent's log")
+
+
+@needs_openssl
+def test_names_of_its_own(place: Place) -> None:
+    """For clients that reach its services by names and addresses of theirs, and ask for a cluster by its name."""
+    one = Emulator(place, "--certificate-name", "DNS:sts.eu-central-1.amazonaws.com", "--certificate-name", "IP:192.0.2.1", "--cluster-name", "CLUSTER",
+                   as_agent=False)
+    try:
+        served = one.serve("sts", "good")
+        context = ssl.create_default_context(cafile=served["ca_file"])
+        for name in ("sts.eu-central-1.amazonaws.com", "192.0.2.1", "localhost"):
+            with place.connect("127.0.0.1", served["port"]) as sock, context.wrap_socket(sock, server_hostname=name) as tls:
+                assert tls.getpeercert()
+        with place.connect("127.0.0.1", served["port"]) as sock, pytest.raises(ssl.SSLCertVerificationError):
+            context.wrap_socket(sock, server_hostname="eks-auth.eu-central-1.api.aws")
+        assert one.call("GET", "/settings")["cluster_name"] == "CLUSTER"
+    finally:
+        one.stop()
