@@ -10,7 +10,7 @@ RELEASE := $(or $(shell git describe --tags --exact-match --match 'v$(VERSION)' 
 IMAGE_ARCHIVES = $(IMAGE_NAMES:%=build/images/pod-identity-%.oci.tar)
 
 SETUP_IMAGE_PACKAGES = umoci skopeo ca-certificates util-linux $(SETUP_CROSS_PACKAGES_$(if $(filter amd64,$(NATIVE_ARCH)),arm64,amd64))
-SETUP_E2E_PACKAGES = python3 python3-venv iproute2 podman runc
+SETUP_E2E_PACKAGES = python3 python3-venv iproute2 podman runc openssl util-linux
 
 ##@ Images and releases
 setup-images: ## install what `make images` needs (apt)
@@ -37,9 +37,9 @@ images: image-roots ## OCI images of init, sidecar and agent for amd64 and arm64
 ##@ Test
 # Real images, manifests and containers; PYTEST_ARGS as for `make integration`. What this machine has no tool for, or does not
 # allow, is skipped, and said. make setup-e2e installs the tools.
-e2e: $(PROGRAMS) ## images, manifests, policies and real containers
+e2e: $(PROGRAMS) ## images, manifests, policies, real containers and a real Kubernetes of one node
 	@sh tests/e2e/run.sh build/test $(PYTEST_ARGS)
 
-setup-e2e: ## install what `make e2e` needs; Go and others into ~/.cache/pod-identity/tools
+setup-e2e: ## install what `make e2e` needs; Go, a Kubernetes (built in ten minutes, once) and others into ~/.cache/pod-identity/tools
 	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(SETUP_IMAGE_PACKAGES) $(SETUP_E2E_PACKAGES)
-	@sh tests/tools.sh go kubectl docker-registry hclfmt helm
+	@sh tests/tools.sh go kubectl docker-registry hclfmt helm cluster

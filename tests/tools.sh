@@ -1,8 +1,9 @@
 #!/bin/sh
 # Programs that tests need and that Debian may lack or have too old: tools.sh TOOL... (go, node, kubectl, docker-registry,
-# hclfmt, minio, helm, actionlint, prometheus).
+# hclfmt, minio, helm, actionlint, prometheus, cluster).
 # One that the machine has, and that is new enough, is used as it is. What Debian has is installed. The rest goes into
 # ${XDG_CACHE_HOME:-~/.cache}/pod-identity/tools/bin, where the tests look first (tests/integration/harness/tools.py).
+# `cluster` is a whole Kubernetes for tests/e2e/cluster/cluster.sh, in .../tools/cluster.
 # A tool that no source offers is told, and is no error: the tests that need it are skipped, and say so.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -149,6 +150,41 @@ get_actionlint() {
 	in_go go install -trimpath -ldflags '-s -w' "$ACTIONLINT"
 }
 
+# Kubernetes and etcd, one program for all, and EKS' own webhook, from their modules; containerd, runc and the CNI plugins are Debian's, unpacked:
+# installed, they would start services. Made anew when what it is made of changes.
+get_cluster() {
+	made=$tools/cluster
+	here=tests/e2e/cluster
+	key=$({
+		cat "$here"/*/go.mod "$here"/*/main.go
+		sed -n '/^get_cluster/,/^}/p' tests/tools.sh
+		sed -n 's/^VERSION_CODENAME=//p' /etc/os-release
+	} | sha256sum | cut -c1-16)
+	[ ! -e "$made/.made-of-$key" ] || return 0
+	at_least "$GO_AT_LEAST" "$(go_version)" || get_go || return
+	say 'building a Kubernetes from its modules (ten minutes or more; once)'
+	version=$(sed -n 's/.*k8s.io\/kubernetes \(v[0-9.]*\)$/\1/p' "$here/kubernetes/go.mod")
+	minor=${version#v1.}
+	flags='-s -w'
+	for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
+		flags="$flags -X $package.gitVersion=$version -X $package.gitMajor=1 -X $package.gitMinor=${minor%.*} -X $package.gitTreeState=clean"
+	done
+	rm -rf "$made"
+	mkdir -p "$made/bin" "$made/debs" || return
+	(cd "$here/kubernetes" && in_go go build -trimpath -buildvcs=false -ldflags "$flags" -o "$made/bin/kubernetes" .) || return
+	for name in etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kubectl; do
+		ln -s kubernetes "$made/bin/$name" || return
+	done
+	(cd "$here/pause" && in_go go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$made/bin/pause" .) || return
+	(cd "$here/webhook" && in_go go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$made/bin/webhook" \
+		github.com/aws/amazon-eks-pod-identity-webhook) || say "EKS' webhook cannot be built: its tests will be skipped"
+	chmod 0755 "$made/debs"
+	(cd "$made/debs" && apt-get -qq download containerd runc containernetworking-plugins && for file in *.deb; do
+		dpkg -x "$file" . && rm "$file" || exit
+	done) || return
+	touch "$made/.made-of-$key"
+}
+
 get() {
 	case $1 in
 	go) get_go ;;
@@ -160,6 +196,7 @@ get() {
 	helm) get_helm ;;
 	actionlint) get_actionlint ;;
 	prometheus) get_prometheus ;;
+	cluster) get_cluster ;;
 	*) say "$1: no such tool" && exit 64 ;;
 	esac
 }
