@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT
+from harness.programs import ROOT
 
 FOLDER = ROOT / "images/kubernetes"
 PLAIN = sorted(path.name for path in FOLDER.glob("*.yaml"))

@@ -3,6 +3,8 @@
 //	client default            the default chain of the AWS SDK for Go v2
 //	client instance-profile   its provider for instance profiles
 //	client minio              the IAM provider of minio-go
+//	client migrate            the default chain, by another name: an init container's command
+//	client serve              the default chain, each second, until SIGTERM and for three seconds more
 package main
 
 import (
@@ -10,6 +12,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -32,7 +36,7 @@ func fromAWS(ctx context.Context, provider aws.CredentialsProvider) (shown, erro
 
 func retrieve(ctx context.Context, how string) (shown, error) {
 	switch how {
-	case "default":
+	case "default", "migrate":
 		loaded, err := config.LoadDefaultConfig(ctx)
 		if err != nil {
 			return shown{}, err
@@ -47,7 +51,42 @@ func retrieve(ctx context.Context, how string) (shown, error) {
 	return shown{}, fmt.Errorf("no such way: %q", how)
 }
 
+// serve asks anew each second, as an app that keeps nothing, and says what it got and whether it has been told to end.
+func serve() {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, syscall.SIGTERM)
+	tick := time.NewTicker(time.Second)
+	out := json.NewEncoder(os.Stdout)
+	ending, left := false, 3
+	for {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		found, err := retrieve(ctx, "default")
+		cancel()
+		line := map[string]any{"ending": ending, "complete": found.Complete, "accessKeyId": found.AccessKeyID}
+		if err != nil {
+			line["error"] = err.Error()
+		}
+		if out.Encode(line) != nil {
+			os.Exit(1)
+		}
+		if ending {
+			if left--; left == 0 {
+				return
+			}
+		}
+		select {
+		case <-told:
+			ending = true
+		case <-tick.C:
+		}
+	}
+}
+
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "serve" {
+		serve()
+		return
+	}
 	how := "default"
 	if len(os.Args) > 1 {
 		how = os.Args[1]
