@@ -33,6 +33,11 @@ def settings() -> dict[str, str]:
     return found
 
 
+def mounts() -> list[str]:
+    """As the machine has them."""
+    return Path("/proc/self/mounts").read_text().splitlines()
+
+
 def processes(cluster: Cluster, namespace: str) -> set[str]:
     """Those of a cluster: in its namespace of processes, or with its folder among their words."""
     found = set()
@@ -47,14 +52,14 @@ def processes(cluster: Cluster, namespace: str) -> set[str]:
 
 
 def machine() -> dict[str, Any]:
-    """What a cluster might change."""
+    """What a cluster might change. Other tests, which may run beside this one, have mounts below /tmp and networks of their own."""
     cgroups = {str(path) for depth in ("*", "*/*") for path in Path("/sys/fs/cgroup").glob(depth) if path.is_dir()}
     folders = {folder: set(os.listdir(folder)) for folder in FOLDERS if os.path.isdir(folder)}
     folders["/tmp"] = {name for name in folders["/tmp"] if name.startswith("containerd")}
     folders["/run/netns"] = {name for name in folders.get("/run/netns", set()) if name.startswith("cni-")}
     links = subprocess.run(["ip", "-br", "address"], capture_output=True, text=True, check=True).stdout.splitlines()
     control = Path("/sys/fs/cgroup/cgroup.subtree_control")
-    return {"settings": settings(), "mounts": sorted(Path("/proc/self/mounts").read_text().splitlines()),
+    return {"settings": settings(), "mounts": {line for line in mounts() if " /tmp/" not in line and "podid-" not in line},
             "cgroups": {path for path in cgroups if "libpod" not in path}, "folders": folders, "links": sorted(" ".join(line.split()) for line in links),
             "controllers": sorted(control.read_text().split()) if control.exists() else []}
 
@@ -66,7 +71,7 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, dict):
             found.update({f"{name} {key}": (value.get(key), after[name].get(key)) for key in {*value, *after[name]} if value.get(key) != after[name].get(key)})
         elif value != after[name]:
-            found[name] = [set(value) - set(after[name]), set(after[name]) - set(value)]
+            found[name] = (set(value) - set(after[name]), set(after[name]) - set(value))
     return found
 
 
@@ -94,8 +99,7 @@ def test_the_machine_is_as_it_was(cluster: Cluster, tmp_path: Path) -> None:
     finally:
         said = other.stop()
     assert not said, said
-    assert not processes(other, namespace) and not other.folder.exists()
-    # A test beside this one may have made something that it has removed by now, and the other way round.
+    assert not processes(other, namespace) and not other.folder.exists() and not any(str(other.folder) in line for line in mounts())
     eventually(lambda: not changed(before, machine()), 20, f"the machine is as it was; but for {changed(before, machine())}")
 
 
