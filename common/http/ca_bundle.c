@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/far.h"
 #include "common/http/ca_anchor.h"
 #include "common/text/pem.h"
 
@@ -14,12 +15,18 @@ struct entry {
     uint32_t hash, at;
 };
 
-static struct entry entries[CA_BUNDLE_MAX];
-static size_t entry_count;
+/* Of one file each: those of AWS, and of a cluster's API server. With one for both, two that are asked in
+ * turn would be read at each connection. */
+#define INDEXES 2
+FAR static struct index {
+    const char *path; /* NULL: nothing is loaded */
+    struct stat loaded;
+    struct ca_counts counted;
+    size_t entry_count;
+    struct entry entries[CA_BUNDLE_MAX];
+} indexes[INDEXES];
+static struct index *index_now = indexes; /* which was used last */
 static unsigned times_read;
-static const char *loaded_path; /* NULL: nothing is loaded */
-static struct stat loaded;
-static struct ca_counts counted;
 static struct pem reader; /* 8 KiB, of which certificates touch the first two or so */
 
 /* FNV-1a: what is found by it is compared in full. */
@@ -39,14 +46,15 @@ static bool note(void *context, const struct pem *p, enum err error) {
     enum ca_fault fault = error == ERR_TOO_LONG ? CA_LARGE : CA_BROKEN;
     if (error != ERR_OK || !certificate_read(p->der, p->len, &c) ||
         !ca_anchor_decode(p->der, &c, &anchor, &fault)) {
-        counted.unusable[fault]++;
+        index_now->counted.unusable[fault]++;
         return true;
     }
-    if (entry_count == CA_BUNDLE_MAX) {
+    if (index_now->entry_count == CA_BUNDLE_MAX) {
         *result = ERR_TOO_LONG;
         return false;
     }
-    entries[entry_count++] = (struct entry){hash_of(c.subject.bytes, c.subject.len), (uint32_t)p->begins_at};
+    index_now->entries[index_now->entry_count++] =
+        (struct entry){hash_of(c.subject.bytes, c.subject.len), (uint32_t)p->begins_at};
     return true;
 }
 
@@ -90,25 +98,39 @@ static enum err read_from(int fd, size_t at, pem_found *found, void *context) {
     }
 }
 
+/* The one of that path, or that the path is to have: not the one that was used last. */
+static struct index *index_of(const char *path) {
+    struct index *other = &indexes[0];
+    for (size_t i = 0; i < INDEXES; i++) {
+        if (indexes[i].path == path)
+            return &indexes[i];
+        if (&indexes[i] != index_now)
+            other = &indexes[i];
+    }
+    return index_now->path == NULL ? index_now : other;
+}
+
 static bool is_loaded(const char *path, const struct stat *st) {
-    return loaded_path == path && loaded.st_dev == st->st_dev && loaded.st_ino == st->st_ino &&
-           loaded.st_size == st->st_size && loaded.st_mtim.tv_sec == st->st_mtim.tv_sec &&
-           loaded.st_mtim.tv_nsec == st->st_mtim.tv_nsec;
+    const struct stat *loaded = &index_now->loaded;
+    return index_now->path == path && loaded->st_dev == st->st_dev && loaded->st_ino == st->st_ino &&
+           loaded->st_size == st->st_size && loaded->st_mtim.tv_sec == st->st_mtim.tv_sec &&
+           loaded->st_mtim.tv_nsec == st->st_mtim.tv_nsec;
 }
 
 static enum err make_index(int fd) {
     enum err result = ERR_OK;
-    entry_count = 0;
+    struct ca_counts *counted = &index_now->counted;
+    index_now->entry_count = 0;
     times_read++;
-    memset(&counted, 0, sizeof counted);
+    memset(counted, 0, sizeof *counted);
     enum err e = read_from(fd, 0, note, &result);
     if (e == ERR_OK)
         e = result;
     size_t unusable = 0;
     for (size_t i = 0; i < CA_FAULTS; i++)
-        unusable += counted.unusable[i];
-    counted.usable = entry_count;
-    if (e == ERR_OK && entry_count == 0)
+        unusable += counted->unusable[i];
+    counted->usable = index_now->entry_count;
+    if (e == ERR_OK && index_now->entry_count == 0)
         e = unusable > 0 ? ERR_MISSING : ERR_EMPTY;
     return e;
 }
@@ -117,16 +139,17 @@ static enum err make_index(int fd) {
 static int open_indexed(const char *path, enum err *error) {
     struct stat st;
     int fd = open_file(path, &st, error);
+    index_now = index_of(path);
     if (fd < 0 || is_loaded(path, &st))
         return fd;
     *error = make_index(fd);
     if (*error == ERR_OK) {
-        loaded = st;
-        loaded_path = path;
+        index_now->loaded = st;
+        index_now->path = path;
         return fd;
     }
     int kept = errno;
-    loaded_path = NULL;
+    index_now->path = NULL;
     close(fd);
     errno = kept;
     return -1;
@@ -136,7 +159,7 @@ enum err ca_bundle_load(const char *path, struct ca_counts *out, bool *changed) 
     enum err e;
     unsigned before = times_read;
     int fd = open_indexed(path, &e);
-    *out = counted;
+    *out = index_now->counted;
     if (changed != NULL)
         *changed = times_read != before;
     if (fd >= 0)
@@ -207,7 +230,8 @@ enum err ca_bundle_find(const char *path, const unsigned char *name, size_t len,
     uint32_t wanted = hash_of(name, len);
     *count = 0;
     int fd = open_indexed(path, &l.error);
-    for (size_t i = 0; fd >= 0 && i < entry_count && l.error == ERR_OK; i++) {
+    const struct entry *entries = index_now->entries;
+    for (size_t i = 0; fd >= 0 && i < index_now->entry_count && l.error == ERR_OK; i++) {
         if (entries[i].hash != wanted)
             continue;
         enum err e = read_from(fd, entries[i].at, match, &l);

@@ -19,9 +19,10 @@ struct ca_counts {
     size_t usable, unusable[CA_FAULTS];
 };
 
-/* Reads the file if it is not the one that was read last, and counts. The path is borrowed, and known by its
- * address. *changed (may be NULL): it was read. ERR_SYSTEM with errno, ERR_NOT_FILE (nothing is waited for),
- * ERR_TOO_LONG (file or number), ERR_EMPTY: no certificate, or ERR_MISSING: none that can be used. */
+/* Reads the file if it is not as it was when it was read last, and counts. Two files are remembered. The path
+ * is borrowed, and known by its address. *changed (may be NULL): it was read. ERR_SYSTEM with errno,
+ * ERR_NOT_FILE (nothing is waited for), ERR_TOO_LONG (file or number), ERR_EMPTY: no certificate, or
+ * ERR_MISSING: none that can be used. */
 enum err ca_bundle_load(const char *path, struct ca_counts *out, bool *changed);
 
 /* Appends "2 of 142 certificates cannot be used: 1 has …", and returns true, if there are such. */

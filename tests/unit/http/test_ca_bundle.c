@@ -85,6 +85,46 @@ static void usable_and_not(void **state) {
     assert_int_equal(n.usable, 3);
 }
 
+static size_t load(const char *path, bool *changed) {
+    struct ca_counts n;
+    assert_int_equal(ca_bundle_load(path, &n, changed), ERR_OK);
+    return n.usable;
+}
+
+/* Two files that are asked in turn are read once each; a third one takes the place of the one that was not
+ * used last. */
+static void two_in_turn(void **state) {
+    (void)state;
+    const char *aws = in_folder("aws.pem"), *cluster = in_folder("cluster.pem"),
+               *third = in_folder("third.pem");
+    bool changed;
+    COPY(aws, "rsa", "ec");
+    COPY(cluster, "rsa");
+    COPY(third, "rsa");
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(load(aws, &changed), 2);
+        assert_int_equal(changed, i == 0);
+        assert_int_equal(load(cluster, &changed), 1);
+        assert_int_equal(changed, i == 0);
+    }
+    COPY(cluster, "rsa", "ec"); /* one that changes is read again, and the other is not */
+    assert_int_equal(load(cluster, &changed), 2);
+    assert_true(changed);
+    assert_int_equal(load(aws, &changed), 2);
+    assert_false(changed);
+    assert_int_equal(load(third, &changed), 1);
+    assert_true(changed);
+    assert_int_equal(load(aws, &changed), 2);
+    assert_false(changed);
+    assert_int_equal(load(cluster, &changed), 2);
+    assert_true(changed);
+    unlink(cluster); /* what cannot be read leaves the others alone */
+    struct ca_counts n;
+    assert_int_equal(ca_bundle_load(cluster, &n, &changed), ERR_SYSTEM);
+    assert_int_equal(load(aws, &changed), 2);
+    assert_false(changed);
+}
+
 static void what_cannot_be_read(void **state) {
     (void)state;
     struct ca_counts n;
@@ -202,7 +242,7 @@ int main(void) {
         cmocka_unit_test(usable_and_not),      cmocka_unit_test(explained),
         cmocka_unit_test(what_cannot_be_read), cmocka_unit_test(found_by_name),
         cmocka_unit_test(names_are_compared),  cmocka_unit_test(extensions_are_found),
-        cmocka_unit_test(cut_anywhere),
+        cmocka_unit_test(cut_anywhere),        cmocka_unit_test(two_in_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
