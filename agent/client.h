@@ -12,7 +12,7 @@
 #define CLIENT_RATE 1000             /* requests a second, of one address and of one verified pod… */
 #define CLIENT_BURST 500             /* …and so many at once: what the real agent gives the whole node */
 #define CLIENT_WAITING_MAX 128       /* connections of one address whose answers are not there yet… */
-#define CLIENT_KEPT_MAX (192 * 1024) /* …and bytes of tokens that are kept for them */
+#define CLIENT_KEPT_MAX (192 * 1024) /* …and bytes of tokens that are kept for them; see also flights.h */
 
 struct client_address {
     unsigned char bytes[16]; /* IPv4 as ::ffff:a.b.c.d */

@@ -10,6 +10,7 @@
 
 FAR static struct flight flights[FLIGHTS_MAX];
 static size_t high, waiting, queued, under_way, renewals, slot_count;
+static size_t large_kept, large_under_way;
 static struct flight *queue_head, **queue_tail = &queue_head;
 static uint64_t turn; /* of the last that began */
 static const struct flights_owner *owner;
@@ -46,6 +47,7 @@ static void give_back_text(struct flight *f) {
     if (f->text.first == 0)
         return;
     f->payer->kept -= f->text.len;
+    large_kept -= f->large ? f->text.len : 0;
     store_give_back(&f->text);
 }
 
@@ -76,6 +78,7 @@ static void leave_state(struct flight *f, enum flight_state state) {
     if (f->state == FLIGHT_UNDER_WAY) {
         under_way--;
         renewals -= f->renewal;
+        large_under_way -= f->large;
     }
     f->state = state;
 }
@@ -108,11 +111,19 @@ static void unlink_waiter(struct flight *f, struct connection *c) {
     c->waiting.before = c->waiting.after = NULL;
 }
 
+static bool is_large(const struct flights_wish *w) {
+    return w->text != NULL && w->text_len > FLIGHTS_LARGE;
+}
+
 static bool may_wait(const struct flights_wish *w, const struct flight *f) {
+    size_t kept = w->client->kept + w->text_len;
     if (w->client->crowd.waiting >= CLIENT_WAITING_MAX)
         return false;
-    return f != NULL || w->text == NULL || w->client->kept + w->text_len <= CLIENT_KEPT_MAX ||
-           (w->client->kept == 0 && w->text_len <= STORE_TOKEN_MAX);
+    if (f != NULL || w->text == NULL)
+        return true;
+    if (is_large(w))
+        return kept <= STORE_TOKEN_MAX && large_kept + w->text_len <= FLIGHTS_LARGE_KEPT;
+    return kept <= CLIENT_KEPT_MAX;
 }
 
 bool flights_join(struct connection *c, const struct flights_wish *w) {
@@ -129,8 +140,10 @@ bool flights_join(struct connection *c, const struct flights_wish *w) {
                              .client = *w->address,
                              .token = w->token,
                              .text = text,
+                             .large = is_large(w),
                              .payer = w->client};
         w->client->kept += text.len;
+        large_kept += f->large ? text.len : 0;
         if (w->judging)
             f->state = FLIGHT_JUDGING;
         else
@@ -167,11 +180,13 @@ static void answer_all(struct flight *f, const struct answer *a) {
 
 /* ---- under way ---- */
 
-/* One of each client in turn; of the same turn, who came first. */
+/* One of each client in turn; of the same turn, who came first. NULL: none may begin now. */
 static struct flight *next_in_turn(void) {
-    struct flight *best = queue_head;
-    for (struct flight *f = best; f != NULL; f = f->next) {
-        if (f->turn < best->turn)
+    struct flight *best = NULL;
+    for (struct flight *f = queue_head; f != NULL; f = f->next) {
+        if (f->large && large_under_way >= FLIGHTS_LARGE_UNDER_WAY)
+            continue;
+        if (best == NULL || f->turn < best->turn)
             best = f;
     }
     return best;
@@ -201,6 +216,7 @@ static void start(struct flight *f, struct exchange *slot) {
     f->slot = slot;
     under_way++;
     renewals += f->renewal;
+    large_under_way += f->large;
     slot->context = f;
     if (fill_token(f, &slot->token)) {
         give_back_text(f);
@@ -215,11 +231,10 @@ static void start(struct flight *f, struct exchange *slot) {
 }
 
 static void start_queued(void) {
-    while (queue_head != NULL) {
+    for (struct flight *f; (f = next_in_turn()) != NULL;) {
         struct exchange *slot = exchange_take();
         if (slot == NULL)
             return;
-        struct flight *f = next_in_turn();
         turn = f->turn;
         start(f, slot);
     }
@@ -235,14 +250,14 @@ static void on_done(struct exchange *slot, const struct exchange_error *error) {
 static void on_kick(struct loop_timer *t) {
     t->deadline_ms = CLOCK_NEVER;
     start_queued();
-    if (queue_head == NULL)
+    if (next_in_turn() == NULL)
         owner->freed();
 }
 
 /* ---- renewals ---- */
 
 bool flights_free_for_renewal(void) {
-    return queue_head == NULL && under_way < slot_count && renewals < (slot_count + 1) / 2;
+    return next_in_turn() == NULL && under_way < slot_count && renewals < (slot_count + 1) / 2;
 }
 
 void flights_renew(const struct store_entry *e) {

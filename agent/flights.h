@@ -13,6 +13,12 @@
 
 #define FLIGHTS_MAX 1088 /* as many as connections that wait, and renewals */
 
+/* Tokens of EKS and of clusters have 1 to 2 KiB. What is much larger is taken, but memory for it is bounded
+ * in all, and few are under way at a time: each has several copies then. Others do not wait for them. */
+#define FLIGHTS_LARGE 8192              /* bytes of a token… */
+#define FLIGHTS_LARGE_KEPT (512 * 1024) /* …and of all such that wait */
+#define FLIGHTS_LARGE_UNDER_WAY 2
+
 enum flight_state {
     FLIGHT_FREE,
     FLIGHT_JUDGING, /* its token cannot be judged yet: keys are being read */
@@ -25,6 +31,7 @@ struct flight {
     enum flight_state state;
     bool trusted; /* key is a pod's, and else a token's */
     bool renewal; /* nobody waited when it began */
+    bool large;   /* its token */
     struct keyed_hash key;
     struct client_address client; /* who asked first */
     struct store_token token;     /* that is sent */

@@ -29,6 +29,7 @@
 #define PARTIALS 64    /* requests begun and not ended: SDKs send theirs in one piece */
 #define PODS_SHARE 950 /* of the places, for all addresses of pods together… */
 #define PODS_PARTIALS 48
+#define PODS_LARGES 8  /* with tokens of more than 4 KiB: those of EKS and of clusters have 1 to 2 KiB */
 #define ADMIN_SHARE 24 /* …and for each of the other two */
 #define ADMIN_PARTIALS 6
 _Static_assert(PODS_PARTIALS + 2 * ADMIN_PARTIALS + SERVER_DENIED_PARTIALS <= PARTIALS, "all have a place");
@@ -131,11 +132,12 @@ static int enter_sandbox(void) {
 /* ---- start ---- */
 
 static bool listen_on(struct server_listener *l, int fd, const struct server_handlers *handlers, size_t share,
-                      size_t listener_partials) {
+                      size_t listener_partials, size_t larges) {
     *l = (struct server_listener){.handlers = handlers,
                                   .borrows = handlers == &pods_handlers,
                                   .share = share,
-                                  .partials = listener_partials};
+                                  .partials = listener_partials,
+                                  .larges = larges};
     return server_listen(l, fd);
 }
 
@@ -152,7 +154,8 @@ static int go_live(void) {
     for (size_t i = 0; i < settings->host_count; i++) {
         if (fds[i] < 0)
             continue;
-        if (!listen_on(&pods[i], fds[i], &pods_handlers, PODS_SHARE / count, PODS_PARTIALS / count))
+        if (!listen_on(&pods[i], fds[i], &pods_handlers, PODS_SHARE / count, PODS_PARTIALS / count,
+                       PODS_LARGES / count))
             return internal("cannot watch a listening socket: out of memory");
         pods[i].extras = &pods_extras;
         LOG(LOG_INFO, "serving", LOG_TEXT("address", settings->hosts[i].text),
@@ -187,7 +190,7 @@ static void open_admin(struct server_listener *l, const struct flags_host *host,
     if (fd < 0)
         LOG(LOG_ERROR, "cannot listen for probes or metrics", LOG_TEXT("option", option),
             LOG_TEXT("address", host->text), LOG_NUMBER("port", port), LOG_TEXT("error", text));
-    else if (!listen_on(l, fd, handlers, ADMIN_SHARE, ADMIN_PARTIALS))
+    else if (!listen_on(l, fd, handlers, ADMIN_SHARE, ADMIN_PARTIALS, 1))
         close(fd);
 }
 

@@ -261,7 +261,12 @@ void connections_drop_partial(struct connection *c) {
     request_reset(&c->partial->request);
     wipe(c->partial->pending, c->partial->pending_len);
     c->partial->pending_len = 0;
-    c->partial->taken = false;
+    if (c->partial->large) {
+        const struct request_room *room = &c->partial->request.room;
+        pages_give_back(room->text, room->text + room->cap);
+        c->group->larges_used--;
+    }
+    c->partial->taken = c->partial->large = false;
     c->partial = NULL;
     c->group->partials_used--;
     if (--partials_taken == 0 && partials_peak > PARTIALS_KEPT)
@@ -304,6 +309,28 @@ bool connections_take_partial(struct connection *c) {
         }
     }
     return false;
+}
+
+static struct connection *oldest_large(const struct connection *but) {
+    for (struct connection *c = but->group->lists[PHASE_READING].head; c != NULL; c = c->after) {
+        if (c->partial != NULL && c->partial->large && c != but)
+            return c;
+    }
+    return NULL;
+}
+
+bool connections_take_large(struct connection *c) {
+    if (c->partial->large)
+        return true;
+    if (c->group->larges_used >= c->group->larges) {
+        struct connection *holder = oldest_large(c);
+        if (holder == NULL)
+            return false;
+        cut_off(holder);
+    }
+    c->partial->large = true;
+    c->group->larges_used++;
+    return true;
 }
 
 /* ---- deadlines ---- */

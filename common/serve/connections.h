@@ -23,6 +23,7 @@
 #define CONNECTIONS_DRAIN_MS 1000    /* after the last answer, for the client to close first */
 #define CONNECTIONS_STALL_MS 250     /* without progress for so long, it gives way before others do */
 #define CONNECTIONS_TURN_MS 100      /* a newcomer has its place for so long, to say what it wants */
+#define CONNECTIONS_LARGE 4096       /* bytes in its room, from which on an unfinished request is large */
 
 enum connection_phase {
     PHASE_NEW,      /* has not said anything yet */
@@ -40,11 +41,12 @@ struct connection;
 struct connection_group {
     size_t places;   /* its own */
     bool borrows;    /* takes others', too, while they are free */
-    size_t partials; /* how many it may take at a time */
+    size_t partials; /* how many it may take at a time… */
+    size_t larges;   /* …and of these, for large requests */
 
     /* Private. */
     size_t share; /* of all places, in relation to those of the other groups */
-    size_t open, partials_used;
+    size_t open, partials_used, larges_used;
     struct connection_list {
         struct connection *head, *tail;
     } lists[PHASES];
@@ -55,7 +57,7 @@ struct connection_group {
 /* What a connection needs only while a request is not whole, or while an answer waits and more requests are
  * behind it. */
 struct partial {
-    bool taken;
+    bool taken, large;
     struct request request;
     size_t pending_len;
     char pending[CONNECTIONS_CHUNK];
@@ -100,8 +102,8 @@ void connections_open(struct connection *places, size_t place_count, size_t usab
                       size_t partial_count, connections_gone *gone);
 
 /* The usable places are divided among the groups in proportion to their shares; each has one at least. The
- * sum of all partials must not be larger than what there is. group is zero but for `borrows`, and stays until
- * connections_close_all(). */
+ * sum of all partials must not be larger than what there is. group is zero but for `borrows` and `larges`,
+ * and stays until connections_close_all(). */
 void connections_add_group(struct connection_group *group, size_t share, size_t partials);
 /* How many are open now. */
 size_t connections_count(void);
@@ -125,6 +127,10 @@ void connections_close(struct connection *c);
  * closed for it: the oldest that reads no answers, then one that has sent more while it waits for an answer,
  * then the oldest that is slow to ask. False if there is none. */
 bool connections_take_partial(struct connection *c);
+/* Its request may be large from now on (see CONNECTIONS_LARGE); if as many of its group are as may be, the
+ * oldest of those is closed for it. False if there is none. The room's memory is given back when it is over.
+ */
+bool connections_take_large(struct connection *c);
 void connections_drop_partial(struct connection *c);
 
 /* Closes the connection that can best be spared, of the group that has the largest part of its places taken.

@@ -164,15 +164,16 @@ static void refuse_busy(struct connection *c) {
 static void remember(struct connection *c, const char *bytes, size_t len) {
     bool had_partial = c->partial != NULL;
     bool answering = c->phase == PHASE_WRITING || c->phase == PHASE_WAITING;
-    if (!connections_take_partial(c)) {
+    bool taken = connections_take_partial(c);
+    if (taken && !had_partial)
+        request_move(&scratch, &c->partial->request);
+    if (!taken || (c->partial->request.room_used > CONNECTIONS_LARGE && !connections_take_large(c))) {
         if (answering)
             connections_close(c);
         else
             refuse_busy(c);
         return;
     }
-    if (!had_partial)
-        request_move(&scratch, &c->partial->request);
     if (len > 0)
         memcpy(c->partial->pending, bytes, len);
     c->partial->pending_len = len;
@@ -371,6 +372,7 @@ bool server_listen(struct server_listener *listener, int fd) {
     listener->watch = (struct loop_watch){.fd = fd, .ready = on_listener};
     listener->accept_again_ms = CLOCK_NEVER;
     listener->group.borrows = listener->borrows;
+    listener->group.larges = listener->larges;
     connections_add_group(&listener->group, listener->share, listener->partials);
     listener->next = listeners;
     listeners = listener;

@@ -47,6 +47,7 @@ struct server_listener {
     bool borrows;        /* see connections.h: places of others, while they are free */
     size_t share;    /* of the places, in proportion to the other listeners: what is its own for certain */
     size_t partials; /* likewise, in numbers */
+    size_t larges;   /* of them, for requests that take much of a room; the others are refused then (503) */
 
     /* The server's own. */
     struct loop_watch watch;

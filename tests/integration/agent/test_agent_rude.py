@@ -95,13 +95,39 @@ def test_pipelining_behind_a_request_that_waits_keeps_nobody_out(agent: OurAgent
             assert read_one(sock).status == 200
 
 
-def test_memory_of_large_unfinished_requests_is_given_back(agent: OurAgent, node: Emulator, rude: Rude) -> None:
-    """A crowd that sends most of 64 KiB, and goes."""
+def test_memory_of_large_unfinished_requests_is_bounded_and_given_back(agent: OurAgent, node: Emulator, rude: Rude) -> None:
+    """A crowd that sends most of 64 KiB, and goes: few of them are kept, whose memory is what they took."""
     assert agent.ask(node.token()).status == 200
     before = agent.memory_kib()["VmRSS"]
     head = f"GET /v1/credentials HTTP/1.1\r\nHost: {AGENT_IPV4}\r\nAuthorization: ".encode()
     for number in range(60):
         rude.send(f"127.0.3.{number + 1}", head + b"a" * 64000)
-    eventually(lambda: agent.memory_kib()["VmRSS"] > before + 1024, 10, "they take memory")
+    eventually(lambda: agent.metric("pod_identity_agent_connections") <= 5, 10, "the others are cut off")
+    during = agent.memory_kib()
+    assert before + 128 < during["VmHWM"] < before + 1024  # 60 of them would be 3,750 KiB
     rude.close()
-    eventually(lambda: agent.memory_kib()["VmRSS"] < before + 512, 10, "it is given back")
+    eventually(lambda: agent.metric("pod_identity_agent_connections") == 1, 10, "they are gone")
+    assert agent.memory_kib()["VmRSS"] < before + 512
+
+
+def test_large_tokens_from_many_addresses_take_little_memory(agent: OurAgent, node: Emulator) -> None:
+    """100 addresses, each with one of 64 KiB after the other, while EKS Auth denies, and then while it hangs: 5 MiB are far."""
+    head, claims, signature = node.token(claims={"padding": "x" * 47000}).split(".")
+
+    def flood(number: int) -> set[int]:
+        statuses = set()
+        for turn in range(3):
+            try:
+                with agent.connect(source=f"127.0.6.{number + 1}", timeout_s=5) as sock:
+                    sock.sendall(request(f"{head}.{claims}.{signature}{number:03d}{turn}"))
+                    statuses.add(read_one(sock).status)
+            except OSError:  # another large one took its room
+                statuses.add(0)
+        return statuses
+    with ThreadPoolExecutor(100) as pool:
+        statuses = set().union(*pool.map(flood, range(100)))
+        assert 400 in statuses and statuses <= {0, 400, 429, 503}
+        node.listen("mute", service="eks-auth-api")
+        assert set().union(*pool.map(flood, range(100))) <= {0, 400, 429, 500, 503}
+    assert agent.memory_kib()["VmHWM"] < 3 * 1024, agent.memory_kib()
+    node.listen("open", service="eks-auth-api")

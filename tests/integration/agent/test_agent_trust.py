@@ -124,8 +124,8 @@ def test_ten_thousand_pods(start_agent: Start, node: Emulator) -> None:
 
 
 def test_large_tokens_that_nobody_takes(agent: OurAgent, node: Emulator) -> None:
-    """64 KiB each, 200 of them at once, while EKS Auth hangs: a bounded number waits, the others are told to come again, and the
-    cached pod is served."""
+    """64 KiB each, 200 of them at once, while EKS Auth hangs: a bounded number waits, the others are told to come again, the cached
+    pod is served, and others are asked for."""
     good = node.token()
     first = agent.ask(good)
     node.listen("mute", service="eks-auth-api")
@@ -140,7 +140,17 @@ def test_large_tokens_that_nobody_takes(agent: OurAgent, node: Emulator) -> None
         eventually(lambda: agent.metric("pod_identity_agent_waiting") >= 10, 10, "they wait")
         for _ in range(20):
             assert agent.ask(good).body == first.body
-        assert agent.memory_kib()["VmRSS"] < 8 * 1024
+        eventually(lambda: agent.metric("pod_identity_agent_upstream_in_flight") == 2, 10, "two of 8: the other places are for others")
+        assert agent.metric("pod_identity_agent_upstream_queued") <= 8
+        assert agent.metric('pod_identity_agent_limited_total{by="client"}') >= 100
+        refused = agent.ask(f"{header}.e30.{'A' * 60000}", source="127.0.3.250")
+        assert refused.status == 503 and refused.header("Retry-After") == "1"
+        with ThreadPoolExecutor(4) as pool:
+            others = [pool.submit(agent.ask, pod_token(node, f"other-{number}"), source=f"127.0.4.{number + 1}") for number in range(4)]
+            eventually(lambda: agent.metric("pod_identity_agent_upstream_in_flight") == 6, 10, "the others' fetches are under way")
+            node.listen("open", service="eks-auth-api")
+            assert {other.result().status for other in others} == {200}
+        assert agent.memory_kib()["VmHWM"] < 5 * 1024
     finally:
         for sock in socks:
             sock.close()
