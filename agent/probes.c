@@ -3,13 +3,13 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent/trust.h"
 #include "common/base/clock.h"
+#include "common/base/number.h"
 #include "common/serve/stream.h"
 
 #define READY "ok\n"
@@ -135,7 +135,9 @@ bool probe(const struct settings *settings, struct buf *problem) {
     answer[len] = '\0';
     const char *body = strstr(answer, "\r\n\r\n");
     bool http = body != NULL && strncmp(answer, head, sizeof head - 1) == 0;
-    long status = http ? strtol(answer + sizeof head - 1, NULL, 10) : 0;
+    uint32_t status = 0;
+    if (http)
+        (void)number_read(answer + sizeof head - 1, 10, 999, &status);
     if (status == 200 && strcmp(body + 4, READY) == 0)
         return true;
     if (status == 503 && strncmp(body + 4, "not ready: ", 11) == 0) {
@@ -150,6 +152,6 @@ bool probe(const struct settings *settings, struct buf *problem) {
     buf_fmt(problem, "what answers at 127.0.0.1:%u is not this agent's server",
             (unsigned)settings->probe_port);
     if (status > 0)
-        buf_fmt(problem, " (status %ld)", status);
+        buf_fmt(problem, " (status %u)", (unsigned)status);
     return false;
 }

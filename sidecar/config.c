@@ -1,9 +1,9 @@
 #include "sidecar/config.h"
 
+#include "common/base/number.h"
 #include "common/base/options_help.h"
 
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define DEFAULT_SOCKET "/run/pod-identity/credentials.sock"
@@ -44,16 +44,16 @@ static bool take_unix_socket(void *place, const char *value, struct buf *problem
 }
 
 static bool take_mode(void *place, const char *value, struct buf *problem) {
-    char *end;
-    unsigned long mode = strtoul(value, &end, 8);
-    if (*value < '0' || *value > '7' || *end != '\0' || mode > 0777) {
+    uint32_t mode, decimal;
+    unsigned len = number_read(value, 8, 0777, &mode);
+    if (len == 0 || value[len] != '\0') {
         buf_str(problem, "no octal mode of 0777 or less, as in 0660");
         return false;
     }
     if (((mode >> 3 | mode) & 7 & ~(mode >> 6)) != 0) { /* 0640 is 416 for whoever reads it as a number */
         buf_fmt(problem, "it gives others what the owner lacks; a mode is octal, as in 0660");
-        if (strtoul(value, &end, 10) <= 0777 && *value != '0')
-            buf_fmt(problem, " (%.3s in decimal is 0%03lo)", value, strtoul(value, &end, 10));
+        if (number_read(value, 10, 0777, &decimal) > 0 && *value != '0')
+            buf_fmt(problem, " (%.3s in decimal is 0%03o)", value, (unsigned)decimal);
         return false;
     }
     *(mode_t *)place = (mode_t)mode;
@@ -62,14 +62,11 @@ static bool take_mode(void *place, const char *value, struct buf *problem) {
 
 /* Numeric, as there is no /etc/passwd to look a name up in. */
 static bool take_id(const char *value, const char *kind, uint32_t *out, struct buf *problem) {
-    char *end;
-    unsigned long id = strtoul(value, &end, 10);
-    if (*value < '0' || *value > '9' || *end != '\0' || id >= UINT32_MAX) {
-        buf_fmt(problem, "not a numeric %s id (names are not looked up)", kind);
-        return false;
-    }
-    *out = (uint32_t)id;
-    return true;
+    unsigned len = number_read(value, 10, UINT32_MAX - 1, out);
+    if (len > 0 && value[len] == '\0')
+        return true;
+    buf_fmt(problem, "not a numeric %s id (names are not looked up)", kind);
+    return false;
 }
 
 static bool take_group(void *place, const char *value, struct buf *problem) {
@@ -90,6 +87,7 @@ static bool take_allow_uid(void *config, const char *value, struct buf *problem)
 static bool misspelt(const char *value, bool loopback, struct buf *problem) {
     const char *example = loopback ? "127.0.0.1:9911" : "0.0.0.0:9912", *colon = strrchr(value, ':');
     size_t digits = strspn(value, "0123456789");
+    uint32_t port;
     if (strstr(value, "://") != NULL)
         buf_fmt(problem, "an address, not a URL, is wanted, as in %s", example);
     else if (value[digits] == '\0' || (value[0] == ':' && value[1] != ':'))
@@ -101,8 +99,7 @@ static bool misspelt(const char *value, bool loopback, struct buf *problem) {
         buf_str(problem, "an IPv6 address stands in brackets, as in [::1]:9911");
     else if (value[0] != '[' && strspn(value, "0123456789.") < (size_t)(colon - value))
         buf_fmt(problem, "a number is wanted, not a name: as in %s", example);
-    else if (strspn(colon + 1, "0123456789") != strlen(colon + 1) || strlen(colon + 1) > 5 ||
-             strtoul(colon + 1, NULL, 10) > 65535)
+    else if (number_read(colon + 1, 10, 65535, &port) != strlen(colon + 1))
         buf_str(problem, "the port is not a number from 0 to 65535");
     if (problem->len == 0)
         return false;

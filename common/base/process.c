@@ -9,7 +9,7 @@
 void process_harden(void) {
     const struct rlimit none = {0, 0};
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)prlimit(0, RLIMIT_CORE, &none, NULL);
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0)
             (void)open("/dev/null",

@@ -51,12 +51,17 @@ amd64)
 	machine=x86_64
 	tune="-fcf-protection=none"
 	page="-z,max-page-size=4096,-z,pack-relative-relocs"
+	near=
 	;;
 arm64)
 	# libgcc's run-time choice of atomics wants glibc's getauxval protocol. Pages may be of 64 KiB.
 	machine=aarch64
 	tune="-mno-outline-atomics -mbranch-protection=none"
 	page="-z,max-page-size=65536"
+	# What these three have lies within 1 MiB of their code (common/base/far.h), so an address takes one instruction instead of
+	# two; what lay too far would be an error of the linker. Not for what is optimized at link time (libcurl, our own code),
+	# into which addresses of ours find their way.
+	near=-mcmodel=tiny
 	;;
 *)
 	echo "deps: ARCH must be amd64 or arm64, not $arch" >&2
@@ -73,7 +78,7 @@ mkdir "$prefix/musl"
 	cd "$prefix/musl"
 	log=$(up "$prefix/musl")/$prefix/musl.log
 	{
-		CC="$gcc $tune" CFLAGS="$cflags" AR="${cross}ar" RANLIB="${cross}ranlib" "$(up "$prefix/musl")/$src/musl/configure" \
+		CC="$gcc $tune" CFLAGS="$cflags $near" AR="${cross}ar" RANLIB="${cross}ranlib" "$(up "$prefix/musl")/$src/musl/configure" \
 			--target=$machine-linux-musl --disable-shared --disable-wrapper --prefix=/ --enable-optimize=size &&
 			make -s -j"$jobs" AR="${cross}ar" RANLIB="${cross}ranlib" ARFLAGS=rcD &&
 			make -s install-libs install-headers DESTDIR=..
@@ -140,7 +145,7 @@ done
 cjson() {
 	mkdir -p "$prefix/cjson"
 	# shellcheck disable=SC2086  # a list of words
-	quiet cjson "$out/cc" $cflags -DCJSON_NESTING_LIMIT=32 -DCJSON_HIDE_SYMBOLS -c "$src/cjson/cJSON.c" -o "$prefix/cjson/cJSON.o"
+	quiet cjson "$out/cc" $cflags $near -DCJSON_NESTING_LIMIT=32 -DCJSON_HIDE_SYMBOLS -c "$src/cjson/cJSON.c" -o "$prefix/cjson/cJSON.o"
 	quiet cjson "${cross}ar" rcsD "$prefix/lib/libcjson.a" "$prefix/cjson/cJSON.o"
 	cp "$src/cjson/cJSON.h" "$prefix/include/"
 }
@@ -182,6 +187,6 @@ cjson &
 cjson_pid=$!
 top=$(pwd)
 # No -flto here: constant-time code is written for a compiler that sees one file at a time.
-bearssl "$top/$out/cc" "$cflags"
+bearssl "$top/$out/cc" "$cflags $near"
 curl
 wait $cjson_pid

@@ -11,7 +11,7 @@ extern const char cold_code[] __attribute__((visibility("hidden")));
 extern const char etext[] __attribute__((visibility("hidden")));
 
 static uintptr_t page_before(const char *address) {
-    return (uintptr_t)address & ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
+    return (uintptr_t)address & ~((uintptr_t)getpagesize() - 1);
 }
 
 static void advise(const char *from, const char *to, int advice) {
@@ -24,7 +24,7 @@ static void advise(const char *from, const char *to, int advice) {
  * there are no core dumps) makes the cold code a mapping of its own, that faults in the warm code leave
  * alone. The page in which both lie is warm. */
 void footprint_open(void) {
-    advise(cold_code + sysconf(_SC_PAGESIZE) - 1, etext, MADV_DONTDUMP);
+    advise(cold_code + getpagesize() - 1, etext, MADV_DONTDUMP);
 }
 
 void footprint_trim(void) {

@@ -1,7 +1,6 @@
 #include "common/serve/unix_client.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/number.h"
 #include "common/serve/stream.h"
 
 static bool failed(struct buf *problem, const char *what, const char *path, const char *why) {
@@ -73,10 +73,13 @@ static bool split(struct unix_answer *out, size_t len) {
     const char *field = strstr(out->bytes, length);
     if (field == NULL || field > end)
         return false;
-    out->status = (int)strtol(out->bytes + sizeof head - 1, NULL, 10);
+    uint32_t status, body_len;
     out->body = end + 4;
     out->body_len = len - (size_t)(out->body - out->bytes);
-    return strtoul(field + sizeof length - 1, NULL, 10) == out->body_len;
+    if (number_read(out->bytes + sizeof head - 1, 10, 999, &status) == 0)
+        return false;
+    out->status = (int)status;
+    return number_read(field + sizeof length - 1, 10, UINT32_MAX, &body_len) > 0 && body_len == out->body_len;
 }
 
 bool unix_client_get(const char *socket_path, const char *path, struct unix_answer *out,

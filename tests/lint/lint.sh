@@ -83,6 +83,13 @@ check_banned_calls() {
 		'\b(sprintf|vsprintf|strcpy|stpcpy|strcat|strncpy|strncat|gets|scanf|sscanf|system|popen|atoi|atol|atoll|strtok|rand|mktemp|tmpnam|setjmp|longjmp)\('
 }
 
+# What brings more of musl with it than it is worth: numbers are read by number.h, limits are set by prlimit(), pages are
+# measured by getpagesize().
+check_costly_calls() {
+	ours | none 'costly: number_read(), prlimit() and getpagesize() do it with far less of musl' \
+		'\b(strtou?ll?|strtou?imax|setrlimit|sysconf)\('
+}
+
 # Standard output carries the report, --help and credentials asked for, each written in one place: no stray prints.
 check_no_prints() {
 	ours | none 'printing goes through a buffer and one write()' '\b(v?printf|puts|putchar|perror|v?fprintf|fputs|fputc|v?dprintf)\('

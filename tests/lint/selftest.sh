@@ -67,6 +67,7 @@ violate no_allocation common/http/http.c 'a = malloc(1);\nb = realloc(a, 2);'
 violate banned_calls common/base/buf.c '    strcpy(a, b);'
 violate banned_calls sidecar/main.c '    system("x");'
 violate banned_calls init/main.c '    sprintf(a, "%%s", b);'
+violate costly_calls sidecar/config.c '    mode = strtoul(value, \&end, 8);'
 violate no_prints sidecar/main.c '    printf("%%s", secret);'
 violate no_prints common/base/buf.c '    exit(1);'
 violate file_length common/base/buf.c "$(yes '\n' | head -n 450 | tr -d '\n')"
