@@ -6,7 +6,7 @@ import os
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence
 
 from conftest import ROOT
 from manifests import FOLDER, load
@@ -17,13 +17,13 @@ CHART = ROOT / "images/helm/pod-identity-toolkit"
 class Helm:
     """Runs it with no cluster unless KUBECONFIG is given, and with no settings of a user."""
 
-    def __init__(self, program: str, kubeconfig: str = "/nonexistent") -> None:
-        self.program, self.kubeconfig = program, kubeconfig
+    def __init__(self, program: str | Sequence[str], kubeconfig: str = "/nonexistent") -> None:
+        self.command, self.kubeconfig = [program] if isinstance(program, str) else list(program), kubeconfig
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
         with tempfile.TemporaryDirectory(prefix="helm-") as home:
             env = {"PATH": os.environ["PATH"], "HOME": home, "KUBECONFIG": self.kubeconfig}
-            return subprocess.run([self.program, *words], env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300, check=False)
+            return subprocess.run([*self.command, *words], env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300, check=False)
 
     def run(self, *words: str) -> str:
         done = self.call(*words)

@@ -1,0 +1,147 @@
+"""The Helm chart on the real cluster: install, upgrade, uninstall; as on EKS, and as on any Kubernetes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Callable, Iterator
+
+import pytest
+
+from chart import CHART, Helm
+from cluster_fixtures import REGISTRY, ROLE, Agents, Webhook
+from conftest import need
+from harness.aws import web_trust
+from harness.emulator import ACCOUNT, Emulator
+from manifests import FOLDER
+from real_cluster import CLUSTER, ISSUER, REGION, Cluster, Space
+
+AUDIENCE = "pods.eks.amazonaws.com"
+KINDS = ("daemonset,pod,configmap,service,serviceaccount,role,rolebinding,clusterrole,clusterrolebinding,"
+         "validatingadmissionpolicy,validatingadmissionpolicybinding,mutatingadmissionpolicy,mutatingadmissionpolicybinding")
+COMMON = ["--set", f"images.registry={REGISTRY},cluster.name={CLUSTER},cluster.region={REGION}"]
+WAIT = ["--wait", "--timeout", "180s"]
+
+
+class Release:
+    """One on the cluster, by a real helm."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self.cluster, self.namespace = cluster, namespace
+        self.helm = Helm(cluster.node.command([need("helm", "3.14 or later")]), str(cluster.run / "pki/admin.kubeconfig"))
+
+    def put(self, *words: str) -> str:
+        """Installs, or upgrades; what helm and the notes say."""
+        done = self.helm.call("upgrade", "--install", "trial", str(CHART), "--namespace", self.namespace, "--create-namespace", *COMMON, *WAIT, *words)
+        story = "" if done.returncode == 0 else self.cluster.kubectl("-n", self.namespace, "describe", "pods", check=False).stdout[-4000:]
+        assert done.returncode == 0, done.stdout + done.stderr + story
+        return done.stdout
+
+    def remove(self) -> None:
+        if self.helm.call("status", "trial", "--namespace", self.namespace).returncode == 0:
+            self.helm.run("uninstall", "trial", "--namespace", self.namespace, "--wait", "--timeout", "120s", "--cascade", "foreground")
+
+    def left(self) -> list[str]:
+        """Objects of it that are in the cluster."""
+        listed = self.cluster.get("--all-namespaces", KINDS, "-l", "app.kubernetes.io/instance=trial") or {"items": []}
+        return [f"{each['kind']} {each['metadata']['name']}" for each in listed["items"]]
+
+    def command(self) -> list[str]:
+        """Of the agent that runs."""
+        [pod] = [each for each in self.cluster.get("-n", self.namespace, "pods", "-l", "app.kubernetes.io/name=pod-identity-agent")["items"]
+                 if "deletionTimestamp" not in each["metadata"]]
+        words: list[str] = pod["spec"]["containers"][0]["command"]
+        return words
+
+
+@pytest.fixture
+def release(agents: Agents, stocked: Cluster) -> Iterator[Callable[[str], Release]]:
+    """release(namespace): none installed yet, and no other agent on the node."""
+    agents.stop()
+    agents.current = ""
+    made: list[Release] = []
+
+    def make(namespace: str) -> Release:
+        made.append(Release(stocked, namespace))
+        return made[-1]
+    yield make
+    for each in made:
+        each.remove()
+
+
+def pod_yaml(**labels: str) -> str:
+    text = (FOLDER / "pod.yaml").read_text()
+    return text.replace("metadata:\n  name: app\n", f"metadata:\n  name: app\n  labels: {json.dumps(labels)}\n", 1)
+
+
+def test_on_eks(release: Callable[[str], Release], webhook: Webhook, new_space: Callable[..., Space]) -> None:
+    chart = release("kube-system")
+    said = chart.put("--set", "policies.require=true")
+    assert "remove the add-on eks-pod-identity-agent" in said and "refused if they were not injected" in said
+    assert "--log-level=debug" not in chart.command()
+    space = new_space()
+    space.apply(pod_yaml())
+    space.ready()
+    key = space.ask()["accessKeyId"]
+
+    chart.put("--reuse-values", "--set", "agent.args={--log-level=debug}")
+    assert "--log-level=debug" in chart.command()
+    assert space.ask()["accessKeyId"] == key
+    space.delete()
+    space.wait("the pod is gone", lambda: space.pod() is None)
+    space.apply(pod_yaml())
+    space.ready()
+    assert space.ask()["complete"]
+
+    missed = space.apply(pod_yaml(**{"pod-identity-toolkit/require": "enabled", "eks.amazonaws.com/skip-pod-identity-webhook": "x"})
+                         .replace("  name: app\n", "  name: missed\n", 1), check=False)
+    assert missed.returncode != 0 and "no token for Pod Identity or IRSA was injected" in missed.stderr, missed.stderr
+    chart.remove()
+    assert chart.left() == []
+
+
+def test_on_any_cluster(release: Callable[[str], Release], aws: Emulator, stocked: Cluster) -> None:
+    """Roles by values and by kubectl, side by side, which outlive the release until they shall not."""
+    aws.settings(client_id=AUDIENCE)
+    one, other = (f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("chart-one", "chart-other"))
+    for role, account in ((one, "app"), (other, "late")):
+        aws.role(role, json.loads(json.dumps(web_trust(ISSUER, f"system:serviceaccount:chart:{account}")).replace("sts.amazonaws.com", AUDIENCE)))
+    chart = release("pod-identity")
+    words = ["--set", "mode=any-cluster,anyCluster.issuers={" + ISSUER + "}", "--set", f"anyCluster.associations.chart\\.app.roleArn={one}"]
+    assert "kubectl -n pod-identity patch configmap associations" in chart.put(*words)
+
+    space = Space(stocked, "chart")
+    space.apply(pod_yaml())
+    pod = space.ready()
+    assert pod["metadata"]["labels"]["eks.amazonaws.com/pod-identity"] == "enabled"
+    assert space.ask()["complete"]
+
+    def associations() -> dict[str, Any]:
+        data: dict[str, str] = (stocked.get("-n", "pod-identity", "configmap", "associations") or {}).get("data") or {}
+        return {key: json.loads(value)["roleArn"] for key, value in data.items()}
+    assert associations() == {"chart.app": one}
+    patch = {"data": {"chart.late": json.dumps({"roleArn": other})}}
+    stocked.kubectl("-n", "pod-identity", "patch", "configmap", "associations", "--type=merge", "-p", json.dumps(patch))
+    chart.put(*words, "--set", "agent.args={--log-level=debug}")
+    assert associations() == {"chart.app": one, "chart.late": other} and "--log-level=debug" in chart.command()
+
+    chart.remove()
+    assert chart.left() == ["ConfigMap associations"]
+    chart.put(*words)  # takes it over
+    assert associations() == {"chart.app": one, "chart.late": other}
+    chart.put(*words, "--set", "anyCluster.keepAssociations=false")
+    chart.remove()
+    assert chart.left() == []
+    space.delete()
+
+
+def test_a_user_who_may_not(release: Callable[[str], Release], stocked: Cluster) -> None:
+    """The guard of the chart refuses a change by somebody who may write ConfigMaps, and nothing more."""
+    chart = release("pod-identity")
+    chart.put("--set", "mode=any-cluster,anyCluster.issuers={" + ISSUER + "},anyCluster.keepAssociations=false")
+    stocked.kubectl("-n", "pod-identity", "create", "rolebinding", "editor", "--clusterrole=edit", "--user=somebody")
+    try:
+        done = stocked.kubectl("-n", "pod-identity", "patch", "configmap", "associations", "--type=merge", "--as=somebody",
+                               "-p", json.dumps({"data": {"chart.app": json.dumps({"roleArn": ROLE})}}), check=False)
+        assert done.returncode != 0 and "only who has the verb associate on this ConfigMap may change associations" in done.stderr, done.stderr
+    finally:
+        stocked.kubectl("-n", "pod-identity", "delete", "rolebinding", "editor")
