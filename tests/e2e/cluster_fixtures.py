@@ -28,7 +28,7 @@ from real_cluster import EKS_AUTH, ISSUER, MADE, STS, Cluster, NoCluster, Space
 REGISTRY = "registry.example.com"
 ROLE = "arn:aws:iam::111122223333:role/demo-app"
 NAMES = [f"t{number:02}" for number in range(100)]
-"""Of the namespaces, one a test: the webhook is told of all their service accounts `app` when it starts, as EKS' is of an association."""
+"""Of the namespaces, one a test: the webhook is told of their service accounts `app` and `other` when it starts, as EKS' is of an association."""
 OUTCOME = pytest.StashKey[str]()
 STATE = "no test asked for it"
 
@@ -156,7 +156,7 @@ def agents(stocked: Cluster, aws: Emulator) -> Iterator[Agents]:
 
 
 class Webhook:
-    """EKS' own webhook, on the node. It is told of the service account `app` of each test's namespace."""
+    """EKS' own webhook, on the node. It is told of the service accounts `app` and `other` of each test's namespace."""
 
     CONFIGURATION: dict[str, Any] = {
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration", "metadata": {"name": "pod-identity-webhook"},
@@ -168,7 +168,8 @@ class Webhook:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.process: subprocess.Popen[bytes] | None = None
-        (cluster.run / "identities.json").write_text(json.dumps({"identities": [{"namespace": name, "serviceAccount": "app"} for name in NAMES]}))
+        (cluster.run / "identities.json").write_text(json.dumps({"identities": [
+            {"namespace": name, "serviceAccount": account} for name in NAMES for account in ("app", "other")]}))
         authority = base64.b64encode((cluster.run / "pki/ca.crt").read_bytes()).decode()
         configuration = json.loads(json.dumps(self.CONFIGURATION))
         configuration["webhooks"][0]["clientConfig"] = {"url": "https://127.0.0.1:9443/mutate", "caBundle": authority}

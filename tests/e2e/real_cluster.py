@@ -214,6 +214,18 @@ class Space:
         assert answer["complete"] and answer["accessKeyId"].startswith("ASIA"), answer
         return answer
 
+    def signal(self, container: str, number: str, name: str = "app") -> None:
+        """To its first process, from the node, as the runtime does it. `pause`: the container that holds the pod's namespaces."""
+        if container == "pause":
+            pod = self.pod(name)
+            assert pod is not None
+            listed = self.cluster.on_node("ctr", "-n", "k8s.io", "containers", "ls", "-q", f"labels.\"io.kubernetes.pod.uid\"=={pod['metadata']['uid']},"
+                                          "labels.\"io.cri-containerd.kind\"==sandbox").stdout.split()
+            [identifier] = listed
+        else:
+            identifier = self.status(container, name)["containerID"].removeprefix("containerd://")
+        self.cluster.on_node("ctr", "-n", "k8s.io", "tasks", "kill", "--signal", number, identifier)
+
     def log(self, container: str, name: str = "app") -> str:
         """What it printed."""
         return self.kubectl("logs", name, "-c", container, check=False).stdout
