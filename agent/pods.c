@@ -362,7 +362,7 @@ static const struct answer *serve_unknown(struct connection *c, struct flights_w
 static const struct answer *serve_token(struct connection *c, const struct client_address *address,
                                         struct client *client, const struct request *r, struct moment now) {
     const char *token = r->room.text;
-    size_t len = strlen(token);
+    size_t len = r->authorization_len;
     if (len == 0 && r->room_used > 0)
         return refused(400, "Service account token cannot be parsed: token has more than 65536 characters");
     if (len == 0)
@@ -382,10 +382,11 @@ static const struct answer *serve_token(struct connection *c, const struct clien
 static const struct answer *pick(struct connection *c, const struct request *r) {
     char text[REPLIES_TEXT_MAX];
     struct buf out = BUF(text);
-    if (r->path[0] != '\0' && judge_clean_path(r->path, &out))
-        return replies_redirect(out.data, r->method == REQUEST_GET);
-    if (strcmp(r->path, JUDGE_PATH) != 0)
+    if (strcmp(r->path, JUDGE_PATH) != 0) {
+        if (r->path[0] != '\0' && judge_clean_path(r->path, &out))
+            return replies_redirect(out.data, r->method == REQUEST_GET);
         return replies_fixed(REPLIES_NOT_FOUND);
+    }
     struct moment now = clock_now();
     struct client_address address;
     client_of(c->watch.fd, &address);

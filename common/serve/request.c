@@ -194,8 +194,8 @@ static size_t value_run(struct request *r, const char *bytes, size_t len) {
         blanks++;
     bytes += blanks;
     len -= blanks;
-    while (len - n >= 8 && all_printable(bytes + n))
-        n += 8;
+    while (len - n >= PRINTABLE_BLOCK && all_printable(bytes + n))
+        n += PRINTABLE_BLOCK;
     while (n < len && (unsigned char)bytes[n] >= ' ' && bytes[n] != 0x7F)
         n++;
     if (n > 0) {

@@ -123,6 +123,8 @@ enum request_status request_field_ends(struct request *r) {
     while (len > 0 && (storage[len - 1] == ' ' || storage[len - 1] == '\t'))
         len--;
     storage[len] = '\0';
+    if (r->field == FIELD_AUTHORIZATION)
+        r->authorization_len = (uint32_t)len;
     if (r->field == FIELD_LENGTH)
         return length_ends(r);
     if (r->field == FIELD_TRANSFER)

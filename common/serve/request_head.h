@@ -51,6 +51,7 @@ struct request {
                                     visible ASCII; "" if it was longer, which no served path is */
     char host[REQUEST_HOST_MAX]; /* "" if there was none, or it was longer */
     char authorization[REQUEST_AUTHORIZATION_MAX]; /* likewise */
+    uint32_t authorization_len;                    /* wherever it lies */
     bool has_host, has_authorization;
     struct request_room
         room; /* where Authorization goes instead, if there is any; request_reset() leaves it */

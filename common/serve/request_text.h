@@ -41,14 +41,17 @@ static inline bool has_word(const char *list, const char *word) {
     return false;
 }
 
-/* Whether none of 8 bytes is a control character. Source: Sean Eron Anderson, Bit Twiddling Hacks, "Determine
- * if a word has a byte less than n", and "... a zero byte". */
+#define PRINTABLE_BLOCK 16
+
+/* Whether none of so many bytes is a control character. Vectors of the compiler: SSE2 and NEON, which both
+ * architectures have always. */
 static inline bool all_printable(const char *bytes) {
-    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
-    uint64_t word, deletes;
-    memcpy(&word, bytes, sizeof word);
-    deletes = word ^ ones * 0x7F;
-    return (((word - ones * ' ') & ~word & tops) | ((deletes - ones) & ~deletes & tops)) == 0;
+    typedef unsigned char block __attribute__((vector_size(PRINTABLE_BLOCK)));
+    typedef uint64_t words __attribute__((vector_size(PRINTABLE_BLOCK)));
+    block b;
+    memcpy(&b, bytes, sizeof b);
+    words controls = (words)((b < ' ') | (b == 0x7F));
+    return (controls[0] | controls[1]) == 0;
 }
 
 #endif
