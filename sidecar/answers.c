@@ -14,7 +14,9 @@
 
 /* All pages of one moment. Their bodies lie one behind the other in one storage with room for the largest of
  * all: in practice they have some 4 kB, and what is not touched takes no memory. */
-#define READY_MAX (FAILURE_MESSAGE_MAX + 2)
+#define REASON_NAME_MAX 32 /* with what follows it in a line */
+#define MORE_MAX 80        /* ". Remedy: ", and where more is said, with the reason's name */
+#define READY_MAX (REASON_NAME_MAX + FAILURE_MESSAGE_MAX + FAILURE_REMEDY_MAX + DOCS_SEE_MAX + MORE_MAX + 2)
 #define READY_PAGES 2
 #define CREDENTIAL_PAGES 3
 
@@ -247,8 +249,6 @@ static void put_credentials(struct edition *e, const struct credentials *c, int6
     end_body(e, ANSWERS_INSTANCE, 200, JSON, &body);
 }
 
-#define MORE_MAX 80 /* ". Remedy: ", and the command below with its reason */
-
 /* The remedy, and where more is said. The long texts are in init only: here is no room for them. */
 static void put_remedy(struct buf *out, const struct failure *f) {
     buf_fmt(out, ". Remedy: %s", f->remedy);
@@ -259,13 +259,22 @@ static void put_remedy(struct buf *out, const struct failure *f) {
 #endif
 }
 
+static void put_ready(struct edition *e, enum answers_page page, bool ready, const char *text) {
+    struct buf body = next_body(e, READY_MAX);
+    buf_str(&body, text);
+    buf_char(&body, '\n');
+    end_body(e, page, ready ? 200 : 503, TEXT, &body);
+}
+
 static void put_failure(struct edition *e, const struct failure *f) {
-    char text[FAILURE_MESSAGE_MAX + FAILURE_REMEDY_MAX + DOCS_SEE_MAX + MORE_MAX];
-    struct buf message = BUF(text), body = next_body(e, CREDENTIALS_RENDERED_MAX);
-    buf_str(&message, f->message);
+    char text[REASON_NAME_MAX + FAILURE_MESSAGE_MAX + FAILURE_REMEDY_MAX + DOCS_SEE_MAX + MORE_MAX];
+    struct buf line = BUF(text), body = next_body(e, CREDENTIALS_RENDERED_MAX);
+    buf_fmt(&line, "%s: ", reason_name(f->reason));
+    const char *message = text + line.len;
+    buf_str(&line, f->message);
     if (f->remedy[0] != '\0')
-        put_remedy(&message, f);
-    put_error_body(&body, reason_name(f->reason), message.data);
+        put_remedy(&line, f);
+    put_error_body(&body, reason_name(f->reason), message);
     if (body.overflow) { /* only escapes can make it so: the reason alone always fits */
         buf_reset(&body);
         put_error_body(&body, reason_name(f->reason), reason_name(f->reason));
@@ -273,13 +282,7 @@ static void put_failure(struct edition *e, const struct failure *f) {
     end_body(e, ANSWERS_CREDENTIALS, 503, JSON, &body);
     for (enum answers_page page = ANSWERS_PROCESS; page <= ANSWERS_INSTANCE; page++)
         render(&e->answers[page], e->heads[page][0], e->heads[page][1], &(struct head){503, JSON, ""}, &body);
-}
-
-static void put_ready(struct edition *e, enum answers_page page, bool ready, const char *text) {
-    struct buf body = next_body(e, READY_MAX);
-    buf_str(&body, text);
-    buf_char(&body, '\n');
-    end_body(e, page, ready ? 200 : 503, TEXT, &body);
+    put_ready(e, ANSWERS_READY, false, text);
 }
 
 void answers_publish(size_t profile, const struct credentials *credentials, int64_t fetched_s,
@@ -297,7 +300,8 @@ void answers_publish(size_t profile, const struct credentials *credentials, int6
     const char *ready = "ready";
     if (credentials != NULL && credentials->expires_ms / 1000 <= fetched_s)
         ready = "ready, and passing on credentials that have expired (--expired=pass)";
-    put_ready(e, ANSWERS_READY, not_ready == NULL, not_ready != NULL ? not_ready : ready);
+    if (credentials != NULL)
+        put_ready(e, ANSWERS_READY, not_ready == NULL, not_ready != NULL ? not_ready : ready);
     if (not_ready != NULL)
         ready = credentials != NULL ? ANSWERS_FILE_NOT_WRITTEN : reason_name(failure->reason);
     put_ready(e, ANSWERS_READY_BARE, not_ready == NULL, ready);

@@ -231,7 +231,7 @@ static const struct option_spec specs[] = {
               take_loopback, false),
     OPTION_DURATION(struct config, linger_ms, "linger", "0", "after SIGTERM, go on answering for so long"),
     OPTION_DURATION(struct config, wait_ms, "wait", "60s",
-                    "of once: how long to wait for credentials; 0: one attempt"),
+                    "how long once and whoami wait for credentials; 0, the default of probe: one attempt"),
     OPTION_GROUP("Access"),
     OPTION_OF(struct config, socket_mode, mode_t, "socket-mode", "MODE", "0660",
               "mode of the socket; who may write to it may read the credentials", take_mode, false),
@@ -283,7 +283,7 @@ static const struct option_command commands[] = {
      "!wait"},
     {"once", "Fetch, write --credentials-file and --process-file, exit.", "!unix-socket " SERVERS_OWN},
     {"probe", "Exit 0 if the sidecar on --unix-socket is ready, 1 if not: for exec probes.",
-     "config unix-socket log-level log-format"},
+     "config unix-socket wait log-level log-format"},
     {"whoami",
      "Ask STS who the credentials are for: those of the sidecar on --unix-socket or, where none "
      "answers, new ones.",
@@ -334,7 +334,7 @@ void config_defaults(struct config *out) {
     out->socket_mode = 0660;
     out->socket_group = (gid_t)-1;
     out->notify_signal = SIGHUP;
-    out->wait_ms = 60000;
+    out->wait_ms = CONFIG_WAIT_DEFAULT;
     out->log_level = LOG_INFO;
     out->log_format = LOG_LOGFMT;
 }

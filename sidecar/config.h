@@ -17,6 +17,7 @@
 #include "sidecar/routes.h"
 
 #define CONFIG_PATH_MAX 4096
+#define CONFIG_WAIT_DEFAULT (-1) /* until the command is known */
 
 enum config_command { COMMAND_SERVE, COMMAND_ONCE, COMMAND_PROBE, COMMAND_WHOAMI, COMMAND_VERSION };
 
@@ -50,7 +51,7 @@ struct config {
     size_t allow_uid_count; /* 0: no list */
     int notify_signal;
     int64_t linger_ms;
-    int64_t wait_ms; /* of `once` */
+    int64_t wait_ms; /* of `once`, `whoami` and `probe` */
     enum sandbox_mode sandbox;
     enum host_network_policy host_network;
     enum log_level log_level;

@@ -141,6 +141,8 @@ enum options_result config_read(int argc, char **argv, struct config *out, struc
         return OPTIONS_USAGE;
     }
     out->command = (enum config_command)command;
+    if (out->wait_ms == CONFIG_WAIT_DEFAULT)
+        out->wait_ms = out->command == COMMAND_PROBE ? 0 : 60000;
     if ((file == NULL && !source_options_spread(&out->profiles[0].source, problem)) ||
         !read_http_token(out, problem) || !check_together(out, problem) ||
         !check_use(out, argc, argv, problem))

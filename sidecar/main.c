@@ -1,6 +1,9 @@
 /* pod-identity-sidecar: commands and exit statuses. */
+#include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/far.h"
 #include "common/base/io.h"
 #include "common/base/options_help.h"
@@ -14,17 +17,30 @@
 #include "sidecar/serve.h"
 #include "sidecar/whoami.h"
 
-static int probe(const struct config *config) {
+static bool is_ready(const struct config *config, struct buf *problem) {
     static struct unix_answer answer;
-    char text[UNIX_CLIENT_PROBLEM_MAX];
-    struct buf problem = BUF(text);
-    if (!unix_client_get(config->unix_socket, "/readyz", &answer, &problem))
-        return complain(1, text);
+    if (!unix_client_get(config->unix_socket, "/readyz", &answer, problem))
+        return false;
     if (answer.status == 200)
-        return 0;
-    buf_str(&problem, "not ready: ");
-    unix_client_explain(&answer, &problem);
-    return complain(1, text);
+        return true;
+    buf_str(problem, "not ready: ");
+    unix_client_explain(&answer, problem);
+    return false;
+}
+
+/* It waits by asking again: it is a process for a moment, and the sidecar keeps no list of who waits. */
+static int probe(const struct config *config) {
+    static const struct timespec pause = {.tv_nsec = 100000000};
+    int64_t end_ms = clock_now().mono_ms + config->wait_ms;
+    char text[UNIX_CLIENT_PROBLEM_MAX];
+    for (;;) {
+        struct buf problem = BUF(text);
+        if (is_ready(config, &problem))
+            return 0;
+        if (clock_now().mono_ms >= end_ms)
+            return complain(1, text);
+        (void)nanosleep(&pause, NULL);
+    }
 }
 
 static int print(const struct buf *text) {
@@ -61,11 +77,22 @@ static int run(const struct config *config) {
     return REASON_INTERNAL;
 }
 
+/* Whether this is a command that runs in the container of a sidecar, beside it. */
+static bool is_beside(int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "probe") == 0 || strcmp(argv[i], "whoami") == 0)
+            return true;
+    }
+    return false;
+}
+
 int main(int argc, char **argv) {
     FAR static struct config config;
     char text[OPTIONS_PROBLEM_MAX];
     struct buf problem = BUF(text);
     process_harden();
+    if (!is_beside(argc, argv))
+        complain_open();
     switch (config_read(argc, argv, &config, &problem)) {
     case OPTIONS_USAGE:
         return complain(REASON_USAGE, text);

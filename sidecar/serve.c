@@ -86,8 +86,12 @@ static void on_signal(int signal) {
         refresher_event(REFRESH_REQUESTED);
         return;
     }
+    const struct answer *ready = answers_ready(ANSWERS_READY);
     LOG(LOG_INFO, "ending", LOG_TEXT("signal", signal == SIGTERM ? "TERM" : "INT"),
         LOG_NUMBER("linger_ms", ending ? 0 : config->linger_ms));
+    /* It is often a startup probe's patience that has ended: then this is why. */
+    if (ready->status != 200 && !ending)
+        complain_last(ready->body, ready->body_len - 1);
     if (ending || config->linger_ms == 0) {
         loop_stop();
         return;

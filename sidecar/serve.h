@@ -13,9 +13,9 @@
 #define SERVE_UPSTREAM_SOCKETS (CONFIG_PROFILES_MAX * UPSTREAM_SOCKETS_A_TRANSFER)
 /* Not for clients: standard streams, listeners, the loop with signals, clock and files that are watched,
  * upstream with libcurl's own wake-up, and what is open for a moment: a token or a bundle, a file that is
- * written and its directory, the pid file and its process. */
-#define SERVE_DESCRIPTORS_KEPT 51
-_Static_assert(SERVE_DESCRIPTORS_KEPT == 3 + LISTENERS + 4 + SERVE_UPSTREAM_SOCKETS + 2 + 6, "as above");
+ * written and its directory, the pid file and its process; and the termination message. */
+#define SERVE_DESCRIPTORS_KEPT 52
+_Static_assert(SERVE_DESCRIPTORS_KEPT == 1 + 3 + LISTENERS + 4 + SERVE_UPSTREAM_SOCKETS + 2 + 6, "as above");
 /* Token and two files of each profile; socket, bearer, pid file, /proc, authorities, and two of name
  * resolution. */
 #define SERVE_SANDBOX_PATHS (CONFIG_PROFILES_MAX * 3 + 7)

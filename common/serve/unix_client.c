@@ -112,7 +112,7 @@ void unix_client_explain(const struct unix_answer *answer, struct buf *out) {
         size_t len = answer->body_len;
         while (len > 0 && (answer->body[len - 1] == '\n' || answer->body[len - 1] == '\r'))
             len--;
-        buf_printable(out, answer->body, len, 1024);
+        buf_printable(out, answer->body, len, UNIX_CLIENT_PROBLEM_MAX - 256);
         return;
     }
     for (at += sizeof key - 1; *at != '\0' && *at != '"'; at++) {

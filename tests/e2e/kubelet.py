@@ -1,7 +1,7 @@
 """A kubelet for one pod at a time: it runs our own Pod YAML with podman and runc, as far as the manifests need it.
 
-Init containers in order, native sidecars with their startup probe, emptyDir, configMap, downward API and projected token volumes with
-fsGroup, the restricted security context, memory limits, termination messages; and what EKS's webhook injects.
+Init containers in order, native sidecars with their startup probe, ordinary ones with their postStart hook, emptyDir, configMap, downward API
+and projected token volumes with fsGroup, the restricted security context, memory limits, termination messages; and what EKS's webhook injects.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ os.execvp("runc", ["runc", *sys.argv[1:]])
 
 
 class PodFailed(Exception):
-    """An init container ended with an error; or a probe never succeeded."""
+    """An init container ended with an error; or a probe or hook never succeeded: then exit_code is -1, and message what it printed."""
 
     def __init__(self, container: str, exit_code: int, message: str, log: str) -> None:
         super().__init__(f"{container}: exit {exit_code}: {message}: {log}")
@@ -185,8 +185,16 @@ class Pod:
         return self.node.secrets[reference["name"]][reference["key"]]
 
     def message(self, container: str) -> str:
-        """Its termination message."""
-        return (self.folder / f"{container}.termination").read_text()
+        """Its termination message; with FallbackToLogsOnError what it printed last, if it left none."""
+        left = (self.folder / f"{container}.termination").read_text()
+        [policy] = [one.get("terminationMessagePolicy") for one in self.spec.get("initContainers", []) + self.spec["containers"] if one["name"] == container]
+        fallback = policy == "FallbackToLogsOnError" and self.exit_code(container) != 0
+        return left if left or not fallback else self.log(container)[-2048:]
+
+    def exit_code(self, container: str) -> int | None:
+        """None: it runs."""
+        running, code = self.node.call("inspect", "--format", "{{.State.Running}} {{.State.ExitCode}}", self.full_name(container)).stdout.split()
+        return None if running == "true" else int(code)
 
     def log(self, container: str) -> str:
         """What it printed, on both streams; podman's own warnings are among them."""
@@ -202,20 +210,29 @@ class Pod:
         return self.node.call(*self._arguments(container, False), check=False).returncode
 
     def _start(self, container: dict[str, Any]) -> None:
-        self.started.append(container["name"])
+        name = container["name"]
+        self.started.append(name)
         self.node.call(*self._arguments(container, True))
-        probe = container.get("startupProbe") or container.get("readinessProbe")
-        tries = probe.get("failureThreshold", 20) if probe else 0
-        for left in range(tries, 0, -1):
-            asked = self.node.call("exec", f"{self.folder.name}-{container['name']}", *probe["exec"]["command"], check=False)
+        hook, probe = container.get("lifecycle", {}).get("postStart"), container.get("startupProbe")
+        if hook:
+            done = self.exec(name, *hook["exec"]["command"])
+            if done.returncode != 0:
+                raise PodFailed(name, -1, done.stderr, self.log(name))
+        for left in range(probe.get("failureThreshold", 3) if probe else 0, 0, -1):
+            asked = self.exec(name, *probe["exec"]["command"])
             if asked.returncode == 0:
                 return
-            if left == 1:
-                raise PodFailed(container["name"], -1, f"the probe never succeeded: {asked.returncode}, {asked.stderr}", self.log(container["name"]))
+            code = self.exit_code(name)
+            if left == 1 or code is not None:
+                raise PodFailed(name, -1 if code is None else code, asked.stderr if code is None else self.message(name), self.log(name))
             time.sleep(0.3)  # periodSeconds, shortened
 
+    def exec(self, container: str, *command: str) -> subprocess.CompletedProcess[str]:
+        """As kubectl exec, probes and hooks do."""
+        return self.node.call("exec", self.full_name(container), *command, timeout_s=180, check=False)
+
     def start(self) -> "Pod":
-        """The init containers, one after the other."""
+        """The init containers, one after the other, and what stands in front of the app."""
         for container in self.spec.get("initContainers", []):
             if container.get("restartPolicy") == "Always":
                 self._start(container)
@@ -223,13 +240,16 @@ class Pod:
             code = self._run(container)
             if code != 0:
                 raise PodFailed(container["name"], code, self.message(container["name"]), self.log(container["name"]))
-        for container in self.spec["containers"][1:]:  # of a classic pod: the sidecar
+        for container in self.spec["containers"]:
+            if container["name"] == "app":
+                break
             self._start(container)
         return self
 
     def app(self, *command: str, **env: str) -> dict[str, Any]:
         """Runs the app's container with this command, and returns the JSON that it prints."""
-        container = json.loads(json.dumps(self.spec["containers"][0]))
+        container = json.loads(json.dumps(self.spec["containers"][-1]))
+        assert container["name"] == "app"
         container["command"] = list(command)
         container["env"] = [*container.get("env", []), *({"name": key, "value": value} for key, value in env.items())]
         container["name"] = f"{container['name']}-{len(self.started)}"
