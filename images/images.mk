@@ -1,6 +1,6 @@
 # What a cluster needs. Images are made for both architectures, whatever ARCH is.
 
-.PHONY: images image-roots setup-images e2e setup-e2e
+.PHONY: images image-roots image-emulator setup-images e2e setup-e2e
 
 IMAGE_NAMES = init sidecar agent
 IMAGE_ARCHES = amd64 arm64
@@ -33,6 +33,14 @@ images: image-roots ## OCI images of init, sidecar and agent for amd64 and arm64
 			build/images/pod-identity-$$image.oci.tar $(IMAGE_ARCHES) || exit 1; \
 		echo "build/images/pod-identity-$$image.oci.tar: pod-identity-$$image:$(IMAGE_TAG)@$$(cat build/images/pod-identity-$$image.digest)"; \
 	done
+
+# Of this machine's architecture: Python is Debian's, not ours.
+image-emulator: ## the emulator of agent, STS and EKS Auth as an OCI image, for CI and kind clusters of others, in build/images
+	@$(call need,umoci,umoci)
+	@sh images/emulator.sh build/images/emulator
+	@sh images/emulator-image.sh build/images/emulator '$(RELEASE)' '$(IMAGE_TAG)' '$(REVISION)' $(NATIVE_ARCH) \
+		build/images/pod-identity-emulator.oci.tar
+	@echo 'build/images/pod-identity-emulator.oci.tar: pod-identity-emulator:$(IMAGE_TAG)'
 
 ##@ Test
 # Real images, manifests and containers; PYTEST_ARGS as for `make integration`. What this machine has no tool for, or does not

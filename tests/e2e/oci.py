@@ -36,8 +36,12 @@ class Archive:
         assert len(self.top["manifests"]) == 1, "one image, so that no tool has to be told which"
         self.reached = {"index.json", "oci-layout"}
         self.index = json.loads(self.blob(self.top["manifests"][0]))
-        self.platforms = {f"{each['platform']['os']}/{each['platform']['architecture']}": self.platform(each)
-                          for each in self.index["manifests"]}
+        if "manifests" in self.index:
+            self.platforms = {f"{each['platform']['os']}/{each['platform']['architecture']}": self.platform(each)
+                              for each in self.index["manifests"]}
+        else:  # of one platform, without an index
+            only = self.platform(self.top["manifests"][0])
+            self.platforms = {f"{only.config['os']}/{only.config['architecture']}": only}
 
     @property
     def digest(self) -> str:

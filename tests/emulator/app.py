@@ -62,7 +62,8 @@ class Emulator:
         listener = Listener(service, host, port, handle, self.state.now, context, certificate)
         listener.accepted = self._accepted
         if service == "agent":
-            self.agent.hosts.add(host)
+            # At all addresses of a container it is reached by the machine's loopback, which SDKs take, too.
+            self.agent.hosts.update(("127.0.0.1", "::1") if host in ("0.0.0.0", "::") else (host,))
         self.listeners.append(listener)
         return listener
 
