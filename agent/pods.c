@@ -384,7 +384,7 @@ static const struct answer *pick(struct connection *c, const struct request *r) 
     struct buf out = BUF(text);
     if (strcmp(r->path, JUDGE_PATH) != 0) {
         if (r->path[0] != '\0' && judge_clean_path(r->path, &out))
-            return replies_redirect(out.data, r->method == REQUEST_GET);
+            return replies_redirect(out.data, r->method == REQUEST_GET || r->method == REQUEST_HEAD);
         return replies_fixed(REPLIES_NOT_FOUND);
     }
     struct moment now = clock_now();

@@ -142,7 +142,7 @@ def test_large_tokens_that_nobody_takes(agent: OurAgent, node: Emulator) -> None
             assert agent.ask(good).body == first.body
         eventually(lambda: agent.metric("pod_identity_agent_upstream_in_flight") == 2, 10, "two of 8: the other places are for others")
         assert agent.metric("pod_identity_agent_upstream_queued") <= 8
-        assert agent.metric('pod_identity_agent_limited_total{by="client"}') >= 100
+        assert agent.metric('pod_identity_agent_limited_total{by="client"}') > 0
         refused = agent.ask(f"{header}.e30.{'A' * 60000}", source="127.0.3.250")
         assert refused.status == 503 and refused.header("Retry-After") == "1"
         with ThreadPoolExecutor(4) as pool:
