@@ -16,6 +16,12 @@ static struct loop_timer timer = {.deadline_ms = CLOCK_NEVER};
 
 /* ---- errors ---- */
 
+static const char *source = "";
+
+void exchange_source(const char *name) {
+    source = name;
+}
+
 void exchange_fail(struct exchange *x, enum exchange_blame blame, int status, const char *request_id,
                    const char *code, const char *message, const char *fault) {
     exchange_error_say(&x->error, blame, status, request_id, code, message, fault);
@@ -29,6 +35,8 @@ void exchange_error_say(struct exchange_error *e, enum exchange_blame blame, int
     e->passing = blame == EXCHANGE_WAY;
     buf_printable(&kept, code, strlen(code), sizeof e->code - 8);
     buf_char(&text, '[');
+    if (*request_id == '\0' && *code != '\0')
+        request_id = source;
     buf_printable(&text, request_id, strlen(request_id), 128);
     buf_char(&text, ']');
     if (*code == '\0')

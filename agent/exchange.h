@@ -115,6 +115,11 @@ void exchange_poke(void);
 /* Sets slot->error: "[ID]: (CODE): MESSAGE, fault: FAULT" (fault: "client", "server", "unknown"). */
 void exchange_fail(struct exchange *slot, enum exchange_blame blame, int status, const char *request_id,
                    const char *code, const char *message, const char *fault);
+/* What stands in the brackets of those errors that have no id of a request: where the associations are, so
+ * that who reads one knows that this is not EKS. Borrowed; at most EXCHANGE_SOURCE_MAX characters, no blank
+ * and no bracket: see common/pod/agent_error.h. */
+#define EXCHANGE_SOURCE_MAX 120
+void exchange_source(const char *name);
 /* The same without a slot. */
 void exchange_error_say(struct exchange_error *error, enum exchange_blame blame, int status,
                         const char *request_id, const char *code, const char *message, const char *fault);

@@ -5,6 +5,7 @@
 #include "agent/exchange_sts.h"
 #include "common/aws/endpoints.h"
 #include "common/base/log.h"
+#include "common/pod/agent_error.h"
 
 #define TELL_EACH_MS 10000 /* of tokens that are refused: whoever likes can send one */
 
@@ -44,6 +45,18 @@ static bool needs_server(const struct settings *s) {
     return needed;
 }
 
+/* The ConfigMap that is watched, or that there are associations at all: a folder's name says nothing to a
+ * pod.
+ */
+static void name_source(const struct settings *s) {
+    const char *name = AGENT_ERROR_ASSOCIATIONS;
+    for (size_t i = 0; i < s->association_count; i++) {
+        if (s->associations[i][0] != '/' && strlen(s->associations[i]) <= EXCHANGE_SOURCE_MAX)
+            name = s->associations[i];
+    }
+    exchange_source(name);
+}
+
 enum reason trust_open(const struct settings *s, injection_getenv *lookup, void (*changed)(void),
                        struct failure *f) {
     enum reason reason = endpoint_find(ENDPOINT_STS, NULL, lookup, &sts, f);
@@ -63,6 +76,7 @@ enum reason trust_open(const struct settings *s, injection_getenv *lookup, void 
                                                   .review = s->token_review ? &server : NULL,
                                                   .audience = s->audience};
     exchange_sts_open(&sts_settings);
+    name_source(s);
     reason = associations_open(&rules, &server, s->associations, s->association_count, changed, f);
     if (reason != REASON_OK)
         return reason;

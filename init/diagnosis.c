@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/http/http.h"
+#include "common/pod/agent_error.h"
 
 #define NODE_COMMAND                                                                                         \
     "kubectl -n kube-system get pods -o wide -l app.kubernetes.io/name=eks-pod-identity-agent "              \
@@ -112,10 +113,39 @@ static bool typeable(const char *name) {
            strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") == len;
 }
 
+/* Where the agent has them from a ConfigMap, the API of EKS makes none. */
+static void advise_key(const struct agent_error_source *source, const struct jwt_claims *c,
+                       struct failure *f) {
+    bool unusable = strstr(f->message, "cannot be used") != NULL;
+    if (source->name[0] == '\0')
+        failure_remedy(f,
+                       "this cluster is not EKS: %s %s.%s in the ConfigMap that the agent's --associations "
+                       "names%s; a new try of this container then finds it",
+                       unusable ? "correct the value of" : "add the key", c->namespace, c->service_account,
+                       unusable ? " (the log of pod-identity-agent on this node says what is wrong)" : "");
+    else if (unusable)
+        failure_remedy(f,
+                       "correct the value of %s.%s, which a new try of this container then finds within "
+                       "seconds: kubectl -n %s edit configmap %s (the log of pod-identity-agent on this node "
+                       "says what is wrong with it)",
+                       c->namespace, c->service_account, source->namespace, source->name);
+    else
+        failure_remedy(f,
+                       "this cluster is not EKS: add the association to the agent's ConfigMap, which a new "
+                       "try of this container then finds within seconds: kubectl -n %s patch configmap %s "
+                       "--type=merge -p '{\"data\":{\"%s.%s\":\"{\\\"roleArn\\\":\\\"ROLE\\\"}\"}}'",
+                       source->namespace, source->name, c->namespace, c->service_account);
+}
+
 static void advise_association(const struct jwt_claims *c, struct failure *f) {
     const char *id = check_cluster_id(c);
+    const struct agent_error_source source = agent_error_source(f->message, strlen(f->message));
     if (!typeable(c->namespace) || !typeable(c->service_account))
         return;
+    if (source.there) {
+        advise_key(&source, c, f);
+        return;
+    }
     failure_remedy(
         f,
         "make the association, which a new try of this container then finds within seconds: aws eks "

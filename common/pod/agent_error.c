@@ -99,7 +99,30 @@
     "the agent has no credentials of the node: check that the node has an instance profile, that the agent " \
     "reaches the metadata service (its pod is on the host's network), and look at " AGENT_LOG_HINT
 
+/* Where it is not EKS: the agent asks STS, and the API of EKS's associations changes nothing. */
+#define KEY_REMEDY                                                                                           \
+    "this cluster is not EKS: its agent takes roles from a ConfigMap (the answer's brackets name it; else "  \
+    "the "                                                                                                   \
+    "agent's --associations): let it have a usable value under NAMESPACE.SERVICEACCOUNT of this pod; what "  \
+    "is wrong with one that is there stands in the log of pod-identity-agent on this node"
+#define STS_TRUST_REMEDY                                                                                     \
+    "this cluster is not EKS: let the role's trust policy allow what the answer names: "                     \
+    "sts:AssumeRoleWithWebIdentity for the cluster's OIDC provider, with :aud pods.eks.amazonaws.com and "   \
+    ":sub system:serviceaccount:NAMESPACE:NAME of this pod, or sts:AssumeRole and sts:TagSession for the "   \
+    "agent's role, with "                                                                                    \
+    "conditions on the request tags that this pod meets (aws iam get-role --role-name ROLE)"
+#define STS_REQUEST_REMEDY                                                                                   \
+    "STS does not take the request that the association makes: correct its session policy, duration or "     \
+    "external id in the agent's ConfigMap, or set disableSessionTags there"
+#define STS_REMEDY                                                                                           \
+    "what the agent asks for this cluster fails (STS, or the API server: the answer says "                   \
+    "which): " FAILURE_WAIT "the log of pod-identity-agent on this node"
+
 enum remedy {
+    KEY,
+    STS_TRUST,
+    STS_REQUEST,
+    STS,
     ASSOCIATION,
     TRUST,
     NODE,
@@ -129,6 +152,10 @@ enum remedy {
 };
 
 static const char *const remedies[] = {
+    [KEY] = KEY_REMEDY,
+    [STS_TRUST] = STS_TRUST_REMEDY,
+    [STS_REQUEST] = STS_REQUEST_REMEDY,
+    [STS] = STS_REMEDY,
     [ASSOCIATION] = ASSOCIATION_REMEDY,
     [TRUST] = TRUST_REMEDY,
     [NODE] = NODE_REMEDY,
@@ -223,6 +250,25 @@ static const struct status {
     {0, 999, "status", REASON_BAD_RESPONSE, PROXY},
 };
 
+/* What the remedy is where it is not EKS. */
+static unsigned elsewhere(unsigned remedy) {
+    switch (remedy) {
+    case ASSOCIATION:
+        return KEY;
+    case TRUST:
+        return STS_TRUST;
+    case TAGS:
+    case REQUEST:
+        return STS_REQUEST;
+    case NODE_KEYS:
+    case THROTTLED:
+    case SERVICE:
+        return STS;
+    default:
+        return remedy;
+    }
+}
+
 static struct agent_error made(enum reason reason, const char *cause, unsigned remedy) {
     return (struct agent_error){reason, cause, remedies[remedy]};
 }
@@ -231,6 +277,40 @@ static struct agent_error made(enum reason reason, const char *cause, unsigned r
 static size_t request_id(const char *body, size_t len) {
     const char *end = len > 0 && body[0] == '[' ? memchr(body, ']', len < 130 ? len : 130) : NULL;
     return end != NULL && memchr(body, ' ', (size_t)(end - body)) == NULL ? (size_t)(end + 1 - body) : 0;
+}
+
+/* What Kubernetes allows in a name: more is not looked for, and goes into commands to type. */
+static size_t name_len(const char *text, const char *end) {
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-.";
+    size_t n = 0;
+    while (text + n < end && memchr(allowed, text[n], sizeof allowed - 1) != NULL)
+        n++;
+    return n;
+}
+
+static void copy_name(const char *text, size_t len, char *out) {
+    memcpy(out, text, len);
+    out[len] = '\0';
+}
+
+struct agent_error_source agent_error_source(const char *text, size_t len) {
+    static const char folder[] = "[" AGENT_ERROR_ASSOCIATIONS "]: (", configmap[] = "[" AGENT_ERROR_CONFIGMAP;
+    struct agent_error_source s = {.there = memmem(text, len, folder, sizeof folder - 1) != NULL};
+    const char *at = memmem(text, len, configmap, sizeof configmap - 1), *end = text + len;
+    if (at == NULL)
+        return s;
+    at += sizeof configmap - 1;
+    size_t namespace = name_len(at, end), name = 0;
+    if (at + namespace < end && at[namespace] == '/')
+        name = name_len(at + namespace + 1, end);
+    const char *behind = at + namespace + 1 + name;
+    if (namespace == 0 || namespace >= sizeof s.namespace || name == 0 || name >= sizeof s.name ||
+        end - behind < 4 || memcmp(behind, "]: (", 4) != 0)
+        return s;
+    s.there = true;
+    copy_name(at, namespace, s.namespace);
+    copy_name(at + namespace + 1, name, s.name);
+    return s;
 }
 
 static size_t without_end(const char *body, size_t len) {
@@ -286,8 +366,9 @@ struct agent_error agent_error_find(int status, const char *body, size_t len, en
     const struct text *t = status >= 400 ? find_text(status, body, len) : NULL;
     if (t != NULL) {
         const char *denial = t->reason == REASON_ACCESS_DENIED ? denial_remedy(body, len) : NULL;
+        unsigned remedy = agent_error_source(body, len).there ? elsewhere(t->remedy) : t->remedy;
         return (struct agent_error){(enum reason)t->reason, t->cause,
-                                    denial != NULL ? denial : remedies[t->remedy]};
+                                    denial != NULL ? denial : remedies[remedy]};
     }
     if (status >= 400 && has_code(body, len))
         return other_code(status, memmem(body, len, "Throttl", 7) != NULL);

@@ -27,4 +27,16 @@ struct agent_error agent_error_find(int status, const char *body, size_t len, en
  * nothing of what answered it. */
 bool agent_error_is_bare(const char *body, size_t len);
 
+/* Our node agent on a cluster that is not EKS has, in place of the request id, what its associations are in:
+ * "[configmap:NAMESPACE/NAME]: (CODE): …", or "[associations]: …" for a folder. */
+#define AGENT_ERROR_CONFIGMAP "configmap:"
+#define AGENT_ERROR_ASSOCIATIONS "associations"
+
+struct agent_error_source {
+    bool there;                    /* so this is not EKS */
+    char namespace[64], name[128]; /* of the ConfigMap; "": it is not said, or is no name of Kubernetes */
+};
+/* Looks for such brackets anywhere in a text: an answer, or a message that quotes one. */
+struct agent_error_source agent_error_source(const char *text, size_t len);
+
 #endif

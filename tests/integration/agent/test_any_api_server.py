@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import tempfile
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 import pytest
 
@@ -16,6 +18,9 @@ from harness.aws import needs_openssl
 from harness.cluster import Cluster, Key
 from harness.emulator import Emulator
 from harness.places import Place
+from harness.programs import Run
+from harness.reports import assert_failed
+from harness.token_files import ProjectedToken
 from harness.waiting import eventually
 
 pytestmark = needs_openssl
@@ -146,3 +151,30 @@ def test_a_review_of_each_token(start: Start, server: ApiServer, cluster: Cluste
     answer = agent.ask(cluster.token("shop", "web", "pod-3"))
     assert answer.status == 503 and b"tokenreviews is forbidden" in answer.body
     assert agent.ask(token).status == 200
+
+
+def test_what_init_advises(watching: AnyAgent, server: ApiServer, cluster: Cluster, emulator: Emulator, run_init: Callable[..., Run],  # noqa: F811
+                           folder: Path) -> None:
+    """The ConfigMap to change, not a command of EKS; on EKS it is the other way round (init's own tests)."""
+    def remedy(account: str, reason: str) -> str:
+        mounted = ProjectedToken(Path(tempfile.mkdtemp(dir=folder)), cluster.token("shop", account, f"{account}-1"))
+        pod = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": watching.url, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(mounted)}
+        run = run_init(env=pod)
+        assert_failed(run, reason)
+        assert "aws eks" not in run.failure["remedy"] and "EKS Auth" not in run.failure["remedy"]
+        return str(run.failure["remedy"])
+
+    eventually(lambda: status(watching, cluster.token("shop", "web")) == 200, 10, "the first association")
+    said = remedy("jobs", "ACCESS_DENIED")
+    command = re.search(r"kubectl -n pod-identity patch configmap associations --type=merge -p '(.*)'", said)
+    assert command, said
+    patch = json.loads(command[1])
+    assert {key: json.loads(value) for key, value in patch["data"].items()} == {"shop.jobs": {"roleArn": "ROLE"}}
+    server.patch(shop__jobs={"roleArn": "ROLE"})
+    eventually(lambda: "cannot be used" in watching.ask(cluster.token("shop", "jobs", "jobs-1")).body.decode(), 10, "it is read")
+    assert "correct the value of shop.jobs" in remedy("jobs", "ACCESS_DENIED")
+    server.patch(shop__jobs={"roleArn": READER})  # which trusts shop/web alone
+    eventually(lambda: status(watching, cluster.token("shop", "jobs", "jobs-1")) == 400, 10, "it is read")
+    assert "sts:AssumeRoleWithWebIdentity for the cluster's OIDC provider" in remedy("jobs", "ACCESS_DENIED")
+    emulator.fault("aws_error", service="sts", code="ServiceUnavailable", status=503, message="busy", times=None)
+    assert "STS, or the API server" in remedy("web", "THROTTLED")

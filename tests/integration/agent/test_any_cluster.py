@@ -186,6 +186,8 @@ def test_the_whole_circle(start: Start, emulator: Emulator, cluster: Cluster, as
     denied = run_init(env=other, text=True)
     print(denied.stdout)
     assert denied.exit_code == 21 and "No pod identity association found for service account jobs in namespace shop" in denied.stdout
+    assert "this cluster is not EKS: add the key shop.jobs in the ConfigMap that the agent's --associations names" in denied.stdout
+    assert "aws eks" not in denied.stdout
 
     show("One is added for it: init, which waits, goes on")
     emulator.role(READER, web_trust("shop", "jobs"))
@@ -198,7 +200,7 @@ def test_the_whole_circle(start: Start, emulator: Emulator, cluster: Cluster, as
     eventually(lambda: agent.ask(token).status == 404, 10, "404")
     refused = agent.ask(token)
     print(refused.body.decode())
-    assert refused.body.startswith(b"[]: (ResourceNotFoundException): No pod identity association found")
+    assert refused.body.startswith(b"[associations]: (ResourceNotFoundException): No pod identity association found")
     assert agent.ask((mounted.path).read_text()).status == 404
 
 

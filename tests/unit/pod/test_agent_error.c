@@ -145,6 +145,45 @@ static void every_remedy_fits_and_names_its_subject(void **state) {
     }
 }
 
+/* Where the agent takes associations from a ConfigMap, and whom it names. */
+static void where_it_is_not_eks(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *remedy, *namespace, *name;
+        bool there;
+    } table[] = {
+        {"[configmap:pod-identity/a.b]: (ResourceNotFoundException): x, fault: client\n",
+         "NAMESPACE.SERVICEACCOUNT", "pod-identity", "a.b", true},
+        {"[associations]: (ResourceNotFoundException): x, fault: client\n", "NAMESPACE.SERVICEACCOUNT", "",
+         "", true},
+        {"[associations]: (AccessDeniedException): x, fault: client\n", "OIDC provider", "", "", true},
+        {"[associations]: (ThrottlingException): x, fault: server\n", "STS, or the API server", "", "", true},
+        {"[associations]: (InvalidParameterException): x, fault: client\n", "session policy", "", "", true},
+        {"[associations]: (InvalidTokenException): x, fault: client\n", "audience pods.eks", "", "", true},
+        {"[]: (ResourceNotFoundException): x, fault: client\n", "aws eks list-pod", "", "", false},
+        {SAID("ResourceNotFoundException"), "aws eks list-pod", "", "", false},
+        {"[associations] (ResourceNotFoundException)", "aws eks list-pod", "", "", false},
+        {"[configmap:a/b;reboot]: (ResourceNotFoundException): x\n", "aws eks list-pod", "", "", false},
+        {"[configmap:/b]: (ResourceNotFoundException): x\n", "aws eks list-pod", "", "", false},
+        {"[configmap:a]: (ResourceNotFoundException): x\n", "aws eks list-pod", "", "", false},
+        {"(ResourceNotFoundException)[configmap:a/b]: ", "aws eks list-pod", "", "", false},
+        {"(ResourceNotFoundException)[configmap:a/", "aws eks list-pod", "", "", false},
+        {"(ResourceNotFoundException)[configmap:a", "aws eks list-pod", "", "", false},
+        {"(ResourceNotFoundException)[configmap:", "aws eks list-pod", "", "", false},
+    };
+    for (size_t i = 0; i < COUNT(table); i++) {
+        size_t len = strlen(table[i].text);
+        const char *text = guarded(table[i].text, len);
+        struct agent_error_source s = agent_error_source(text, len);
+        struct agent_error e = agent_error_find(404, text, len, MIDDLEBOX_NONE);
+        assert_int_equal(s.there, table[i].there);
+        assert_string_equal(s.namespace, table[i].namespace);
+        assert_string_equal(s.name, table[i].name);
+        if (strstr(remedy_of(&e), table[i].remedy) == NULL)
+            fail_msg("%s: %s", table[i].text, remedy_of(&e));
+    }
+}
+
 static void who_answered(void **state) {
     (void)state;
     static const struct {
@@ -236,9 +275,9 @@ static void which_policy_denies(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_row),           cmocka_unit_test(every_remedy_fits_and_names_its_subject),
-        cmocka_unit_test(who_answered),        cmocka_unit_test(evidence_is_shown),
-        cmocka_unit_test(which_policy_denies),
+        cmocka_unit_test(every_row),         cmocka_unit_test(every_remedy_fits_and_names_its_subject),
+        cmocka_unit_test(who_answered),      cmocka_unit_test(where_it_is_not_eks),
+        cmocka_unit_test(evidence_is_shown), cmocka_unit_test(which_policy_denies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
