@@ -8,6 +8,7 @@
 #include "agent/flights.h"
 #include "agent/judge.h"
 #include "agent/metrics.h"
+#include "agent/pod_key.h"
 #include "agent/renewals.h"
 #include "agent/replies.h"
 #include "agent/trust.h"
@@ -31,25 +32,6 @@ struct basis {
 static struct basis bases[EXCHANGE_SLOTS_MAX];
 
 const struct request_extras pods_extras = {.head_max = HEAD_MAX};
-
-/* ---- keys ---- */
-
-static struct keyed_hash token_key(const char *token, size_t len) {
-    return keyed_hash('t', token, len);
-}
-
-/* A pod is known by its UID, so that its next token leads to the same entry; a token that names no pod is
- * known by itself. */
-static struct keyed_hash pod_key(const struct jwt_claims *claims, const struct keyed_hash *token) {
-    if (claims->pod_uid[0] == '\0')
-        return *token;
-    return keyed_hash('p', claims->pod_uid, strlen(claims->pod_uid));
-}
-
-static uint32_t space_of(const struct jwt_claims *claims) {
-    struct keyed_hash hash = keyed_hash('n', claims->namespace, strlen(claims->namespace));
-    return keyed_hash_bits(&hash);
-}
 
 /* ---- what becomes of a flight ---- */
 
@@ -97,7 +79,7 @@ static struct store_entry *keep(const struct flight *f, const struct exchange *s
     struct buf h = BUF(head);
     struct keyed_hash key = f->trusted ? f->key : pod_key(&slot->claims, &f->key);
     uint64_t before = store_evicted();
-    struct store_entry *e = store_put(&key, space_of(&slot->claims));
+    struct store_entry *e = store_put(&key, pod_key_space(&slot->claims));
     replies_head(len, &h);
     if (e != NULL && !(store_set_token(e, slot->token.text, slot->token.len, &f->token) &&
                        store_set_answer(e, head, body, len))) {
@@ -216,6 +198,14 @@ static void retire_entry(struct store_entry *e, bool removed) {
 
 /* ---- requests ---- */
 
+static bool limited; /* what pick() has just returned is the limiter's */
+
+static const struct answer *limit(bool by_pod) {
+    metrics_limited(by_pod);
+    limited = true;
+    return replies_fixed(REPLIES_LIMITED);
+}
+
 static const struct answer *refused(int status, const char *text) {
     return replies_error(status, text);
 }
@@ -236,8 +226,7 @@ static const struct answer *serve_known(struct connection *c, const struct fligh
     if (!judge_times(token->expires_s, 0, now.wall_ms, &error))
         return refused(400, text);
     if (!client_bucket_take(&e->bucket, now.mono_ms)) {
-        metrics_limited(true);
-        return replies_fixed(REPLIES_LIMITED);
+        return limit(true);
     }
     store_touch(e);
     renewals_asked(e);
@@ -295,8 +284,7 @@ static bool pay_for_judging(struct client *client, struct moment now) {
 static const struct answer *serve_judged(struct connection *c, struct flights_wish *wish, struct moment now) {
     static struct trusted judged;
     if (!pay_for_judging(wish->client, now)) {
-        metrics_limited(false);
-        return replies_fixed(REPLIES_LIMITED);
+        return limit(false);
     }
     enum trust trust = trust_judge(wish->text, wish->text_len, now, &judged);
     if (trust != TRUST_WAITS)
@@ -367,8 +355,11 @@ static const struct answer *serve_token(struct connection *c, const struct clien
         return refused(400, "Service account token cannot be parsed: token has more than 65536 characters");
     if (len == 0)
         return refused(400, "Service account token cannot be empty");
-    struct flights_wish wish = {
-        .key = token_key(token, len), .address = address, .client = client, .text = token, .text_len = len};
+    struct flights_wish wish = {.key = pod_key_of_token(token, len),
+                                .address = address,
+                                .client = client,
+                                .text = token,
+                                .text_len = len};
     const struct store_token *which;
     struct store_entry *e = store_find_token(&wish.key, token, len, &which);
     if (e != NULL && !still_associated(e)) {
@@ -392,8 +383,7 @@ static const struct answer *pick(struct connection *c, const struct request *r) 
     client_of(c->watch.fd, &address);
     struct client *client = client_find(&address, now.mono_ms);
     if (client == NULL || !client_bucket_take(&client->bucket, now.mono_ms)) {
-        metrics_limited(false);
-        return replies_fixed(REPLIES_LIMITED);
+        return limit(false);
     }
     buf_reset(&out);
     if (!judge_host(r->host, &out))
@@ -408,8 +398,9 @@ static const struct answer *refuse(const struct server_listener *listener, int s
 
 static void answered(const struct server_listener *listener, const struct request *r, int status) {
     (void)listener;
-    if (status != 429)
+    if (!limited)
         metrics_response(status);
+    limited = false;
     if (!log_enabled(LOG_DEBUG)) /* formatting costs more than answering */
         return;
     LOG(LOG_DEBUG, "request", LOG_TEXT("path", r != NULL ? r->path : JUDGE_PATH),

@@ -20,6 +20,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
+from harness.both_agents import OURS, BehindOurs
 from harness.emulator import Emulator
 from harness.leaks import Leaks
 from harness.places import Namespace, Place, why_no_namespace
@@ -37,13 +38,19 @@ class Places:
         self.no_namespace = why_no_namespace()
         self.emulators: dict[str, Emulator] = {}
         self.namespace: Namespace | None = None
+        self.ours: Namespace | None = None
 
     def get(self, name: str) -> Place:
-        """`loopback`, `netns`, or `best`, which is netns where that is possible."""
+        """`loopback`, `netns`, `best`, which is netns where that is possible, or `ours`, a namespace whose agent is our own."""
         if name == "loopback" or (name == "best" and self.no_namespace):
             return Place()
         if self.no_namespace:
             pytest.skip(f"no network namespace: {self.no_namespace}")
+        if name == OURS:
+            if self.ours is None:
+                self.ours = Namespace("-ours")
+                self.emulators[self.ours.name] = BehindOurs(self.ours)
+            return self.ours
         if self.namespace is None:
             self.namespace = Namespace()
         return self.namespace
@@ -61,8 +68,9 @@ class Places:
     def close(self) -> str:
         """Ends all; returns what the emulators complained about."""
         complaints = "".join(emulator.stop() for emulator in self.emulators.values())
-        if self.namespace:
-            self.namespace.remove()
+        for namespace in (self.namespace, self.ours):
+            if namespace:
+                namespace.remove()
         return complaints
 
 
@@ -139,11 +147,15 @@ def place(request: pytest.FixtureRequest, places: Places) -> Place:
 
 
 @pytest.fixture
-def emulator(place: Place, places: Places) -> Emulator:
-    """The emulator of this test's place, as after its start."""
+def emulator(place: Place, places: Places, binaries: Binaries, leaks: Leaks) -> Iterator[Emulator]:
+    """The emulator of this test's place, as after its start; in the place `ours`, our agent runs in front of it."""
     emulator = places.emulator(place)
     emulator.reset()
-    return emulator
+    if isinstance(emulator, BehindOurs):
+        emulator.begin(binaries, leaks)
+    yield emulator
+    if isinstance(emulator, BehindOurs):
+        emulator.end()
 
 
 @pytest.fixture(scope="session")

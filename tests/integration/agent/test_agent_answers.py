@@ -125,6 +125,7 @@ def test_errors_of_eks_auth(agent: OurAgent, node: Emulator, code: str, status: 
     assert re.fullmatch(HEX_ID + re.escape(f": ({code}): words of the service., fault: {fault}\n"), answer.body.decode()), answer.body
     is_text(answer, status, answer.body.decode()[:-1])
     assert agent.upstream() == attempts
+    assert agent.metric(f'pod_identity_http_response{{code="{status}"}}') == 1 + (status == 404)  # and what looked whether it answers
 
 
 def test_no_association(agent: OurAgent, node: Emulator) -> None:

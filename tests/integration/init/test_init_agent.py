@@ -8,6 +8,7 @@ from typing import Any, Callable
 
 import pytest
 
+from harness.both_agents import BOTH, OURS
 from harness.emulator import NAMESPACE, SERVICE_ACCOUNT, Emulator
 from harness.places import Namespace
 from harness.programs import Run, Runner
@@ -23,6 +24,7 @@ def assert_deadline(run: Run, wait_s: float) -> None:
 # --- no answer
 
 
+@BOTH
 def test_refused(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.listen("closed")
     run = run_init()
@@ -59,7 +61,7 @@ def test_unreachable_until_the_deadline(run_init: Callable[..., Run], emulator: 
     assert_deadline(run, 3)
 
 
-@pytest.mark.parametrize("place", ["loopback", "netns"], indirect=True)
+@pytest.mark.parametrize("place", ["loopback", "netns", OURS], indirect=True)
 def test_late_start_is_waited_for(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.listen("closed")
     emulator.listen("open", after_s=2)
@@ -90,6 +92,7 @@ def test_deadline_cuts_an_attempt_short(run_init: Callable[..., Run], emulator: 
 # --- errors by name
 
 
+@BOTH
 @pytest.mark.parametrize(("code", "reason"), [
     ("AccessDeniedException", "ACCESS_DENIED"),
     ("ResourceNotFoundException", "ACCESS_DENIED"),
@@ -105,11 +108,13 @@ def test_eks_auth_errors(run_init: Callable[..., Run], emulator: Emulator, code:
     assert emulator.count() == 1
 
 
+@BOTH
 def test_no_association_names_both(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.dissociate()
     assert_failed(run_init(), "ACCESS_DENIED", NAMESPACE, SERVICE_ACCOUNT)
 
 
+@BOTH
 def test_role_that_cannot_be_assumed(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.associate(assumable=False)
     assert_failed(run_init(), "ACCESS_DENIED", "sts:TagSession")
@@ -131,6 +136,7 @@ def test_agents_host_check(run_init: Callable[..., Run], emulator: Emulator) -> 
     assert_failed(run_init(), "INJECTION_INVALID", "403")
 
 
+@BOTH
 def test_wrong_path(run_init: Callable[..., Run], emulator: Emulator, injected: dict[str, str]) -> None:
     uri = emulator.url.replace("/v1/", "/v2/")
     run = run_init(env={**injected, "AWS_CONTAINER_CREDENTIALS_FULL_URI": uri})
@@ -242,6 +248,7 @@ def test_slow_drip_ends(run_init: Callable[..., Run], emulator: Emulator) -> Non
 # --- lifetime
 
 
+@BOTH
 def test_min_ttl(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.settings(lifetime_s=600)
     assert_ok(run_init())
@@ -299,6 +306,7 @@ def test_retry_after_is_honoured(run_init: Callable[..., Run], emulator: Emulato
     assert second - first >= 2.9
 
 
+@BOTH
 def test_denied_is_believed_after_some_seconds(run_init: Callable[..., Run], emulator: Emulator) -> None:
     """An association can be some seconds old, so the first denial is not the last word; a minute would be too long."""
     emulator.dissociate()
@@ -308,6 +316,7 @@ def test_denied_is_believed_after_some_seconds(run_init: Callable[..., Run], emu
     assert emulator.count() >= 2
 
 
+@BOTH
 def test_association_made_while_it_waits(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.dissociate()
     with ThreadPoolExecutor(1) as pool:
@@ -323,6 +332,7 @@ def test_wait_zero_is_one_attempt(run_init: Callable[..., Run], emulator: Emulat
     assert emulator.count() == 1
 
 
+@BOTH
 def test_denied_within_a_short_wait(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.dissociate()
     run = run_init(wait="1s")
@@ -330,6 +340,7 @@ def test_denied_within_a_short_wait(run_init: Callable[..., Run], emulator: Emul
     assert run.seconds < 5
 
 
+@BOTH
 def test_from_refused_to_denied(run_init: Callable[..., Run], emulator: Emulator) -> None:
     """The reason is the last state's, not the first's."""
     emulator.dissociate()

@@ -6,6 +6,7 @@ from typing import Any, Callable
 
 import pytest
 
+from harness.both_agents import BOTH
 from harness.emulator import NAMESPACE, SERVICE_ACCOUNT, Emulator
 from harness.programs import Run
 from harness.reports import assert_failed, assert_ok
@@ -14,6 +15,7 @@ from harness.token_files import ProjectedToken
 HOUR = 3600
 
 
+@BOTH
 @pytest.mark.parametrize(("code", "message", "reason", "says"), [
     ("AccessDeniedException", None, "ACCESS_DENIED", ["pods.eks.amazonaws.com", "sts:AssumeRole", "sts:TagSession"]),
     ("AccessDeniedException", "User: arn:aws:sts::111122223333:assumed-role/node/i-0 is not authorized to perform: "
@@ -38,6 +40,7 @@ def test_error_by_name(run_init: Callable[..., Run], emulator: Emulator, code: s
     assert_ok(run_init())
 
 
+@BOTH
 def test_no_association_names_all_that_the_token_tells(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.dissociate()
     cluster = emulator.describe()["issuer"].rsplit("/", 1)[1]
@@ -45,6 +48,7 @@ def test_no_association_names_all_that_the_token_tells(run_init: Callable[..., R
     assert "%" not in text
 
 
+@BOTH
 def test_names_from_the_token_are_not_trusted(run_init: Callable[..., Run], emulator: Emulator, token: ProjectedToken) -> None:
     """They go into a command to type, if they are names."""
     token.rotate(emulator.token(namespace="a; rm -rf /", service_account="$(reboot)\u001b[31m%s"))

@@ -10,6 +10,7 @@ from typing import Any, Callable
 
 import pytest
 
+from harness.both_agents import BOTH, OURS
 from harness.emulator import ACCOUNT, Emulator
 from harness.programs import Run
 from harness.reports import EXITS
@@ -37,7 +38,7 @@ def check_failed(run: Run, reason: str, folder: Path) -> None:
     assert temporaries(folder) == []
 
 
-@pytest.mark.parametrize("place", ["loopback", "netns"], indirect=True)
+@pytest.mark.parametrize("place", ["loopback", "netns", OURS], indirect=True)
 def test_once_writes_its_files_and_ends(once: Once, emulator: Emulator, folder: Path) -> None:
     run = once()
     assert (run.exit_code, run.stdout) == (0, "")
@@ -54,6 +55,7 @@ def test_once_writes_its_files_and_ends(once: Once, emulator: Emulator, folder: 
     assert not list(folder.glob("*.sock")), "once serves nothing"
 
 
+@BOTH
 def test_once_again_replaces(once: Once, emulator: Emulator, folder: Path) -> None:
     assert once().exit_code == 0
     first = (folder / "process.json").read_text()
@@ -62,6 +64,7 @@ def test_once_again_replaces(once: Once, emulator: Emulator, folder: Path) -> No
     assert profile_triple((folder / "credentials").read_text()) == issued(emulator)[-1]
 
 
+@BOTH
 def test_once_waits_for_a_late_agent(once: Once, emulator: Emulator) -> None:
     emulator.listen("closed")
     emulator.listen("open", after_s=1.5)
@@ -87,6 +90,7 @@ def test_once_with_one_attempt(once: Once, emulator: Emulator, folder: Path) -> 
     assert run.seconds < 2 and emulator.count() == 1
 
 
+@BOTH
 def test_once_denied_is_believed_after_some_seconds(once: Once, emulator: Emulator, folder: Path) -> None:
     """An association can be a few seconds old."""
     emulator.dissociate()
@@ -96,6 +100,7 @@ def test_once_denied_is_believed_after_some_seconds(once: Once, emulator: Emulat
     assert emulator.count() >= 2
 
 
+@BOTH
 def test_once_denied_at_first(once: Once, emulator: Emulator) -> None:
     emulator.eks_auth_error("ResourceNotFoundException", times=1)
     run = once(wait="30s")

@@ -13,6 +13,7 @@ from typing import Callable
 import pytest
 
 from harness import http
+from harness.both_agents import BOTH
 from harness.emulator import Emulator
 from harness.refreshing import hammering
 from harness.served import check_container, check_error, issued, triple
@@ -38,6 +39,7 @@ def test_refreshes_when_half_of_what_was_left_is_over(start_sidecar: Start, emul
     assert sidecar.get("/readyz").status == 200
 
 
+@BOTH
 def test_one_line_per_refresh(start_sidecar: Start, emulator: Emulator) -> None:
     """With the access key id shortened, when they end, when the next one comes, and how long it took; and no line for requests."""
     emulator.settings(lifetime_s=6 * 3600.0)
@@ -72,6 +74,7 @@ def test_the_same_credentials_again_do_no_harm(start_sidecar: Start, emulator: E
     assert len(times) <= 9
 
 
+@BOTH
 @pytest.mark.parametrize("lifetime_s, least_s, most_s", [(6 * 3600, 3 * 3600 * 0.89, 3 * 3600), (1800, 600 * 0.89, 600), (1260, 53, 60),
                                                          (1200, 600 * 0.89, 600), (600, 300 * 0.89, 300)])
 def test_never_later_than_20_minutes_before_the_end_where_possible(start_sidecar: Start, emulator: Emulator, lifetime_s: float, least_s: float,
@@ -128,6 +131,7 @@ def test_back_off_grows(start_sidecar: Start, emulator: Emulator) -> None:
     assert FLOOR_S - 0.05 <= gaps[1] <= 4 + SLACK_S
 
 
+@BOTH
 def test_a_late_agent_is_waited_for(start_sidecar: Start, emulator: Emulator) -> None:
     emulator.listen("closed")
     sidecar = start_sidecar(ready=False).wait_serving()
@@ -138,6 +142,7 @@ def test_a_late_agent_is_waited_for(start_sidecar: Start, emulator: Emulator) ->
     check_container(sidecar.get())
 
 
+@BOTH
 def test_a_kept_connection_sees_new_credentials(start_sidecar: Start, emulator: Emulator) -> None:
     sidecar = start_sidecar(with_http=False)
     request = http.request_bytes("GET", "/v1/credentials", {"Connection": None})
@@ -174,6 +179,7 @@ def test_300_clients_cause_no_upstream_call(start_sidecar: Start, emulator: Emul
     assert emulator.count() == 1 and emulator.connections() == 1
 
 
+@BOTH
 def test_300_clients_during_a_refresh_cause_no_further_call(start_sidecar: Start, emulator: Emulator) -> None:
     sidecar = start_sidecar()
     before = triple(check_container(sidecar.get()))
@@ -185,6 +191,7 @@ def test_300_clients_during_a_refresh_cause_no_further_call(start_sidecar: Start
     assert emulator.count() == 2
 
 
+@BOTH
 def test_300_clients_before_the_first_answer(start_sidecar: Start, emulator: Emulator) -> None:
     """They are told at once, and do not make it ask again."""
     emulator.fault("pass", delay_s=1.5)

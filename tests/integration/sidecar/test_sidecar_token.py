@@ -9,6 +9,7 @@ from typing import Callable
 
 import pytest
 
+from harness.both_agents import BOTH
 from harness.emulator import Emulator
 from harness.refreshing import authorizations, failures
 from harness.served import check_error
@@ -108,6 +109,7 @@ def test_no_token_file(start_sidecar: Start, emulator: Emulator, token: Projecte
     assert str(token) in sidecar.get().json["message"]
 
 
+@BOTH
 def test_no_token_directory_at_the_start(start_sidecar: Start, emulator: Emulator, injected: dict[str, str], folder: Path) -> None:
     """There is nothing to watch: later attempts find the token all the same."""
     path = folder / "late" / "token"
@@ -128,6 +130,7 @@ def test_unreadable_token_says_who_is_who(start_sidecar: Start, emulator: Emulat
         assert part in message
 
 
+@BOTH
 def test_a_bad_token_while_serving_costs_nothing(start_sidecar: Start, emulator: Emulator, token: ProjectedToken) -> None:
     sidecar = start_sidecar("--log-level=debug", with_http=False)
     before = sidecar.get().raw
@@ -143,6 +146,7 @@ def test_a_bad_token_while_serving_costs_nothing(start_sidecar: Start, emulator:
     eventually(lambda: sidecar.get().raw != before, 5, "a good token is noticed at once")
 
 
+@BOTH
 def test_an_expired_token_is_the_agents_to_refuse(start_sidecar: Start, emulator: Emulator, token: ProjectedToken) -> None:
     token.rotate(emulator.token(expires_in_s=-60))
     sidecar = start_sidecar(ready=False, with_http=False).wait_serving()
