@@ -110,6 +110,12 @@ def test_on_any_cluster(release: Callable[[str], Release], aws: Emulator, stocke
     assert "kubectl -n pod-identity patch configmap associations" in chart.put(*words)
 
     space = Space(stocked, "chart")
+
+    def injects() -> bool:
+        """A new policy counts after a moment; by a pod that is not made."""
+        done = space.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=pod_yaml())
+        return "eks.amazonaws.com/pod-identity" in json.loads(done.stdout)["metadata"].get("labels", {})
+    space.wait("the policy counts", injects)
     space.apply(pod_yaml())
     pod = space.ready()
     assert pod["metadata"]["labels"]["eks.amazonaws.com/pod-identity"] == "enabled"
