@@ -127,7 +127,8 @@ static const struct explanation {
                        "A longer --wait, and pods that start more slowly.\n"
                        "In private subnets: the VPC endpoint com.amazonaws.REGION.eks-auth.\n"},
     {REASON_BAD_RESPONSE,
-     "Something answered without usable credentials: not HTTP, not JSON, keys are missing, cut short, too "
+     "Something answered without usable credentials: not valid HTTP, not JSON, keys are missing, cut short, "
+     "too "
      "large, expired, or less time left than --min-ttl.\n"
      "Most often a proxy or a service mesh takes the agent's address, or a clock is wrong.\n\n"
      "# the agent answers 404\n"
@@ -139,6 +140,8 @@ static const struct explanation {
      "the name is not resolved: this pod's DNS, or a region that does not exist.\n"
      "refused, no route, or timed out while connecting: a NetworkPolicy, a security group, a route, or a VPC "
      "without internet.\n"
+     "timed out in TLS, or waiting for a proxy's answer: TCP got through, and "
+     "nothing came back, from a firewall, a proxy, or a port that speaks something else.\n"
      "not let through by the proxy: it refuses CONNECT, asks for a password, or is not there.\n\n"
      "kubectl exec POD -- getent hosts sts.REGION.amazonaws.com\n"
      "kubectl get networkpolicy -n NAMESPACE\n"

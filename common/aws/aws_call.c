@@ -116,6 +116,15 @@ struct buf aws_call_begin(const struct aws_target *t, enum reason reason, struct
 static void put_proxy_remedy(const struct aws_target *t, const struct http_response *r, struct failure *f) {
     const char *host = t->endpoint->uri.host, *variable = r->proxy_variable;
     unsigned port = t->endpoint->uri.port;
+    if (r->result == HTTP_PROXY_TIMEOUT) {
+        failure_remedy(f,
+                       "look at the log of the proxy in %s, at its DNS and its way out to %s port %u, and "
+                       "whether that is "
+                       "the port of an HTTP proxy; or add the host to NO_PROXY, if this pod reaches it "
+                       "directly",
+                       variable, host, port);
+        return;
+    }
     switch (r->proxy_status) {
     case 0:
         failure_remedy(
@@ -151,12 +160,15 @@ static void put_proxy_remedy(const struct aws_target *t, const struct http_respo
 }
 
 static bool of_proxy(const struct http_response *r) {
-    if (r->result == HTTP_PROXY)
+    if (r->result == HTTP_PROXY || r->result == HTTP_PROXY_TIMEOUT)
         return true;
     return r->proxy_variable != NULL && r->proxy_status == 0 &&
            (r->result == HTTP_REFUSED || r->result == HTTP_CONNECT_TIMEOUT || r->result == HTTP_NO_ROUTE ||
             r->result == HTTP_PROHIBITED || r->result == HTTP_NO_FAMILY || r->result == HTTP_NO_ANSWER);
 }
+
+#define NO_TLS_HINT                                                                                          \
+    "; if no TLS is spoken at that port, the URL must begin with http://, or has the wrong port"
 #define MESH_HINT FAILURE_MESH FAILURE_ISTIO "Ports: \"443\" or " FAILURE_LINKERD "\"443\""
 
 static void put_remedy(const struct aws_target *t, enum http_result result, struct failure *f) {
@@ -180,6 +192,19 @@ static void put_remedy(const struct aws_target *t, enum http_result result, stru
         return;
     case HTTP_DNS_ERROR:
         failure_remedy(f, DNS_ERROR_REMEDY, region, t->service);
+        return;
+    case HTTP_TLS_TIMEOUT:
+        failure_remedy(f,
+                       "look for a firewall or proxy on the way to %s port %u that takes connections and "
+                       "drops what follows, and for large packets that get lost on the way (path MTU)%s",
+                       host, port, t->endpoint->accused != NULL ? NO_TLS_HINT : "");
+        return;
+    case HTTP_ANSWER_TIMEOUT:
+    case HTTP_CUT_SHORT:
+        failure_remedy(f,
+                       FAILURE_WAIT "what answers at %s port %u: the server, or a proxy or firewall on the "
+                                    "way to it",
+                       host, port);
         return;
     default:
         failure_remedy(
@@ -220,6 +245,8 @@ enum reason aws_call_unanswered(const struct aws_target *t, const struct http_re
         buf_fmt(&m, " (%s)", r->detail);
     if (of_proxy(r))
         put_proxy_remedy(t, r, f);
+    else if (r->result == HTTP_NOT_HTTP || r->result == HTTP_TOO_LARGE)
+        aws_call_stranger(t, r, f);
     else
         put_remedy(t, r->result, f);
     if (f->reason == REASON_AWS_UNREACHABLE && t->endpoint->accused != NULL && !of_proxy(r))

@@ -53,10 +53,16 @@ static long tls_error(const struct http_transfer *t) {
     return of_proxy != 0 ? of_proxy : info(t, CURLINFO_SSL_VERIFYRESULT);
 }
 
+/* To which TCP has connected, or "". */
+static const char *address(const struct http_transfer *t) {
+    const char *ip;
+    return curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_IP, &ip) == CURLE_OK ? ip : "";
+}
+
 static enum http_result classify_timeout(const struct http_transfer *t) {
-    curl_off_t connected_us = 0;
-    curl_easy_getinfo(t->easy, CURLINFO_CONNECT_TIME_T, &connected_us);
-    return connected_us > 0 ? HTTP_ANSWER_TIMEOUT : HTTP_CONNECT_TIMEOUT;
+    curl_off_t ready_us = 0; /* until the proxy and TLS let the request through */
+    (void)curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &ready_us);
+    return http_result_of_timeout(address(t)[0] != '\0', ready_us > 0, &t->response);
 }
 
 static enum http_result classify(const struct http_transfer *t, CURLcode code, long os_error) {
@@ -81,7 +87,6 @@ static enum http_result classify(const struct http_transfer *t, CURLcode code, l
         return HTTP_TOO_LARGE;
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_WEIRD_SERVER_REPLY:
-    case CURLE_BAD_CONTENT_ENCODING:
         return HTTP_NOT_HTTP;
     case CURLE_SSL_CACERT_BADFILE:
         return HTTP_TLS_NO_CA;
@@ -99,13 +104,12 @@ static void describe(struct http_transfer *t, CURLcode code, long os_error, stru
     const struct proxy *proxy = &t->lookup.proxy;
     struct http_response *r = &t->response;
     bool of_another = os_error == ECONNREFUSED && r->result != HTTP_REFUSED; /* address of the host */
+    http_result_detail(r, t->head.whole, address(t), out);
     if (r->result == HTTP_TLS)
         r->result = tls_verdict(&t->tls, tls_error(t), out);
     else if (r->result == HTTP_TLS_NO_CA && t->ca_file != NULL)
         ca_bundle_explain(t->ca_file, out);
-    else if (r->result == HTTP_PROXY && r->proxy_status != 0)
-        buf_fmt(out, "it answered %d to CONNECT", r->proxy_status);
-    else if (os_error != 0 && !of_another)
+    else if (os_error != 0 && !of_another && out->len == 0)
         buf_str(out, strerror((int)os_error));
     else if (r->result == HTTP_FAILED)
         buf_fmt(out, "libcurl's error %d", (int)code);
@@ -162,7 +166,7 @@ static void finish(struct http_transfer *t, CURLcode code) {
                                                     : classify(t, code, os_error);
     r->status = r->result == HTTP_ANSWERED ? (int)info(t, CURLINFO_RESPONSE_CODE) : 0;
     if (r->result != HTTP_ANSWERED) {
-        struct buf detail = BUF(r->detail);
+        struct buf detail = {r->detail, strlen(r->detail), sizeof r->detail, false}; /* see http_head.h */
         describe(t, code, os_error, &detail);
     }
     conclude(t);
@@ -270,10 +274,8 @@ static void watch_lookup(int fd, int events) {
 
 enum err http_open(const struct http_hooks *given) {
     if (curl_global_init_mem(CURL_GLOBAL_NOTHING, http_memory_malloc, http_memory_free, http_memory_realloc,
-                             http_memory_strdup, http_memory_calloc) != CURLE_OK)
-        return ERR_SYSTEM;
-    multi = curl_multi_init();
-    if (multi == NULL)
+                             http_memory_strdup, http_memory_calloc) != CURLE_OK ||
+        (multi = curl_multi_init()) == NULL)
         return ERR_SYSTEM;
     curl_due_ms = CLOCK_NEVER;
     lookup_open(watch_lookup);

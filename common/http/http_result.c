@@ -9,6 +9,9 @@
     T(HTTP_REFUSED, "refused", "was refused")                                                                \
     T(HTTP_CONNECT_TIMEOUT, "connect-timeout", "timed out while connecting")                                 \
     T(HTTP_ANSWER_TIMEOUT, "answer-timeout", "connected and timed out while waiting for the whole answer")   \
+    T(HTTP_PROXY_TIMEOUT, "proxy-timeout",                                                                   \
+      "connected to the proxy and timed out while waiting for its answer to CONNECT")                        \
+    T(HTTP_TLS_TIMEOUT, "tls-timeout", "connected and timed out while waiting for the TLS answer")           \
     T(HTTP_NO_ROUTE, "no-route", "found no route")                                                           \
     T(HTTP_PROHIBITED, "prohibited", "was prohibited on this side")                                          \
     T(HTTP_NO_FAMILY, "no-family", "could not begin: this pod has no address of that IP version")            \
@@ -17,7 +20,7 @@
     T(HTTP_DNS_SILENT, "dns-silent", "could not resolve the host name: DNS did not answer")                  \
     T(HTTP_NO_ANSWER, "closed", "connected, and the connection was closed without an answer")                \
     T(HTTP_CUT_SHORT, "cut-short", "got an answer that was cut short")                                       \
-    T(HTTP_NOT_HTTP, "not-http", "got something that is not HTTP")                                           \
+    T(HTTP_NOT_HTTP, "not-http", "got an answer that is not valid HTTP")                                     \
     T(HTTP_TOO_LARGE, "too-large", "got an answer of more than 16384 bytes")                                 \
     T(HTTP_PROXY, "proxy", "was not let through by the proxy")                                               \
     T(HTTP_TLS_CLOSED, "tls-closed", "connected, and in the TLS handshake was closed without an answer")     \
@@ -98,6 +101,35 @@ enum http_result http_result_of_end(int proxy_status, bool answer_begun) {
     if (proxy_status != 0 && proxy_status / 100 != 2)
         return HTTP_PROXY;
     return answer_begun ? HTTP_CUT_SHORT : HTTP_NO_ANSWER;
+}
+
+enum http_result http_result_of_timeout(bool connected, bool ready, const struct http_response *r) {
+    if (ready)
+        return HTTP_ANSWER_TIMEOUT;
+    if (!connected)
+        return HTTP_CONNECT_TIMEOUT;
+    return r->proxy_variable != NULL && r->proxy_status == 0 ? HTTP_PROXY_TIMEOUT : HTTP_TLS_TIMEOUT;
+}
+
+void http_result_detail(const struct http_response *r, bool in_body, const char *address, struct buf *out) {
+    switch (r->result) {
+    case HTTP_PROXY:
+        if (r->proxy_status != 0)
+            buf_fmt(out, "it answered %d to CONNECT", r->proxy_status);
+        else
+            buf_str(out, "its answer to CONNECT is not HTTP");
+        return;
+    case HTTP_NOT_HTTP:
+        if (in_body && out->len == 0)
+            buf_str(out, "its chunks are malformed");
+        return;
+    case HTTP_PROXY_TIMEOUT:
+    case HTTP_TLS_TIMEOUT:
+        buf_fmt(out, "TCP reached %s", address);
+        return;
+    default:
+        return;
+    }
 }
 
 enum http_result http_result_of_lookup(enum resolver_state state) {

@@ -17,6 +17,8 @@ enum http_result {
     HTTP_REFUSED,         /* the connection was refused */
     HTTP_CONNECT_TIMEOUT, /* no answer to the attempt to connect */
     HTTP_ANSWER_TIMEOUT,  /* connected, and no whole answer in time */
+    HTTP_PROXY_TIMEOUT,   /* connected to the proxy, which did not answer CONNECT in time */
+    HTTP_TLS_TIMEOUT,     /* connected, and no whole TLS handshake in time */
     HTTP_NO_ROUTE,        /* network or host unreachable */
     HTTP_PROHIBITED,      /* a local rule or route rejects it */
     HTTP_NO_FAMILY,       /* this machine has no address of that family */
@@ -74,6 +76,15 @@ enum reason http_out_of_memory(struct failure *failure);
 
 /* Of a connection that ended: before, within, or instead of an answer. proxy_status: 0 without one. */
 enum http_result http_result_of_end(int proxy_status, bool answer_begun);
+
+/* Of one that took too long: whether TCP connected, and whether a proxy's tunnel and TLS stood by then. The
+ * response says whether there is a proxy, and what it answered. */
+enum http_result http_result_of_timeout(bool connected, bool ready, const struct http_response *response);
+
+/* Appends what is known and not yet said of a proxy, of an answer that is malformed (in_body: behind its
+ * head), and of a handshake that came to nothing at that address; nothing for the others. */
+void http_result_detail(const struct http_response *response, bool in_body, const char *address,
+                        struct buf *out);
 
 /* Of a connection that failed with this error of the system; of a name that was not resolved. */
 enum http_result http_result_of_connect(long os_error);

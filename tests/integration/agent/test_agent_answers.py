@@ -184,6 +184,14 @@ def test_nobody_answers(agent: OurAgent, node: Emulator) -> None:
     assert answer.status == 500 and b"was refused" in answer.body, answer.body
 
 
+def test_nobody_answers_in_tls(agent: OurAgent, node: Emulator) -> None:
+    """How far it came: TCP reached it."""
+    node.listen("mute", service="eks-auth-api")
+    answer = agent.ask(node.token())
+    assert answer.status == 500 and b"timed out while waiting for the TLS answer" in answer.body and b"TCP reached" in answer.body, answer.body
+    assert b"while connecting" not in answer.body
+
+
 def test_expired_credentials_are_refused(agent: OurAgent, node: Emulator) -> None:
     node.associate(lifetime_s=-60.0)
     answer = agent.ask(node.token())

@@ -31,7 +31,7 @@ BAD_AGENTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "404 of something else": ({"kind": "answer", "status": 404, "body": "no"}, "BAD_RESPONSE", "404"),
     "reset": ({"kind": "reset"}, "AGENT_UNREACHABLE", "without an answer"),
     "closed": ({"kind": "close"}, "AGENT_UNREACHABLE", "without an answer"),
-    "garbage": ({"kind": "raw", "data": "\x00\x01not http at all\r\n\r\n" + "x" * 500}, "BAD_RESPONSE", "not HTTP"),
+    "garbage": ({"kind": "raw", "data": "\x00\x01not http at all\r\n\r\n" + "x" * 500}, "BAD_RESPONSE", "not valid HTTP"),
     "8 MiB": ({"kind": "huge"}, "BAD_RESPONSE", "16384"),
     "8 MiB chunked": ({"kind": "huge", "chunked": True}, "BAD_RESPONSE", "16384"),
     "16 KiB and a byte": ({"kind": "huge", "bytes": 16385}, "BAD_RESPONSE", "16384"),

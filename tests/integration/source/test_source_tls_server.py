@@ -153,7 +153,7 @@ def test_two_lengths(run_init: Init, aws: Aws, web_token: ProjectedToken, serve:
             secure.recv(65536)
             secure.sendall(b"HTTP/1.1 200 OK\r\n" + b"".join(b"Content-Length: %d\r\n" % one for one in lengths) + b"\r\n{}x")
     env = {**aws.irsa(web_token), "AWS_ENDPOINT_URL_STS": f"https://localhost:{serve(each)}"}
-    assert_failed(run_init(env=env), reason, "not HTTP")
+    assert_failed(run_init(env=env), reason, "not valid HTTP")
 
 
 def test_headers_of_a_proxy_are_not_the_servers(run_init: Init, aws: Aws, web_token: ProjectedToken, serve: Callable[..., int],

@@ -27,6 +27,11 @@ static void judge(enum http_result result, enum reason reason, const char *remed
         fail_msg("\"%s\" is not in: %s", remedy, failure.remedy);
 }
 
+static enum reason reason_of(enum http_result result) {
+    bool answered = result == HTTP_CUT_SHORT || result == HTTP_NOT_HTTP || result == HTTP_TOO_LARGE;
+    return answered ? REASON_BAD_RESPONSE : REASON_AWS_UNREACHABLE;
+}
+
 static void each_way(void **state) {
     (void)state;
     static const struct {
@@ -40,9 +45,12 @@ static void each_way(void **state) {
         {HTTP_NO_NAME, REASON_AWS_UNREACHABLE, "the region's name (eu-west-1 comes from AWS_REGION)"},
         {HTTP_DNS_SILENT, REASON_AWS_UNREACHABLE, "let this pod reach its DNS server"},
         {HTTP_DNS_ERROR, REASON_AWS_UNREACHABLE, "look at the log of CoreDNS"},
-        {HTTP_CUT_SHORT, REASON_BAD_RESPONSE, ""},
-        {HTTP_NOT_HTTP, REASON_BAD_RESPONSE, ""},
-        {HTTP_TOO_LARGE, REASON_BAD_RESPONSE, ""},
+        {HTTP_ANSWER_TIMEOUT, REASON_AWS_UNREACHABLE,
+         "look at what answers at sts.eu-west-1.amazonaws.com port 443"},
+        {HTTP_TLS_TIMEOUT, REASON_AWS_UNREACHABLE, "takes connections and drops what follows"},
+        {HTTP_CUT_SHORT, REASON_BAD_RESPONSE, "a proxy or firewall on the way"},
+        {HTTP_NOT_HTTP, REASON_BAD_RESPONSE, "something other than STS answers there"},
+        {HTTP_TOO_LARGE, REASON_BAD_RESPONSE, "something other than STS answers there"},
         {HTTP_TLS_CLOSED, REASON_AWS_UNREACHABLE, "SNI"},
         {HTTP_TLS_UNTRUSTED, REASON_TLS_FAILED, "--ca-bundle"},
         {HTTP_TLS_EXPIRED, REASON_TLS_FAILED, "renewed"},
@@ -73,6 +81,15 @@ static void each_way(void **state) {
     assert_null(strstr(failure.remedy, "istio"));
     judge(HTTP_NO_FAMILY, REASON_AWS_UNREACHABLE, "");
     assert_null(strstr(failure.message, " after "));
+    /* Whom TCP reached needs no rule that lets it through, nor an endpoint; and AWS's own port speaks TLS. */
+    static const enum http_result reached[] = {HTTP_TLS_TIMEOUT, HTTP_ANSWER_TIMEOUT, HTTP_CUT_SHORT,
+                                               HTTP_NOT_HTTP, HTTP_TOO_LARGE};
+    for (size_t i = 0; i < COUNT(reached); i++) {
+        judge(reached[i], reason_of(reached[i]), "");
+        assert_null(strstr(failure.remedy, "NetworkPolic"));
+        assert_null(strstr(failure.remedy, "com.amazonaws"));
+        assert_null(strstr(failure.remedy, "http://"));
+    }
     strcpy(response.detail, "words of the system");
     judge(HTTP_REFUSED, REASON_AWS_UNREACHABLE, "");
     assert_non_null(strstr(failure.message, " (words of the system)"));
@@ -85,6 +102,8 @@ static void accused(void **state) {
     judge(HTTP_REFUSED, REASON_AWS_UNREACHABLE,
           "AWS_ENDPOINT_URL_STS led to this host: take it out if that is not meant; otherwise let this pod "
           "reach");
+    judge(HTTP_TLS_TIMEOUT, REASON_AWS_UNREACHABLE, "the URL must begin with http://, or has the wrong port");
+    assert_non_null(strstr(failure.remedy, "AWS_ENDPOINT_URL_STS led to this host"));
     judge(HTTP_TLS_NAME, REASON_TLS_FAILED, "another server answers");
     assert_null(strstr(failure.remedy, "led to this host"));
     response.proxy_variable = "HTTPS_PROXY";
@@ -118,13 +137,21 @@ static void proxies(void **state) {
     response.proxy_status = 0;
     for (size_t i = 0; i < COUNT(of_it); i++)
         judge(of_it[i], REASON_AWS_UNREACHABLE, "check HTTPS_PROXY");
-    judge(HTTP_ANSWER_TIMEOUT, REASON_AWS_UNREACHABLE, "let this pod reach");
+    judge(HTTP_PROXY_TIMEOUT, REASON_AWS_UNREACHABLE, "look at the log of the proxy in HTTPS_PROXY");
+    assert_non_null(strstr(failure.remedy, "its way out to sts.eu-west-1.amazonaws.com port 443"));
+    judge(HTTP_ANSWER_TIMEOUT, REASON_AWS_UNREACHABLE, "look at what answers at");
     judge(HTTP_TLS_NAME, REASON_TLS_FAILED, "another server");
     response.proxy_status = 200; /* it let us through */
     judge(HTTP_NO_ANSWER, REASON_AWS_UNREACHABLE, "let this pod reach");
     response.proxy_variable = NULL;
     response.proxy_status = 0;
     judge(HTTP_REFUSED, REASON_AWS_UNREACHABLE, "let this pod reach");
+}
+
+static enum http_result timed_out(bool connected, bool ready, int proxy_status, bool proxied) {
+    const struct http_response r = {.proxy_status = proxy_status,
+                                    .proxy_variable = proxied ? "HTTPS_PROXY" : NULL};
+    return http_result_of_timeout(connected, ready, &r);
 }
 
 static void verdicts_of_the_system(void **state) {
@@ -144,6 +171,13 @@ static void verdicts_of_the_system(void **state) {
     assert_int_equal(http_result_of_end(299, true), HTTP_CUT_SHORT);
     assert_int_equal(http_result_of_end(300, true), HTTP_PROXY);
     assert_int_equal(http_result_of_end(199, false), HTTP_PROXY);
+    assert_int_equal(timed_out(false, false, 0, false), HTTP_CONNECT_TIMEOUT);
+    assert_int_equal(timed_out(false, false, 0, true), HTTP_CONNECT_TIMEOUT);
+    assert_int_equal(timed_out(true, false, 0, true), HTTP_PROXY_TIMEOUT);
+    assert_int_equal(timed_out(true, false, 200, true), HTTP_TLS_TIMEOUT);
+    assert_int_equal(timed_out(true, false, 0, false), HTTP_TLS_TIMEOUT);
+    assert_int_equal(timed_out(true, true, 200, true), HTTP_ANSWER_TIMEOUT);
+    assert_int_equal(timed_out(true, true, 0, false), HTTP_ANSWER_TIMEOUT);
     assert_int_equal(http_result_of_lookup(RESOLVER_NO_NAME), HTTP_NO_NAME);
     assert_int_equal(http_result_of_lookup(RESOLVER_ERROR), HTTP_DNS_ERROR);
     assert_int_equal(http_result_of_lookup(RESOLVER_SILENT), HTTP_DNS_SILENT);
@@ -154,12 +188,30 @@ static void verdicts_of_the_system(void **state) {
     assert_string_equal(http_result_text(HTTP_FAILED), "failed");
 }
 
+static const char *detail(enum http_result result, int proxy_status, bool in_body) {
+    static char text[HTTP_DETAIL_MAX];
+    struct buf b = BUF(text);
+    response = (struct http_response){.result = result, .proxy_status = proxy_status};
+    http_result_detail(&response, in_body, "192.0.2.1", &b);
+    return text;
+}
+
+static void what_is_known(void **state) {
+    (void)state;
+    assert_string_equal(detail(HTTP_PROXY, 403, false), "it answered 403 to CONNECT");
+    assert_string_equal(detail(HTTP_PROXY, 0, false), "its answer to CONNECT is not HTTP");
+    assert_string_equal(detail(HTTP_NOT_HTTP, 0, true), "its chunks are malformed");
+    assert_string_equal(detail(HTTP_NOT_HTTP, 0, false), "");
+    assert_string_equal(detail(HTTP_TLS_TIMEOUT, 0, false), "TCP reached 192.0.2.1");
+    assert_string_equal(detail(HTTP_PROXY_TIMEOUT, 0, false), "TCP reached 192.0.2.1");
+    assert_string_equal(detail(HTTP_CONNECT_TIMEOUT, 0, false), "");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(each_way, fresh),
-        cmocka_unit_test_setup(accused, fresh),
-        cmocka_unit_test_setup(proxies, fresh),
-        cmocka_unit_test(verdicts_of_the_system),
+        cmocka_unit_test_setup(each_way, fresh), cmocka_unit_test_setup(accused, fresh),
+        cmocka_unit_test_setup(proxies, fresh),  cmocka_unit_test(verdicts_of_the_system),
+        cmocka_unit_test(what_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
