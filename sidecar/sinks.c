@@ -77,7 +77,7 @@ static bool write_credentials_file(const struct config_profile *config, const st
                                    struct buf *problem) {
     FAR static char existing_text[INI_FILE_MAX + 2];
     static char body_text[CREDENTIALS_RENDERED_MAX];
-    FAR static char content_text[INI_FILE_MAX + CREDENTIALS_RENDERED_MAX];
+    FAR static char content_text[INI_FILE_MAX + 1]; /* what is larger could not be read the next time */
     struct buf existing = BUF(existing_text), body = BUF(body_text), content = BUF(content_text);
     bool ok = read_existing(config->credentials_file, &existing, problem);
     if (ok) {

@@ -32,7 +32,7 @@ HOST_CFLAGS = -std=c11 -g -O1 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wforma
 
 TESTED_SRC = $(filter-out common/http/http.c common/http/getaddrinfo.c common/source/fetch.c common/aws/identity.c common/sandbox/sandbox.c,$(wildcard common/*/*.c)) \
 	sidecar/config.c sidecar/config_file.c sidecar/config_read.c sidecar/routes.c sidecar/answers.c sidecar/get/shell_words.c \
-	sidecar/imds.c sidecar/metrics.c sidecar/listeners.c \
+	sidecar/imds.c sidecar/metrics.c sidecar/listeners.c sidecar/sinks.c \
 	$(filter-out agent/main.c,$(wildcard agent/*.c)) init/labels.c init/shared_config.c init/wait_policy.c
 TESTED_OBJ = $(patsubst %.c,$(H)/obj/%.o,$(TESTED_SRC)) $(H)/obj/cJSON.o
 
@@ -94,6 +94,9 @@ FUZZERS = $(patsubst %,$(H)/fuzz/%,$(FUZZ_NAMES))
 # The target plays the server while the client waits, and sees where it connects to.
 WRAP_http = -Wl,--wrap=poll,--wrap=connect
 $(H)/replay/http: $(CLIENT)
+
+# The target is the system that fails, and looks at the files meanwhile.
+WRAP_sinks = -Wl,--wrap=open,--wrap=read,--wrap=write,--wrap=mkostemp,--wrap=fchmod,--wrap=fsync,--wrap=close,--wrap=rename
 
 $(REPLAYS): $(H)/replay/%: $(H)/obj/tests/fuzz/%_fuzz.o $(H)/obj/tests/fuzz/driver.o $(H)/tested.a $(HOST_BEARSSL_LIB)
 	@mkdir -p $(@D)
