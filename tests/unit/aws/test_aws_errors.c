@@ -204,6 +204,8 @@ static const struct row of_sts[] = {
      "STS itself",
      "400 OddOne"},
     /* Not of STS */
+    {{.status = 500, .body = ""}, REASON_THROTTLED, "status-5xx", "something other than STS", "answered 500"},
+    {{.status = 499, .body = ""}, REASON_BAD_RESPONSE, "status", "something other than STS", NULL},
     {{.status = 503, .body = ""}, REASON_THROTTLED, "status-5xx", "something other than STS", "answered 503"},
     {{.status = 503, .body = "", .who.amazon = true}, REASON_THROTTLED, "status-5xx", "AWS itself", NULL},
     {{.status = 429, .body = ""}, REASON_THROTTLED, "status-429", "too many", NULL},

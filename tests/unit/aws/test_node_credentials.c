@@ -136,6 +136,13 @@ static void answers_that_do_not_help(void **state) {
             strstr(failure.remedy, rows[i].remedy) == NULL)
             fail_msg("%zu: %d %s | %s", i, (int)reason, failure.message, failure.remedy);
     }
+    /* It is given the time that it asks for. */
+    static const struct http_response later = {
+        .result = HTTP_ANSWERED, .status = 503, .body = "", .retry_after_ms = 7000};
+    bool any;
+    assert_int_equal(open_with(NULL, NULL), REASON_OK);
+    assert_int_equal(node_fetch_result(&fetch, &later, now, &credentials, &any, &failure), REASON_THROTTLED);
+    assert_int_equal(failure.retry_after_ms, 7000);
     struct http_response silent = {.result = HTTP_CONNECT_TIMEOUT, .body = "", .elapsed_ms = 2000};
     bool more;
     assert_int_equal(node_fetch_result(&fetch, &silent, now, &credentials, &more, &failure),

@@ -212,6 +212,13 @@ static void unknown_variables(void **state) {
         unsetenv(table[i][0]);
         assert_string_equal(told, table[i][2]);
     }
+    char longest[600] = "POD_IDENTITY_"; /* as long as anybody's: named, and nothing is near it */
+    memset(longest + 13, 'X', 500);
+    told[0] = '\0';
+    setenv(longest, "x", 1);
+    options_unknown(&options, tell, NULL);
+    unsetenv(longest);
+    assert_non_null(strstr(told, "POD_IDENTITY_XXX"));
 }
 
 static void help_and_version_end_the_reading(void **state) {

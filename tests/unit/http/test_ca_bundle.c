@@ -83,6 +83,12 @@ static void usable_and_not(void **state) {
     assert_int_equal(ca_bundle_load(path, &n, &changed), ERR_OK);
     assert_false(changed);
     assert_int_equal(n.usable, 3);
+    path = in_folder("good");
+    COPY(path, "rsa", "ec");
+    buf_reset(&b);
+    assert_int_equal(ca_bundle_load(path, &n, &changed), ERR_OK);
+    assert_false(ca_bundle_unusable(&n, &b)); /* nothing is said of a file that is well */
+    assert_string_equal(text, "");
 }
 
 static size_t load(const char *path, bool *changed) {

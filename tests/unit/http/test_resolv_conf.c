@@ -71,6 +71,17 @@ static void odd(void **state) {
 }
 
 /* glibc: no limit to the number of domains. */
+/* Bytes that are no text make no word of a line, and end none. */
+static void rubbish(void **state) {
+    (void)state;
+    static const char text[] = "\0nameserver 9.9.9.9\n\0 nameserver 8.8.8.8\nnameserver 10.0.0.1\n";
+    const char *path = scratch_path("resolv.conf");
+    struct resolv_conf c;
+    write_file(path, text, sizeof text - 1);
+    resolv_conf_read(path, &c);
+    assert_true(c.count == 1 && c.servers[0].bytes[0] == 10);
+}
+
 static void many_domains(void **state) {
     (void)state;
     static char text[64 * 1024] = "search";
@@ -103,8 +114,8 @@ static void hosts(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),     cmocka_unit_test(of_a_pod), cmocka_unit_test(odd),
-        cmocka_unit_test(many_domains), cmocka_unit_test(hosts),
+        cmocka_unit_test(defaults), cmocka_unit_test(of_a_pod),     cmocka_unit_test(odd),
+        cmocka_unit_test(rubbish),  cmocka_unit_test(many_domains), cmocka_unit_test(hosts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

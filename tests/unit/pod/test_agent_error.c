@@ -77,6 +77,7 @@ static const struct row rows[] = {
     {403, "[8d3f0f3e-0b0a-4c5e-9d4e-5f6a7b8c9d0e]\n", REASON_BAD_RESPONSE, "eks-auth-other", "proxy"},
     {503, "[8d3f0f3e-0b0a-4c5e-9d4e-5f6a7b8c9d0e]\n", REASON_THROTTLED, "eks-auth-other", "gateway"},
     {429, "[abc]", REASON_THROTTLED, "eks-auth-other", "com.amazonaws.REGION.eks-auth"},
+    {429, "[abc] \r\n\n", REASON_THROTTLED, "eks-auth-other", "com.amazonaws.REGION.eks-auth"},
     /* The agent's own */
     {400, "Service account token cannot be empty\n", REASON_TOKEN_INVALID, "token-refused", "projected"},
     {400, "Service account token cannot be parsed: token is malformed: x\n", REASON_TOKEN_INVALID,

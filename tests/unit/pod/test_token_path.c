@@ -78,6 +78,10 @@ static void forbidden_groups(void **state) {
     assert_int_equal(chown(path, 4711, 0), 0);
     explain(path, EACCES);
     says("counts as group");
+    assert_int_equal(chown(path, 4711, 1), 0); /* a group as any other */
+    assert_int_equal(chmod(path, 0640), 0);
+    explain(path, EACCES);
+    advises("fsGroup: 1 ");
 }
 
 static void missing(void **state) {
@@ -111,6 +115,13 @@ static void links(void **state) {
     explain(path_of("volume/token"), ENOENT);
     says("/volume/token points to ..data/token, and ");
     says("/volume/..data does not exist: the kubelet has published nothing");
+    char before[1024];
+    assert_non_null(getcwd(before, sizeof before));
+    assert_int_equal(chdir(scratch_folder()), 0);
+    assert_int_equal(symlink("gone", "t"), 0); /* as short as a path can be */
+    explain("t", ENOENT);
+    says("the symbolic link t points to gone, and ");
+    assert_int_equal(chdir(before), 0);
     assert_int_equal(symlink("loop", path_of("loop")), 0);
     explain(path_of("loop"), ELOOP);
     says("Too many levels of symbolic links (errno 40); symbolic links on the way lead back to themselves");

@@ -41,7 +41,40 @@ static void wherever_it_was_cut(void **state) {
     rest_is(true, false, CLOSE);
 }
 
+/* Of each status that a server here gives: RFC 9110 15, RFC 6585, and Go's words for 413 and 414, which are
+ * the older ones. What is unknown has words as well. */
+static void a_status_has_its_words(void **state) {
+    (void)state;
+    static const struct {
+        int status;
+        const char *words;
+    } rows[] = {
+        {200, "OK"},
+        {307, "Temporary Redirect"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {413, "Request Entity Too Large"},
+        {414, "Request URI Too Long"},
+        {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {503, "Service Unavailable"},
+        {505, "HTTP Version Not Supported"},
+    };
+    size_t known = 0;
+    for (int status = 100; status < 600; status++)
+        known += strcmp(answer_phrase(status), "Error") != 0;
+    assert_int_equal(known, COUNT(rows));
+    for (size_t i = 0; i < COUNT(rows); i++)
+        assert_string_equal(answer_phrase(rows[i].status), rows[i].words);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(wherever_it_was_cut)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(wherever_it_was_cut),
+                                       cmocka_unit_test(a_status_has_its_words)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -145,6 +145,13 @@ static void lengths_at_the_limits(void **state) {
     memcpy(text, "http://127.0.0.1/", 17);
     text[URI_TEXT_MAX] = '\0';
     assert_int_equal(uri_parse(text, &u), ERR_OK);
+    struct uri v4, v6; /* the longest has a counterpart, too */
+    memcpy(text, "http://" URI_EKS_V4 "/", strlen("http://" URI_EKS_V4 "/"));
+    assert_int_equal(uri_parse(text, &v4), ERR_OK);
+    assert_true(uri_other_family(&v4, &v6) && v6.ipv6);
+    assert_int_equal(strlen(v6.text), URI_TEXT_MAX);
+    assert_true(uri_other_family(&v6, &u));
+    assert_string_equal(u.text, text);
     text[URI_TEXT_MAX] = 'a';
     text[URI_TEXT_MAX + 1] = '\0';
     assert_int_equal(uri_parse(text, &u), ERR_TOO_LONG);
