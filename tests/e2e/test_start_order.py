@@ -90,7 +90,7 @@ def alone(pod: Callable[..., Pod], tries: int, **how: Any) -> PodFailed:  # noqa
 
 def test_alone_it_says_what_init_says(pod: Callable[..., Pod], emulator: Emulator) -> None:  # noqa: F811
     """No association: the same reason and message, in the probe's text while it waits and in the termination message when it is ended. The
-    remedy is the same command, in which init can put the names."""
+    remedy is init's with the names left out."""
     emulator.dissociate("default", "app")
     with pytest.raises(PodFailed) as caught:
         shortly(pod("pod.yaml")).start()
@@ -105,7 +105,7 @@ def test_alone_it_says_what_init_says(pod: Callable[..., Pod], emulator: Emulato
     for text in (failed.message, ended):
         assert f"{reason}: GET http://169.254.170.23/v1/credentials answered 404: " in text and ". Remedy: " in text, text
         assert "ResourceNotFoundException" in text and "ResourceNotFoundException" in message
-        assert f"{command} --cluster-name CLUSTER --namespace NAMESPACE --service-account NAME" in text, text
+        assert "aws eks list-pod-identity-associations --cluster-name CLUSTER --namespace NAMESPACE --service-account NAME" in text, text
     assert failed.message.startswith("pod-identity-sidecar: not ready: ")
 
 
