@@ -8,13 +8,14 @@ trap 'rm -rf "$tree"' EXIT
 
 fresh() {
 	rm -rf "$tree"
-	mkdir -p "$tree/common/base" "$tree/common/text" "$tree/common/http" "$tree/common/serve" "$tree/common/source" "$tree/sidecar/get" "$tree/init" "$tree/tests/lint"
+	mkdir -p "$tree/common/base" "$tree/common/text" "$tree/common/http" "$tree/common/serve" "$tree/common/source" "$tree/sidecar/get" "$tree/init" "$tree/tests/lint" "$tree/images/kubernetes"
 	cp tests/lint/layers.txt "$tree/tests/lint/"
 	printf '#include "common/base/buf.h"\n\nint buf_x(void) {\n    return 1;\n}\n' >"$tree/common/base/buf.c"
 	printf '#ifndef POD_IDENTITY_BASE_BUF_H\n#define POD_IDENTITY_BASE_BUF_H\nint buf_x(void);\n#endif\n' >"$tree/common/base/buf.h"
 	# log calls buf; their headers know nothing of each other
 	printf '#include "common/base/log.h"\n\n#include "common/base/buf.h"\n\nint log_x(void) {\n    return buf_x();\n}\n' >"$tree/common/base/log.c"
 	printf '#ifndef POD_IDENTITY_BASE_LOG_H\n#define POD_IDENTITY_BASE_LOG_H\nint log_x(void);\n#endif\n' >"$tree/common/base/log.h"
+	printf 'a:\n  expression: >-\n    {b: [1]} +\n    [2]\n  c: d # {e}\n  "f": "{g}"\n' >"$tree/images/kubernetes/x.yaml"
 	for program in init sidecar; do
 		printf '#include "common/base/buf.h"\n\nint main(void) {\n    return buf_x();\n}\n' >"$tree/$program/main.c"
 	done
@@ -81,5 +82,11 @@ violate hosts tests/requirements.txt '--index-url https://py''pi.org/simple'
 violate machine_words Makefile 'cd /wo''rk/here'
 violate headers init/config.h 'int x;'
 violate headers init/config.h '#ifndef POD_IDENTITY_CONFIG_H\n#define POD_IDENTITY_CONFIG_H\n#endif'
+violate manifests images/kubernetes/x.yaml 'metadata: {name: x}'
+violate manifests images/kubernetes/x.yaml 'command: [a]'
+violate manifests images/kubernetes/x.yaml 'a:\n  - {b: c}'
+violate manifests images/kubernetes/x.yaml 'a: &b\n  c: d'
+violate manifests images/kubernetes/x.yaml 'e: *b'
+violate manifests images/kubernetes/x.yaml "# $(yes x | head -n 120 | tr -d '\n')"
 violate whitespace common/base/buf.c 'int x; '
 exit $status
