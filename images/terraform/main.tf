@@ -23,6 +23,8 @@ data "aws_eks_cluster" "this" {
   name = var.cluster_name
 }
 
+data "aws_caller_identity" "this" {}
+
 data "aws_iam_policy_document" "trust" {
   statement {
     actions = ["sts:AssumeRole", "sts:TagSession"]
@@ -30,11 +32,28 @@ data "aws_iam_policy_document" "trust" {
       type        = "Service"
       identifiers = ["pods.eks.amazonaws.com"]
     }
-    # Without it, any cluster of the account could give the role to its pods.
+    # Without these two, any cluster of the account could give the role to its pods.
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [data.aws_caller_identity.this.account_id]
+    }
     condition {
       test     = "ArnEquals"
       variable = "aws:SourceArn"
       values   = [data.aws_eks_cluster.this.arn]
+    }
+    # Without these two, any association in that cluster could name the role. An association with disabled session
+    # tags cannot use it.
+    condition {
+      test     = "StringEquals"
+      variable = "aws:RequestTag/kubernetes-namespace"
+      values   = [var.namespace]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "aws:RequestTag/kubernetes-service-account"
+      values   = [var.service_account]
     }
   }
 }

@@ -119,7 +119,7 @@ def assume_for_pod(state: State, tokens: Tokens, directory: Directory, token: st
     bound = claims_of(token).get("kubernetes.io") or {}
     pod = bound.get("pod") or {}
     tags = {} if association.disable_session_tags else session_tags(state, association, pod)
-    if not directory.pods_may(association.role_arn, tags):
+    if not directory.pods_may(association.role_arn, tags, cluster_arn(state, association)):
         raise EksAuthError("AccessDeniedException")
     if target and not directory.role_may(association.role_arn, target, association.external_id, tags):
         raise EksAuthError("AccessDeniedException")
@@ -130,11 +130,16 @@ def assume_for_pod(state: State, tokens: Tokens, directory: Directory, token: st
     return association, made
 
 
+def cluster_arn(state: State, association: Association) -> str:
+    """On whose behalf EKS asks STS: aws:SourceArn of a trust policy."""
+    return f"arn:aws:eks:{state.settings.region}:{association.account_id}:cluster/{state.settings.cluster_name}"
+
+
 def session_tags(state: State, association: Association, pod: dict[str, Any]) -> dict[str, str]:
     """The six tags that EKS gives a session, all transitive."""
     cluster = state.settings.cluster_name
     return {
-        "eks-cluster-arn": f"arn:aws:eks:{state.settings.region}:{association.account_id}:cluster/{cluster}",
+        "eks-cluster-arn": cluster_arn(state, association),
         "eks-cluster-name": cluster,
         "kubernetes-namespace": association.namespace,
         "kubernetes-service-account": association.service_account,

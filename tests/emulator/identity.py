@@ -136,11 +136,11 @@ class Directory:
         """The credentials that were issued with this id."""
         return self.state.issued.get(access_key_id)
 
-    def pods_may(self, arn: str, tags: dict[str, str]) -> bool:
-        """True if EKS may assume the role for a pod, with these session tags; without tags sts:TagSession is not needed.
+    def pods_may(self, arn: str, tags: dict[str, str], cluster_arn: str) -> bool:
+        """True if EKS may assume the role for a pod of that cluster, with these session tags; without tags sts:TagSession is not needed.
         A role that nobody described is trusted to be right."""
         role = self.roles.get(arn)
-        context = tag_context("aws:RequestTag", tags)
+        context = {"aws:SourceArn": cluster_arn, "aws:SourceAccount": cluster_arn.split(":")[4], **tag_context("aws:RequestTag", tags)}
         return role is None or all(allowed(role.trust, action, "Service", {POD_PRINCIPAL}, context) for action in actions(tags))
 
     def role_may(self, source_arn: str, target_arn: str, external_id: str | None, tags: dict[str, str]) -> bool:
