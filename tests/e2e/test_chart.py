@@ -15,7 +15,7 @@ import pytest
 
 from chart import CHART, Helm, by_kind, leaves, of_file
 from conftest import ROOT, make, need
-from manifests import FOLDER, NO_VALIDATE, load
+from manifests import FOLDER, NO_VALIDATE, load, pod_spec
 from test_manifests import SCHEMAS
 
 MODES = {path.name.removesuffix("-values.yaml"): path for path in sorted((CHART / "ci").glob("*-values.yaml"))}
@@ -137,6 +137,8 @@ REFUSED = [  # what was set, and what helm says then
      "Kubernetes v1.34.4 serves no MutatingAdmissionPolicy"),
     (["--set=policies.inject=true", "--kube-version=1.33.0"], "Set anyCluster.injection=false and policies.inject=false"),
     (["--set=policies.require=true", "--kube-version=1.29.0"], "Kubernetes v1.29.0 has no ValidatingAdmissionPolicy"),
+    (["--set=agent.startupTaint=a b"], "at '/agent/startupTaint': 'a b' does not match pattern"),
+    (["--set=agent.startupTaint=a/b", "--kube-version=1.31.0"], "agent.startupTaint needs Kubernetes 1.32 or later, not v1.31.0"),
     (["--set=monitoring.serviceMonitor=true"], "two ways to the same metrics"),
     (["--kube-version=1.28.0"], "chart requires kubeVersion: >=1.29.0-0"),
 ]
@@ -157,12 +159,30 @@ def test_associations_of_our_own_namespaces(helm: Helm) -> None:
         assert done.returncode != 0 and f"{namespace}.app: pods of kube-system and pod-identity are never injected" in done.stderr
 
 
+@pytest.mark.parametrize("mode", ["eks", "any-cluster"])
+def test_startup_taint(helm: Helm, mode: str) -> None:
+    """The manifest's policy with that key and account, and an agent that has the account, its token and the node's name."""
+    made = rendered(helm, mode, "--set", "agent.startupTaint=example.org/wait")
+    namespace = NAMESPACES[mode]
+    text = (FOLDER / "agent/startup-taint.yaml").read_text().replace("example.com/agent-not-ready", "example.org/wait").replace("kube-system", namespace)
+    found = {(each["kind"], each["metadata"]["name"]): each for each in made}
+    for each in load(text):
+        one = found[each["kind"], each["metadata"]["name"]]
+        assert {key: one[key] for key in set(each) - {"metadata"}} == {key: each[key] for key in set(each) - {"metadata"}}
+    for spec in (pod_spec(each) for each in made if each["kind"] == "DaemonSet"):
+        assert "--remove-startup-taint=example.org/wait" in spec["containers"][0]["command"]
+        assert (spec["serviceAccountName"], spec.get("automountServiceAccountToken", True), spec["securityContext"]["fsGroup"]) == (
+            "pod-identity-agent", True, 65532)
+        [node] = [each for each in spec["containers"][0]["env"] if each["name"] == "NODE_NAME"]
+        assert node["valueFrom"]["fieldRef"]["fieldPath"] == "spec.nodeName"
+
+
 SAMPLES: dict[str, Any] = {  # another value for each, and the mode in which it counts, where that is not eks
     "mode": "no-agent", "cluster.name": "other", "cluster.region": "us-east-1", "images.registry": "other.example.com", "images.tag": "9",
     "images.pullPolicy": "Always", "images.pullSecrets": [{"name": "pull"}], "images.digests.agent": "sha256:" + "a" * 64,
     "any-cluster images.digests.init": "sha256:" + "b" * 64, "any-cluster images.digests.sidecar": "sha256:" + "c" * 64,
     "agent.hybrid": False, "agent.args": ["--log-level=debug"], "agent.env": [{"name": "A", "value": "b"}],
-    "agent.resources": {"limits": {"memory": "64Mi"}}, "agent.tolerations": [{"key": "a", "operator": "Exists"}], "agent.nodeSelector": {"a": "b"},
+    "agent.startupTaint": "example.org/wait", "agent.resources": {"limits": {"memory": "64Mi"}}, "agent.tolerations": [{"key": "a", "operator": "Exists"}], "agent.nodeSelector": {"a": "b"},
     "agent.updateStrategy": {"type": "OnDelete"}, "agent.priorityClassName": "high", "agent.podLabels": {"a": "b"},
     "agent.podAnnotations": {"a": "b"}, "any-cluster anyCluster.issuers": ["https://one", "https://two"],
     "any-cluster anyCluster.exchange": "assume-role", "any-cluster anyCluster.tokenReview": False,
