@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -64,6 +65,28 @@ def test_labels_and_places(helm: Helm, mode: str) -> None:
         assert labels["app.kubernetes.io/instance"] == "trial" and labels["app.kubernetes.io/managed-by"] == "Helm"
         assert each["metadata"].get("namespace", NAMESPACES[mode]) == NAMESPACES[mode]
         assert each["kind"] != "Namespace"
+
+
+@pytest.fixture(scope="module")
+def operator() -> Path:
+    """The Prometheus operator's own types, which take no field that they do not have (tests/e2e/operator)."""
+    program = ROOT / "build/e2e/operator"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run([need("go", "1.25 or later"), "build", "-buildvcs=false", "-o", program, "."], cwd=ROOT / "tests/e2e/operator",
+                          env={**os.environ, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        assert "main.go:" not in done.stderr, done.stderr
+        pytest.skip(f"the operator's packages cannot be built: {done.stderr.strip()[-300:]}; make setup-e2e installs a Go that is new enough")
+    return program
+
+
+def test_objects_of_the_operator(helm: Helm, operator: Path) -> None:
+    found = [each for mode in MODES for each in rendered(helm, mode) if each["apiVersion"] == f"{OF_THE_OPERATOR}v1"]
+    assert {each["kind"] for each in found} == {"PodMonitor", "ServiceMonitor", "PrometheusRule"}
+    wrong = [copy.deepcopy(found[0]) | {"spec": {**found[0]["spec"], "podMetricsEndpoint": []}}]
+    lines = "".join(json.dumps(each) + "\n" for each in found + wrong)
+    said = subprocess.run([operator], input=lines, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert said[:-1] == [""] * len(found) and 'unknown field "podMetricsEndpoint"' in said[-1], said
 
 
 def without_policy_of_pulling(spec: dict[str, Any]) -> dict[str, Any]:
