@@ -13,9 +13,9 @@
 #include "common/base/options_help.h"
 #include "common/base/process.h"
 #include "common/base/version.h"
+#include "common/pod/explain.h"
 #include "init/checks.h"
 #include "init/config.h"
-#include "init/explain.h"
 #include "init/report.h"
 
 static void end_on_signal(int number) {

@@ -249,13 +249,13 @@ static void put_credentials(struct edition *e, const struct credentials *c, int6
     end_body(e, ANSWERS_INSTANCE, 200, JSON, &body);
 }
 
-/* The remedy, and where more is said. The long texts are in init only: here is no room for them. */
+/* The remedy, and where more is said. */
 static void put_remedy(struct buf *out, const struct failure *f) {
     buf_fmt(out, ". Remedy: %s", f->remedy);
 #ifdef DOCS_URL
     docs_see(out, reason_name(f->reason));
 #else
-    buf_fmt(out, ". More: pod-identity-init explain %s", reason_name(f->reason));
+    buf_fmt(out, ". More: pod-identity-sidecar explain %s", reason_name(f->reason));
 #endif
 }
 

@@ -288,6 +288,7 @@ static const struct option_command commands[] = {
      "Ask STS who the credentials are for: those of the sidecar on --unix-socket or, where none "
      "answers, new ones.",
      "!credentials-file file-profile profile process-file file-mode " SERVERS_OWN},
+    {"explain", "Print a reason's cause, how to confirm it, and the fix: explain REASON.", ""},
     {"version", "The same as --version.", ""},
     {.name = NULL},
 };

@@ -19,7 +19,14 @@
 #define CONFIG_PATH_MAX 4096
 #define CONFIG_WAIT_DEFAULT (-1) /* until the command is known */
 
-enum config_command { COMMAND_SERVE, COMMAND_ONCE, COMMAND_PROBE, COMMAND_WHOAMI, COMMAND_VERSION };
+enum config_command {
+    COMMAND_SERVE,
+    COMMAND_ONCE,
+    COMMAND_PROBE,
+    COMMAND_WHOAMI,
+    COMMAND_EXPLAIN,
+    COMMAND_VERSION
+};
 
 struct config_address {
     char text[64]; /* "127.0.0.1:8080"; "" if off */
@@ -45,6 +52,7 @@ struct config {
     struct config_profile profiles[CONFIG_PROFILES_MAX]; /* the command line's is the first */
     size_t profile_count;
     enum config_command command;
+    const char *explain; /* the reason to explain */
     mode_t socket_mode;
     gid_t socket_group; /* (gid_t)-1: leave it */
     uid_t allow_uid[OPTIONS_REPEAT_MAX];

@@ -5,16 +5,15 @@
 
 #include "sidecar/config_file.h"
 
-static const char *const command_names[] = {"serve", "once", "probe", "whoami", "version", NULL};
+static const char *const command_names[] = {"serve", "once", "probe", "whoami", "explain", "version", NULL};
 
 static bool take_command(const char *word, size_t *command, struct buf *problem) {
     char text[OPTIONS_PROBLEM_MAX / 2];
     struct buf reason = BUF(text);
     if (option_choice(word, command_names, command, &reason))
         return true;
-    if (strcmp(word, "help") == 0 || strcmp(word, "explain") == 0)
-        buf_str(&reason, strcmp(word, "help") == 0 ? "; did you mean --help?"
-                                                   : "; explain is a command of pod-identity-init");
+    if (strcmp(word, "help") == 0)
+        buf_str(&reason, "; did you mean --help?");
     buf_str(problem, "unknown command ");
     buf_printable(problem, word, strnlen(word, 65), 64);
     buf_fmt(problem, ": %s", reason.data);
@@ -135,7 +134,7 @@ enum options_result config_read(int argc, char **argv, struct config *out, struc
         return result;
     if (operand_count > 0 && !take_command(operands[0], &command, problem))
         return OPTIONS_USAGE;
-    if (operand_count > 1) {
+    if (operand_count > 1 && command != COMMAND_EXPLAIN) {
         buf_str(problem, "unexpected word ");
         buf_printable(problem, operands[1], strnlen(operands[1], 65), 64);
         return OPTIONS_USAGE;
@@ -143,6 +142,7 @@ enum options_result config_read(int argc, char **argv, struct config *out, struc
     out->command = (enum config_command)command;
     if (out->wait_ms == CONFIG_WAIT_DEFAULT)
         out->wait_ms = out->command == COMMAND_PROBE ? 0 : 60000;
+    out->explain = operand_count > 1 ? operands[1] : "";
     if ((file == NULL && !source_options_spread(&out->profiles[0].source, problem)) ||
         !read_http_token(out, problem) || !check_together(out, problem) ||
         !check_use(out, argc, argv, problem))

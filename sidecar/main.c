@@ -10,6 +10,7 @@
 #include "common/base/process.h"
 #include "common/base/version.h"
 #include "common/base/wipe.h"
+#include "common/pod/explain.h"
 #include "common/serve/unix_client.h"
 #include "sidecar/complain.h"
 #include "sidecar/config_read.h"
@@ -61,6 +62,13 @@ static int print_help(int argc, char **argv) {
     return print(&out);
 }
 
+static int explain_reason(const char *reason) {
+    FAR static char text[EXPLAIN_TEXT_MAX];
+    char problem_text[OPTIONS_PROBLEM_MAX];
+    struct buf out = BUF(text), problem = BUF(problem_text);
+    return explain(reason, &out, &problem) ? print(&out) : complain(REASON_USAGE, problem_text);
+}
+
 static int run(const struct config *config) {
     switch (config->command) {
     case COMMAND_SERVE:
@@ -71,6 +79,8 @@ static int run(const struct config *config) {
         return probe(config);
     case COMMAND_WHOAMI:
         return whoami(config);
+    case COMMAND_EXPLAIN:
+        return explain_reason(config->explain);
     case COMMAND_VERSION:
         return print_version();
     }

@@ -1,4 +1,4 @@
-#include "init/explain.h"
+#include "common/pod/explain.h"
 
 #include <string.h>
 #include <strings.h>
@@ -172,7 +172,8 @@ static const struct explanation {
      "Correct the pod's service account (this needs a new pod), the role of the association, or the "
      "option.\n"},
     {REASON_USAGE, "An option, a POD_IDENTITY_ variable or a command is not understood.\n\n"
-                   "pod-identity-init --help\n\n"
+                   "pod-identity-init --help\n"
+                   "pod-identity-sidecar --help\n\n"
                    "Correct args or env of the container. The message names the option.\n"},
     {REASON_INTERNAL,
      "The program met a fault that has nothing to do with AWS: no memory, or --install could not write.\n\n"

@@ -1,6 +1,6 @@
-/* The long help of a reason. */
-#ifndef POD_IDENTITY_INIT_EXPLAIN_H
-#define POD_IDENTITY_INIT_EXPLAIN_H
+/* The long help of a reason, for `explain` of init and of the sidecar. */
+#ifndef POD_IDENTITY_POD_EXPLAIN_H
+#define POD_IDENTITY_POD_EXPLAIN_H
 
 #include <stdbool.h>
 

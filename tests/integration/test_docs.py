@@ -164,7 +164,7 @@ def test_no_option_that_does_not_exist(options: Callable[..., list[Option]], age
 @pytest.mark.parametrize("command, wanted, unwanted", [
     ("serve", {"http", "source", "metrics"}, {"wait"}), ("once", {"wait", "credentials-file", "assume-role"}, {"http", "imds", "unix-socket"}),
     ("probe", {"unix-socket", "config", "wait"}, {"source", "http"}), ("whoami", {"unix-socket", "expect-role", "source"}, {"credentials-file", "http"}),
-    ("version", set(), {"source"})])
+    ("explain", set(), {"source"}), ("version", set(), {"source"})])
 def test_help_of_a_command(options: Callable[..., list[Option]], command: str, wanted: set[str], unwanted: set[str]) -> None:
     """Only what means something to it."""
     listed = {option.name for option in options("sidecar", command)}

@@ -78,9 +78,9 @@ def test_without_an_address(start_sidecar: Callable[..., Sidecar], emulator: Emu
     emulator.fault("answer", status=503, body="busy", times=None)
     sidecar = start_sidecar(ready=False).wait_serving()
     eventually(lambda: sidecar.get().json.get("code") == "THROTTLED", 10, "an answer that names the cause")
-    command = re.search(r"\. More: pod-identity-init (explain \w+)$", sidecar.get().json["message"])
+    command = re.search(r"\. More: pod-identity-sidecar (explain \w+)$", sidecar.get().json["message"])
     assert command and "See " not in sidecar.stderr
-    explained = runner.run([binaries.init, *command[1].split()], {})
+    explained = runner.run([binaries.sidecar, *command[1].split()], {})
     assert explained.exit_code == 0 and explained.stdout.startswith("THROTTLED ")
 
 

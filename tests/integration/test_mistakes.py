@@ -31,8 +31,9 @@ INIT = [
     ("--assume-role=demo", "is not the ARN of a role, such as arn:aws:iam::111122223333:role/NAME"), ("--region=eu-west-1a", "is a zone, not a region"),
     ("--assume-role=arn:aws:iam::1234:role/x", "names an account of 4 digits, not 12"), ("--source=eks-auth", "needs --cluster-name"), ("--cluster-name=x", "is for --source=eks-auth")]
 SIDECAR = [
-    ("explain|NOT_INJECTED", "unknown command explain"), ("explain", "explain is a command of pod-identity-init"), ("--log-level=info|help", "did you mean --help?"),
-    ("run", "unknown command run: not one of serve, once, probe, whoami, version"), ("prob", "did you mean probe?"), ("serve|again", "unexpected word again"),
+    ("explain", "explain needs a reason: OK, NOT_INJECTED"), ("explain|NOPE", "explain NOPE: no such reason; there are OK, NOT_INJECTED"), ("explain|OK|more", "unexpected word more"),
+    ("explain|OK|--http=127.0.0.1:1", "--http is of no use to explain"), ("NOT_INJECTED", "unknown command NOT_INJECTED: not one of serve, once, probe, whoami, explain, version"), ("--log-level=info|help", "did you mean --help?"),
+    ("run", "unknown command run: not one of serve, once, probe, whoami, explain, version"), ("prob", "did you mean probe?"), ("serve|again", "unexpected word again"),
     ("--http-token=secret-of-mine-0", "unknown option --http-token; it is one of another program, or stands in its variable only"), ("--log-level=warning", "not one of error, warn, info, debug; did you mean warn?"),
     ("--http=localhost:9911", "a number is wanted, not a name: as in 127.0.0.1:9911"), ("--http=9911", "the address in front of the port is missing"),
     ("--http=:9911", "the address in front of the port is missing"), ("--http=::1:9911", "an IPv6 address stands in brackets, as in [::1]:9911"),

@@ -55,7 +55,7 @@ check_layers() {
 # The heart is free of I/O and of clocks: parsers and the refresh machine are told all that they know.
 check_pure() {
 	tracked common/source/refresh.c 'common/text/*.c' common/pod/jwt.c common/aws/sigv4.c common/pod/agent_client.c common/pod/agent_error.c \
-		common/http/no_proxy.c common/base/timefmt.c common/pod/credentials.c common/serve/request.c common/serve/request_field.c common/serve/answer.c sidecar/routes.c sidecar/answers.c sidecar/get/shell_words.c init/labels.c init/shared_config.c init/explain.c init/wait_policy.c |
+		common/http/no_proxy.c common/base/timefmt.c common/pod/credentials.c common/serve/request.c common/serve/request_field.c common/serve/answer.c sidecar/routes.c sidecar/answers.c sidecar/get/shell_words.c init/labels.c init/shared_config.c common/pod/explain.c init/wait_policy.c |
 		none 'no I/O and no clock here' '\b(open|read|write|close|fopen|getenv|socket|clock_now|time|gettimeofday|poll|log_event|LOG)\('
 }
 

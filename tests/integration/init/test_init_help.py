@@ -110,9 +110,18 @@ def test_explain(run_init: Callable[..., Run], reason: str) -> None:
 
 
 def test_the_page_has_what_explain_prints(run_init: Callable[..., Run]) -> None:
-    """One source: after a change in init/explain.c, harness/explained.py writes it there."""
+    """One source: after a change in common/pod/explain.c, harness/explained.py writes it there."""
     told = [run_init("explain", reason, **NOWHERE).stdout for reason in sorted(EXITS, key=EXITS.__getitem__)]
     assert reasons_of(PAGE.read_text()).strip() == "".join(map(section, told)).strip()
+
+
+@pytest.mark.parametrize("reason", EXITS)
+def test_the_sidecar_explains_the_same(run_init: Callable[..., Run], run_sidecar: Callable[..., Run], reason: str) -> None:
+    """For pods that have no init; by name and by exit code, and whatever else is in the environment."""
+    told = run_init("explain", reason, **NOWHERE).stdout
+    for word in (reason, str(EXITS[reason])):
+        run = run_sidecar("explain", word, env={"POD_IDENTITY_HTTP": "127.0.0.1:9911"})
+        assert (run.exit_code, run.stdout, run.stderr) == (0, told, "")
 
 
 @pytest.mark.parametrize("words", [["explain"], ["explain", ""], ["explain", "NO_SUCH"], ["explain", "99"], ["explain", "\x1b[31m" + "x" * 5000]])
