@@ -31,7 +31,7 @@ def test_the_longest_reason_is_not_cut(start_sidecar: Start, run_sidecar: Callab
     sidecar = start_sidecar(ready=False).wait_serving()
     eventually(lambda: "long" in sidecar.get("/readyz").body.decode(), 10, "the answer")
     run = run_sidecar("probe", f"--unix-socket={sidecar.socket_path}", env={})
-    assert ". Remedy: " in run.stderr and "pod-identity-init explain" in run.stderr and not run.stderr.rstrip().endswith("...")
+    assert ". Remedy: " in run.stderr and "pod-identity-sidecar explain" in run.stderr and not run.stderr.rstrip().endswith("...")
 
 
 def test_it_waits(start_sidecar: Start, run_sidecar: Callable[..., Run], emulator: Emulator, folder: Path) -> None:
