@@ -20,7 +20,7 @@ class OurAgent(AgentProcess):
 
     def __init__(self, place: Place, emulator: Emulator, binaries: Binaries, *options: str, port: int = 80, probe_port: int = 2703,
                  leaks: Leaks | None = None, env: dict[str, str | None] | None = None, wait: bool = True,
-                 start_with: list[str] | None = None) -> None:
+                 start_with: list[str] | None = None, endpoint: bool = True) -> None:
         super().__init__(place, leaks, port, probe_port)
         self.emulator = emulator
         listener: dict[str, Any] = emulator.serve("eks-auth-api", "good")
@@ -30,7 +30,8 @@ class OurAgent(AgentProcess):
             "POD_IDENTITY_AGENT_SANDBOX": wanted_sandbox(), "PATH": os.environ["PATH"],
             "AWS_ACCESS_KEY_ID": node["access_key_id"], "AWS_SECRET_ACCESS_KEY": node["secret_access_key"],
             "AWS_SESSION_TOKEN": node["session_token"], **(env or {})}
-        self.start([*(start_with or []), str(binaries.agent), "server", "--cluster-name", "demo", "--endpoint", listener["url"], "--port", str(port),
+        self.start([*(start_with or []), str(binaries.agent), "server", "--cluster-name", "demo",
+                    *(["--endpoint", listener["url"]] if endpoint else []), "--port", str(port),
                     "--bind-hosts", AGENT_IPV4, "--bind-hosts", f"[{AGENT_IPV6}]", "--probe-port", str(probe_port),
                     "--metrics-address", "127.0.0.1", "--metrics-port", str(probe_port + 2), *options],
                    {name: value for name, value in merged.items() if value is not None}, wait)
