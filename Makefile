@@ -132,7 +132,7 @@ OUR_CFLAGS = -std=c11 -Os -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-p
 # What no request needs is optimized as one piece with libcurl, and lies with it (common/deps/static-pie.ld knows the rest by
 # its files). Not wipe.c: a comparison that must take the same time whatever it finds must not see its caller.
 # What is warm lies in an archive of its own, which is how the linker script knows it.
-WARM_OBJ = $(patsubst %,$(B)/obj/common/%.o,base/buf base/clock base/log base/version base/wipe source/refresh text/base64url text/hash \
+WARM_OBJ = $(patsubst %,$(B)/obj/common/%.o,base/buf base/clock base/log base/pages base/version base/wipe source/refresh text/base64url text/hash \
 	$(addprefix serve/,answer connections footprint loop peers request request_field server upstream watches))
 COLD_SIDECAR = $(patsubst %,$(B)/obj/sidecar/%.o,complain config config_file config_read once whoami main)
 # arm64: the linker works round an erratum of the Cortex-A53 in place: with stubs it would cost a page each time. Needs
