@@ -15,6 +15,7 @@ from typing import Callable
 
 import pytest
 
+from harness.both_agents import BOTH
 from harness.emulator import Emulator
 from harness.leaks import Leaks
 from harness.programs import Binaries, Run, Runner
@@ -36,6 +37,7 @@ def test_passes(run_init: Callable[..., Run], emulator: Emulator, token: Project
     assert headers["accept"] == "application/json"
 
 
+@BOTH
 def test_passes_over_ipv6(run_init: Callable[..., Run], emulator: Emulator, injected: dict[str, str]) -> None:
     if not emulator.url6:
         pytest.skip("no IPv6 loopback on this machine")
@@ -114,11 +116,13 @@ def test_no_network_with_verify_injection(run_init: Callable[..., Run], emulator
     assert report["checks"]
 
 
+@BOTH
 def test_runs_again(run_init: Callable[..., Run], emulator: Emulator) -> None:
     assert_ok(run_init())
     assert_ok(run_init())
 
 
+@BOTH
 @needs_root
 def test_as_a_plain_user(run_init: Callable[..., Run], emulator: Emulator) -> None:
     assert_ok(run_init(uid=12345))

@@ -16,6 +16,7 @@ from typing import Callable, Iterator
 
 import pytest
 
+from harness.both_agents import BOTH
 from harness import http
 from harness.emulator import Emulator
 from harness.served import check_process_members, issued, profile_triple, read_profile, temporaries, triple
@@ -60,6 +61,7 @@ def id_in(path: Path) -> str:
     return json.loads(text)["AccessKeyId"] if path.suffix == ".json" else read_profile(text)["aws_access_key_id"]
 
 
+@BOTH
 def test_both_files_follow_each_refresh(start: Start, emulator: Emulator, credentials: Path, process: Path) -> None:
     sidecar = start()
     for _ in range(2):

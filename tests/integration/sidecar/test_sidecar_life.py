@@ -16,6 +16,7 @@ from typing import Any, Callable, Iterator, Sequence
 
 import pytest
 
+from harness.both_agents import BOTH
 from harness import http
 from harness.emulator import Emulator
 from harness.places import Place
@@ -57,6 +58,7 @@ def test_ends_before_the_first_answer(start_sidecar: Start, emulator: Emulator) 
     assert not sidecar.socket_path.exists()
 
 
+@BOTH
 def test_lingers(start_sidecar: Start, emulator: Emulator) -> None:
     """Apps that end slowly are answered on; nothing is fetched any more; connections are not kept."""
     emulator.settings(lifetime_s=8.0)

@@ -11,6 +11,7 @@ from typing import Any, Callable
 
 import pytest
 
+from harness.both_agents import OURS
 from harness.aws import LAST, TARGET, Aws, needs_openssl, trust
 from harness.emulator import ACCOUNT, ROLE_ARN, Emulator
 from harness.programs import Run
@@ -42,6 +43,7 @@ def identity_of(run: Run) -> str:
     return next(check["message"] for check in run.checks("pass") if check["id"] == "identity.caller")
 
 
+@pytest.mark.parametrize("place", ["loopback", OURS], indirect=True)
 def test_one_role(run_init: Init, start_sidecar: Start, env: dict[str, str]) -> None:
     run = run_init(f"--assume-role={TARGET}", "--role-session-name=cart", "--verify=identity", "--expect-account=444455556666",
                    f"--expect-role={TARGET}", env=env)
@@ -52,6 +54,7 @@ def test_one_role(run_init: Init, start_sidecar: Start, env: dict[str, str]) -> 
     assert 3500 < expires_at(body["Expiration"]) - time.time() <= 3601
 
 
+@pytest.mark.parametrize("place", ["loopback", OURS], indirect=True)
 def test_chain(run_init: Init, env: dict[str, str]) -> None:
     run = run_init(f"--assume-role={TARGET}", f"--assume-role={LAST}", "--expect-role=last", env=env)
     assert run.exit_code == 0, run.stdout
