@@ -239,8 +239,9 @@ static void advance(struct connection *c, uint32_t events) {
     ssize_t n = recv(c->watch.fd, chunk, sizeof chunk, 0);
     if (n == 0 || (n < 0 && !would_block() && errno != EINTR)) {
         connections_close(c);
-    } else if (n > 0 && c->phase != PHASE_DRAINING) {
-        feed(c, chunk, (size_t)n);
+    } else if (n > 0) {
+        if (c->phase != PHASE_DRAINING)
+            feed(c, chunk, (size_t)n);
         wipe(chunk, (size_t)n);
     }
 }

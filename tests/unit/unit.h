@@ -30,6 +30,10 @@ void write_file(const char *path, const void *bytes, size_t len);
 /* The whole file, NUL-terminated, in static storage of 1 MiB. */
 const char *read_file(const char *path, size_t *len);
 
+/* Whether these bytes stand anywhere in static storage, the program's and the tests': what was wiped does
+ * not. Keep them on the stack. */
+bool lies_in_memory(const char *bytes, size_t len);
+
 /* A made-up clock behind clock_now(), at this moment until it is called again. */
 void fake_clock(int64_t mono_ms, int64_t wall_ms);
 

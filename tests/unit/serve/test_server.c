@@ -237,6 +237,18 @@ static void who_reads_nothing_is_reset(void **state) {
     assert_true(reset);
 }
 
+/* A bearer is gone when its request is answered, also one behind a request that was refused. */
+static void nothing_of_a_request_stays(void **state) {
+    (void)state;
+    dial(0, AT_TCP);
+    for (int i = 0; i < 2; i++) {
+        say(0, "GET /400 HTTP/1.1\r\nHost: x\r\nAuthorization: bearer-that-goes\r\n\r\n");
+        pass(0);
+        assert_false(lies_in_memory("bearer-that-goes", 16));
+    }
+    assert_non_null(strstr(heard(0), "Connection: close"));
+}
+
 static void without_room_for_a_half_request(void **state) {
     (void)state;
     dial(0, WITHOUT_PARTIALS);
@@ -423,6 +435,7 @@ int main(void) {
         TEST(refusals_close_where_they_shall),
         TEST(an_answer_goes_on_when_its_client_reads),
         TEST(who_reads_nothing_is_reset),
+        TEST(nothing_of_a_request_stays),
         TEST(without_room_for_a_half_request),
         TEST(who_is_held_back_comes_in_later),
         TEST(who_is_held_back_comes_in_when_another_goes),

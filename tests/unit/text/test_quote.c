@@ -166,6 +166,22 @@ static void of_a_body_only_the_message_is_quoted(void **state) {
     }
 }
 
+/* An error may repeat a secret that nobody here knows as one: nothing of it stays behind. */
+static void nothing_of_a_body_stays(void **state) {
+    (void)state;
+    static char kept[64];
+    char storage[1024], body[256], secret[32];
+    struct buf out = BUF(storage);
+    snprintf(secret, sizeof secret, "%s%d", "never-to-be-kept-", 4711);
+    snprintf(body, sizeof body, "{\"detail\": \"%s\", \"message\": \"words\"}", secret);
+    quote_body(&out, body, strlen(body));
+    assert_string_equal(storage, "\"words\"");
+    assert_false(lies_in_memory(secret, strlen(secret)));
+    memcpy(kept, secret, strlen(secret)); /* it would be found */
+    assert_true(lies_in_memory(secret, strlen(secret)));
+    memset(kept, 0, sizeof kept);
+}
+
 /* Whatever bytes come: bounded, one line, and the same each time. */
 static void any_bytes_are_one_bounded_line(void **state) {
     (void)state;
@@ -194,6 +210,7 @@ int main(void) {
         cmocka_unit_test(a_part_of_it_tells_nothing),
         cmocka_unit_test(random_keys_are_told_from_names),
         cmocka_unit_test(of_a_body_only_the_message_is_quoted),
+        cmocka_unit_test(nothing_of_a_body_stays),
         cmocka_unit_test(any_bytes_are_one_bounded_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
