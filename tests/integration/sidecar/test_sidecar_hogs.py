@@ -120,6 +120,20 @@ def test_on_every_listener_at_once(sidecar: Sidecar, manner: str) -> None:
     eventually(lambda: descriptors() < 20, 15, "all places are free again")
 
 
+MIXTURES = {"mostly parts": ("part", "churn"), "mostly idle": ("idle", "refused"), "all": ("idle", "part", "refused", "churn")}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
+@pytest.mark.parametrize("mixture", MIXTURES)
+def test_mixtures(sidecar: Sidecar, mixture: str) -> None:
+    """Several manners at once at each listener, in another order at each: what one of them borrows, others want back."""
+    manners = MIXTURES[mixture]
+    neighbours = [hogs(sidecar, listener, manners[(index + turn) % len(manners)], COUNT // 2)
+                  for index, listener in enumerate(LISTENERS) for turn in range(2)]
+    without_failures(sidecar, neighbours)
+    eventually(lambda: sidecar.open_files() < 20, 15, "all places are free again")
+
+
 def test_half_requests_leave_no_memory_behind(sidecar: Sidecar) -> None:
     """What a flood of them has touched is given back when the last one is gone."""
     before = sidecar.memory_kib()["VmRSS"]
