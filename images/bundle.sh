@@ -1,5 +1,5 @@
 #!/bin/sh
-# One tar with all that a cluster without internet needs: bundle.sh VERSION TAG IMAGES ROOTS WORK BUNDLE
+# One tar with all that a cluster without internet needs: bundle.sh VERSION TAG IMAGES ROOTS WORK BUNDLE CHART
 # The same files give the same bytes: no time but SOURCE_DATE_EPOCH, no names of users.
 set -eu
 LC_ALL=C
@@ -10,6 +10,7 @@ images=$3
 roots=$4
 work=$5
 bundle=$6
+chart=$7
 name=pod-identity-$version
 top=$work/$name
 
@@ -26,6 +27,8 @@ set -- "$roots"/sidecar/*
 mkdir "$top/licenses"
 find "$1/usr/share/doc/pod-identity" -type f ! -name 'sbom*' -exec cp {} "$top/licenses/" \;
 cp -R images/kubernetes "$top/kubernetes"
+mkdir "$top/helm"
+cp "$chart" "$top/helm/"
 cp images/load.sh CHANGELOG.md LICENSE "$top/"
 sed "s/@VERSION@/$version/g; s/@TAG@/$tag/g" images/BUNDLE.md >"$top/README.md"
 echo "$tag" >"$top/images/TAG"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The files of a release: release.sh VERSION BUILD IMAGES BUNDLE TARGET ARCH...
+# The files of a release: release.sh VERSION BUILD IMAGES BUNDLE CHART TARGET ARCH...
 set -eu
 LC_ALL=C
 export LC_ALL
@@ -7,8 +7,9 @@ version=$1
 build=$2
 images=$3
 bundle=$4
-target=$5
-shift 5
+chart=$5
+target=$6
+shift 6
 
 rm -rf "$target"
 mkdir -p "$target"
@@ -22,7 +23,7 @@ for image in init sidecar agent; do
 	install -m 0644 "$images/pod-identity-$image.oci.tar" "$target/pod-identity-$image-$version.oci.tar"
 	install -m 0644 "$images/pod-identity-$image.digest" "$target/pod-identity-$image-$version.digest"
 done
-install -m 0644 "$bundle" CHANGELOG.md LICENSE "$target/"
+install -m 0644 "$bundle" "$chart" CHANGELOG.md LICENSE "$target/"
 sums=$(cd "$target" && find . -type f | sort | sed 's,^\./,,' | xargs sha256sum)
 echo "$sums" >"$target/SHA256SUMS"
 echo "$target: $(wc -l <"$target/SHA256SUMS") files"

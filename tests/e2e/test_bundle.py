@@ -64,7 +64,7 @@ def test_release(release: Path) -> None:
 def test_bundle_has_all(bundle: Path) -> None:
     listed = sums(bundle)
     assert {str(path.relative_to(bundle)) for path in bundle.rglob("*") if path.is_file()} == {*listed, "SHA256SUMS"}
-    assert {"load.sh", "README.md", "CHANGELOG.md", "LICENSE", "kubernetes/pod.yaml", "sbom/pod-identity-linux-amd64.spdx.json",
+    assert {"load.sh", "README.md", "CHANGELOG.md", "LICENSE", "kubernetes/pod.yaml", "helm/pod-identity-toolkit-0.1.0.tgz", "sbom/pod-identity-linux-amd64.spdx.json",
             "sbom/pod-identity-linux-arm64.spdx.json", "licenses/musl"} < set(listed)
     assert "@VERSION@" not in (bundle / "README.md").read_text()
 
