@@ -68,6 +68,15 @@ def release(agents: Agents, stocked: Cluster) -> Iterator[Callable[[str], Releas
         each.remove()
 
 
+@pytest.fixture
+def provider(aws: Emulator) -> Iterator[Emulator]:
+    """AWS, whose provider for the issuer has our audience among its client ids, for this test alone."""
+    before = aws.call("GET", "/settings")["client_id"]
+    aws.settings(client_id=AUDIENCE)
+    yield aws
+    aws.settings(client_id=before)
+
+
 def pod_yaml(**labels: str) -> str:
     text = (FOLDER / "pod.yaml").read_text()
     return text.replace("metadata:\n  name: app\n", f"metadata:\n  name: app\n  labels: {json.dumps(labels)}\n", 1)
@@ -99,12 +108,11 @@ def test_on_eks(release: Callable[[str], Release], webhook: Webhook, new_space: 
     assert chart.left() == []
 
 
-def test_on_any_cluster(release: Callable[[str], Release], aws: Emulator, stocked: Cluster) -> None:
+def test_on_any_cluster(release: Callable[[str], Release], provider: Emulator, stocked: Cluster) -> None:
     """Roles by values and by kubectl, side by side, which outlive the release until they shall not."""
-    aws.settings(client_id=AUDIENCE)
     one, other = (f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("chart-one", "chart-other"))
     for role, account in ((one, "app"), (other, "late")):
-        aws.role(role, json.loads(json.dumps(web_trust(ISSUER, f"system:serviceaccount:chart:{account}")).replace("sts.amazonaws.com", AUDIENCE)))
+        provider.role(role, json.loads(json.dumps(web_trust(ISSUER, f"system:serviceaccount:chart:{account}")).replace("sts.amazonaws.com", AUDIENCE)))
     chart = release("pod-identity")
     words = ["--set", "mode=any-cluster,anyCluster.issuers={" + ISSUER + "}", "--set", f"anyCluster.associations.chart\\.app.roleArn={one}"]
     assert "kubectl -n pod-identity patch configmap associations" in chart.put(*words)
