@@ -86,8 +86,27 @@ static bool check_use(const struct config *c, int argc, char **argv, struct buf 
     return problem->len == 0;
 }
 
+static bool same_address(const struct config_address *a, const struct config_address *b) {
+    return a->text[0] != '\0' && a->port != 0 && strcmp(a->text, b->text) == 0;
+}
+
+/* What `serve` is to serve, and where. */
+static bool check_listeners(const struct config *c, struct buf *problem) {
+    bool files = false, imds = same_address(&c->imds, &c->http);
+    for (size_t i = 0; i < c->profile_count; i++)
+        files = files || writes(&c->profiles[i]);
+    if (!files && c->unix_socket[0] == '\0' && c->http.text[0] == '\0' && c->imds.text[0] == '\0')
+        buf_str(problem,
+                "there is nothing to serve: give --unix-socket, --http, --imds, --credentials-file or "
+                "--process-file");
+    else if (imds || same_address(&c->metrics, &c->http) || same_address(&c->metrics, &c->imds))
+        buf_fmt(problem, "--%s=%s: another option has that address, too: each needs a port of its own",
+                imds ? "imds" : "metrics", imds ? c->imds.text : c->metrics.text);
+    return problem->len == 0;
+}
+
 static bool check_together(const struct config *c, struct buf *problem) {
-    if (!check_files(c, problem))
+    if (!check_files(c, problem) || (c->command == COMMAND_SERVE && !check_listeners(c, problem)))
         return false;
     if (c->command == COMMAND_PROBE && c->unix_socket[0] == '\0')
         buf_str(problem, "probe needs --unix-socket");

@@ -216,7 +216,10 @@ static bool read_option(const struct options *o, const char *word, const char **
         const char *meant = nearest_option(o, word + 2, len);
         buf_fmt(problem, "unknown option %s; ", shown);
         if (len > 0 && listed(OPTIONS_OF_ALL, word + 2, len)) {
-            buf_str(problem, "it is one of another program, or stands in its variable only");
+            if (strcmp(shown, "--http-token") == 0) /* a secret must not stand in argv */
+                buf_str(problem, "it can be set by the variable POD_IDENTITY_HTTP_TOKEN only");
+            else
+                buf_str(problem, "it is an option of another program of the toolkit");
             return false;
         }
         buf_fmt(problem, meant != NULL ? "did you mean --%s?" : "see --help", meant);

@@ -140,6 +140,7 @@ enum remedy {
     PROXY,
     PROXY_401,
     PROXY_403,
+    OUR_SIDECAR,
     HOST,
     PATH,
     REDIRECT,
@@ -173,6 +174,10 @@ static const char *const remedies[] = {
     [PROXY] = PROXY_REMEDY,
     [PROXY_401] = PROXY_REMEDY "; the agent itself never answers 401",
     [PROXY_403] = PROXY_REMEDY "; of the agent, 403 means a wrong Host only",
+    [OUR_SIDECAR] =
+        "a pod-identity-sidecar answered, not the agent: take AWS_CONTAINER_CREDENTIALS_FULL_URI and "
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE out of this container's env. With the sidecar's "
+        "address they are for the app's container only",
     [HOST] = "the agent accepts only its own addresses as Host: use http://169.254.170.23/v1/credentials or "
              "http://[fd00:ec2::23]/v1/credentials",
     [PATH] =
@@ -225,6 +230,8 @@ static const struct text {
     {"Service account token", "token-refused", REASON_TOKEN_INVALID, TOKEN, 0},
     {"JWT signature validation", "token-refused", REASON_TOKEN_INVALID, TOKEN, 0},
     {"pod claims", "token-refused", REASON_TOKEN_INVALID, TOKEN, 0},
+    /* What our own sidecar says to whoever has another bearer than its own: a service account's token. */
+    {"the sidecar's --http-token-file", "status-401", REASON_ACCESS_DENIED, OUR_SIDECAR, 401},
     {"agent through invalid address", "host-refused", REASON_INJECTION_INVALID, HOST, 0},
     {"expired or will expire within", "short-lived", REASON_BAD_RESPONSE, SHORT, 0},
     {"failed to refresh cached credenti", "node-credentials", REASON_THROTTLED, NODE_ROLE, 0},

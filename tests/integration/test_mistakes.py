@@ -25,7 +25,7 @@ INIT = [
     ("--strict --wait=2m", "is one word with two options in it"), ("--wait 2m", '"--wait 2m" is one word: put = between option and value'),
     ("--strict|true", "unexpected word true; a flag takes its value behind =, as in --strict=true"), ("--strict=maybe", "neither true nor false"),
     ("--format=yaml", "--format=yaml: not one of text, json"), ("--format=jsn", "did you mean json?"), ("--source=node", "not one of auto, pod-identity, web-identity, eks-auth"),
-    ("--source=podidentity", "did you mean pod-identity?"), ("--verify=identiy", "did you mean identity?"), ("--log-level=debug", "it is one of another program"),
+    ("--source=podidentity", "did you mean pod-identity?"), ("--verify=identiy", "did you mean identity?"), ("--log-level=debug", "it is an option of another program of the toolkit"),
     ("check", "unexpected word check; the one command is explain REASON"), ("--strict|help", "unexpected word help; did you mean --help?"), ("--strict|version", "did you mean --version?"),
     ("-v", "unexpected word -v; did you mean --version?"), ("explain|NOPE", "NOT_INJECTED"), ("--external-id=xx", "need --assume-role"),
     ("--assume-role=demo", "is not the ARN of a role, such as arn:aws:iam::111122223333:role/NAME"), ("--region=eu-west-1a", "is a zone, not a region"),
@@ -34,7 +34,7 @@ SIDECAR = [
     ("explain", "explain needs a reason: OK, NOT_INJECTED"), ("explain|NOPE", "explain NOPE: no such reason; there are OK, NOT_INJECTED"), ("explain|OK|more", "unexpected word more"),
     ("explain|OK|--http=127.0.0.1:1", "--http is of no use to explain"), ("NOT_INJECTED", "unknown command NOT_INJECTED: not one of serve, once, probe, whoami, explain, version"), ("--log-level=info|help", "did you mean --help?"),
     ("run", "unknown command run: not one of serve, once, probe, whoami, explain, version"), ("prob", "did you mean probe?"), ("serve|again", "unexpected word again"),
-    ("--http-token=secret-of-mine-0", "unknown option --http-token; it is one of another program, or stands in its variable only"), ("--log-level=warning", "not one of error, warn, info, debug; did you mean warn?"),
+    ("--http-token=secret-of-mine-0", "unknown option --http-token; it can be set by the variable POD_IDENTITY_HTTP_TOKEN only"), ("--log-level=warning", "not one of error, warn, info, debug; did you mean warn?"),
     ("--http=localhost:9911", "a number is wanted, not a name: as in 127.0.0.1:9911"), ("--http=9911", "the address in front of the port is missing"),
     ("--http=:9911", "the address in front of the port is missing"), ("--http=::1:9911", "an IPv6 address stands in brackets, as in [::1]:9911"),
     ("--http=http://127.0.0.1:9911", "an address, not a URL, is wanted"), ("--http=127.0.0.1:99999", "the port is not a number from 0 to 65535"),
@@ -47,7 +47,11 @@ SIDECAR = [
     ("once|--process-file=/x|--imds=127.0.0.1:1", "--imds is of no use to once"), ("serve|--wait=5s", "--wait is of no use to serve"), ("--wait=5s", "--wait is of no use to serve"),
     ("whoami|--credentials-file=/x", "--credentials-file is of no use to whoami"), ("--file-profile=x", "--file-profile needs --credentials-file"), ("--profile=x", "needs --credentials-file"),
     ("--file-mode=0600", "--file-mode needs --credentials-file or --process-file"), ("--socket-group=app", "not a numeric group id (names are not looked up)"),
-    ("--expect-account=1", "12 digits"), ("--http=127.0.0.1:1|--unix-socket=off", "needs --http-token-file or POD_IDENTITY_HTTP_TOKEN")]
+    ("--expect-account=1", "12 digits"), ("--http=127.0.0.1:1|--unix-socket=off", "needs --http-token-file or POD_IDENTITY_HTTP_TOKEN"),
+    ("--unix-socket=off", "there is nothing to serve"), ("--unix-socket=off|--metrics=127.0.0.1:9912", "there is nothing to serve"),
+    ("--http=127.0.0.1:9911|--metrics=127.0.0.1:9911", "--metrics=127.0.0.1:9911: another option has that address"),
+    ("--http=127.0.0.1:9911|--imds=127.0.0.1:9911", "--imds=127.0.0.1:9911: another option has that address"),
+    ("--imds=[::1]:9911|--metrics=[::1]:9911", "another option has that address")]
 GET = [("--sokcet=/x", "unknown option --sokcet"), ("--unix-soket=/x", "did you mean --unix-socket?"), ("--nam=x", "did you mean --name?"), ("--name", "--name needs a value: NAME")]
 
 

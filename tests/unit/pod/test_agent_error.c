@@ -115,6 +115,8 @@ static const struct row rows[] = {
     /* Nobody's */
     {302, "", REASON_BAD_RESPONSE, "redirect", "never redirects"},
     {401, "", REASON_ACCESS_DENIED, "status-401", "never answers 401"},
+    {401, "{\"message\":\"set AWS_X to the sidecar's --http-token-file.\"}", REASON_ACCESS_DENIED,
+     "status-401", "a pod-identity-sidecar answered"},
     {403, "", REASON_ACCESS_DENIED, "status-403", "wrong Host"},
     {404, "404 page not found\n", REASON_BAD_RESPONSE, "path", "/v1/credentials"},
     {408, "", REASON_THROTTLED, "status-408", "wait"},
