@@ -12,6 +12,7 @@ from cluster_fixtures import REGISTRY, ROLE, Agents, Webhook
 from conftest import need
 from harness.aws import web_trust
 from harness.emulator import ACCOUNT, Emulator
+from harness.waiting import eventually
 from manifests import FOLDER
 from real_cluster import CLUSTER, ISSUER, REGION, Cluster, Space
 
@@ -101,9 +102,13 @@ def test_on_eks(release: Callable[[str], Release], webhook: Webhook, new_space: 
     space.ready()
     assert space.ask()["complete"]
 
-    missed = space.apply(pod_yaml(**{"pod-identity-toolkit/require": "enabled", "eks.amazonaws.com/skip-pod-identity-webhook": "x"})
-                         .replace("  name: app\n", "  name: missed\n", 1), check=False)
-    assert missed.returncode != 0 and "no token for Pod Identity or IRSA was injected" in missed.stderr, missed.stderr
+    def refused() -> bool:
+        """One that the webhook has missed; it is not made."""
+        labels = {"pod-identity-toolkit/require": "enabled", "eks.amazonaws.com/skip-pod-identity-webhook": "x"}
+        missed = pod_yaml(**labels).replace("  name: app\n", "  name: missed\n", 1)
+        done = space.kubectl("create", "--dry-run=server", "-f", "-", stdin=missed, check=False)
+        return done.returncode != 0 and "no token for Pod Identity or IRSA was injected" in done.stderr
+    eventually(refused, 60, "the policy refuses")
     chart.remove()
     assert chart.left() == []
 
@@ -154,8 +159,13 @@ def test_a_user_who_may_not(release: Callable[[str], Release], stocked: Cluster)
     chart.put("--set", "mode=any-cluster,anyCluster.issuers={" + ISSUER + "},anyCluster.keepAssociations=false")
     stocked.kubectl("-n", "pod-identity", "create", "rolebinding", "editor", "--clusterrole=edit", "--user=somebody")
     try:
-        done = stocked.kubectl("-n", "pod-identity", "patch", "configmap", "associations", "--type=merge", "--as=somebody",
-                               "-p", json.dumps({"data": {"chart.app": json.dumps({"roleArn": ROLE})}}), check=False)
-        assert done.returncode != 0 and "only who has the verb associate on this ConfigMap may change associations" in done.stderr, done.stderr
+        patch = json.dumps({"data": {"chart.app": json.dumps({"roleArn": ROLE})}})
+
+        def refused() -> bool:
+            """A new policy counts after a moment; by a change that is not made."""
+            done = stocked.kubectl("-n", "pod-identity", "patch", "configmap", "associations", "--type=merge", "--as=somebody", "--dry-run=server",
+                                   "-p", patch, check=False)
+            return done.returncode != 0 and "only who has the verb associate on this ConfigMap may change associations" in done.stderr
+        eventually(refused, 60, "the guard refuses")
     finally:
         stocked.kubectl("-n", "pod-identity", "delete", "rolebinding", "editor")
