@@ -350,10 +350,11 @@ static void make_credentials(struct credentials *c, char which) {
     memset(c, 0, sizeof *c);
     c->expires_ms = 1900000000000;
     snprintf(c->access_key_id, sizeof c->access_key_id, "ASIAFUZZFUZZFUZZ%c", which);
-    snprintf(c->secret_access_key, sizeof c->secret_access_key, "secretOfTheFuzzer%c", which);
+    snprintf(c->secret_access_key, sizeof c->secret_access_key, "secretFUZZFUZZ%c", which);
     memset(c->session_token, which, (how & LONG_TOKEN) != 0 ? CREDENTIALS_TOKEN_MAX - 1 : 40);
+    memcpy(c->session_token, "FUZZFUZZ", 8); /* which no input holds */
     if ((how & ACCOUNT) != 0)
-        snprintf(c->account_id, sizeof c->account_id, "11112222333%c", which);
+        snprintf(c->account_id, sizeof c->account_id, "FUZZFUZZ111%c", which);
 }
 
 static void take_existing(const uint8_t *data, size_t size) {
