@@ -108,7 +108,7 @@ enum http_result http_result_of_timeout(bool connected, bool ready, const struct
         return HTTP_ANSWER_TIMEOUT;
     if (!connected)
         return HTTP_CONNECT_TIMEOUT;
-    return r->proxy_variable != NULL && r->proxy_status == 0 ? HTTP_PROXY_TIMEOUT : HTTP_TLS_TIMEOUT;
+    return r->proxy_variable != NULL && r->proxy_status / 100 != 2 ? HTTP_PROXY_TIMEOUT : HTTP_TLS_TIMEOUT;
 }
 
 void http_result_detail(const struct http_response *r, bool in_body, const char *address, struct buf *out) {

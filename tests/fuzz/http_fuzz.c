@@ -276,7 +276,7 @@ static void check_response(const struct http_response *r) {
     if (server.accepted > 0 && server.request_len > 0) {
         HOLDS(r->result != HTTP_CONNECT_TIMEOUT); /* it was reached */
         HOLDS(r->result != HTTP_PROXY_TIMEOUT || KIND(in.how) == TUNNEL);
-        HOLDS(r->result != HTTP_TLS_TIMEOUT || KIND(in.how) == OVER_TLS || r->proxy_status == 200);
+        HOLDS(r->result != HTTP_TLS_TIMEOUT || KIND(in.how) == OVER_TLS || r->proxy_status / 100 == 2);
         HOLDS(r->result != HTTP_ANSWER_TIMEOUT || KIND(in.how) <= THROUGH_PROXY);
     }
     HOLDS((KIND(in.how) == THROUGH_PROXY || KIND(in.how) == TUNNEL) == (r->proxy_variable != NULL));

@@ -174,7 +174,9 @@ static void verdicts_of_the_system(void **state) {
     assert_int_equal(timed_out(false, false, 0, false), HTTP_CONNECT_TIMEOUT);
     assert_int_equal(timed_out(false, false, 0, true), HTTP_CONNECT_TIMEOUT);
     assert_int_equal(timed_out(true, false, 0, true), HTTP_PROXY_TIMEOUT);
+    assert_int_equal(timed_out(true, false, 403, true), HTTP_PROXY_TIMEOUT); /* the answer has begun */
     assert_int_equal(timed_out(true, false, 200, true), HTTP_TLS_TIMEOUT);
+    assert_int_equal(timed_out(true, false, 299, true), HTTP_TLS_TIMEOUT);
     assert_int_equal(timed_out(true, false, 0, false), HTTP_TLS_TIMEOUT);
     assert_int_equal(timed_out(true, true, 200, true), HTTP_ANSWER_TIMEOUT);
     assert_int_equal(timed_out(true, true, 0, false), HTTP_ANSWER_TIMEOUT);
