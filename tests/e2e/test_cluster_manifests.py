@@ -100,6 +100,7 @@ def test_irsa(space: Space, aws: Emulator, webhook: Any) -> None:
     host = ISSUER.removeprefix("https://")
     role = f"arn:aws:iam::{ACCOUNT}:role/irsa-{space.name}"
     aws.dissociate(space.name, "app")
+    aws.settings(client_id="sts.amazonaws.com")
     aws.role(role, {"Version": "2012-10-17", "Statement": [{
         "Effect": "Allow", "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{host}"}, "Action": "sts:AssumeRoleWithWebIdentity",
         "Condition": {"StringEquals": {f"{host}:aud": "sts.amazonaws.com", f"{host}:sub": f"system:serviceaccount:{space.name}:irsa"}}}]})
