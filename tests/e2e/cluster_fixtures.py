@@ -26,7 +26,8 @@ from oci import Archive
 from real_cluster import EKS_AUTH, ISSUER, MADE, STS, Cluster, NoCluster, Space
 
 REGISTRY = "registry.example.com"
-ROLE = "arn:aws:iam::111122223333:role/demo-app"
+ROLE = "arn:aws:iam::111122223333:role/on-eks"
+"""A role that IAM does not know, so whoever is associated may have it."""
 NAMES = [f"t{number:02}" for number in range(100)]
 """Of the namespaces, one a test: the webhook is told of their service accounts `app` and `other` when it starts, as EKS' is of an association."""
 OUTCOME = pytest.StashKey[str]()
@@ -103,11 +104,13 @@ class Agents:
         self.documents: dict[str, list[dict[str, Any]]] = {}
 
     def use(self, name: str, documents: list[dict[str, Any]] | None = None) -> None:
-        """A manifest of images/kubernetes/agent, or `emulator`; documents: or these, by a name of their own. The one before it goes first."""
+        """A manifest of images/kubernetes/agent, `emulator` or `none`; documents: or these, by a name of their own. The one before it goes first."""
         if name == self.current:
             return
         self.stop()
         self.current = name
+        if name == "none":
+            return
         if name == "emulator":
             self.cluster.agent_addresses()
             self.emulator = self.cluster.emulator("--association", f"x/x={ROLE}", as_agent=True)
@@ -130,7 +133,7 @@ class Agents:
         if self.emulator:
             complaints, self.emulator = self.emulator.stop(), None
             assert not complaints, complaints
-        elif self.current:
+        elif self.current not in ("", "none"):
             [daemon_set] = [one for one in self.documents[self.current] if one["kind"] == "DaemonSet"]
             meta = daemon_set["metadata"]
             self.cluster.kubectl("-n", meta["namespace"], "delete", "daemonset", meta["name"], "--wait", "--cascade=foreground", "--timeout=90s")

@@ -8,7 +8,7 @@ from typing import Any, Iterator
 
 import pytest
 
-from cluster_fixtures import REGISTRY, ROLE, Agents
+from cluster_fixtures import REGISTRY, Agents
 from harness.aws import web_trust
 from harness.emulator import ACCOUNT, Emulator
 from manifests import FOLDER, load
@@ -17,6 +17,7 @@ from real_cluster import ISSUER, Cluster, Space
 ANY = FOLDER / "any-cluster"
 AUDIENCE = "pods.eks.amazonaws.com"
 POD = (FOLDER / "pod.yaml").read_text()
+SHIPPED = f"arn:aws:iam::{ACCOUNT}:role/demo-app"
 NODE_ROLE = f"arn:aws:iam::{ACCOUNT}:role/demo-node"
 # What an app is without the toolkit: its SDK asks the agent.
 BARE = [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare"}, "spec": {
@@ -73,8 +74,7 @@ def ordinary(stocked: Cluster, aws: Emulator, agents: Agents) -> Iterator[Ordina
     found = Ordinary(stocked, aws)
     agents.use("any-cluster", daemon_set())
     yield found
-    agents.stop()
-    agents.current = ""
+    agents.use("none")
     for name in ("injection-v1beta1.yaml", "guard.yaml", "associations.yaml"):
         stocked.kubectl("delete", "--ignore-not-found", "--wait=false", "-f", "-", stdin="\n---\n".join(map(json.dumps, shipped(name))))
     aws.settings(client_id="sts.amazonaws.com")
@@ -88,7 +88,7 @@ def shop(ordinary: Ordinary, stocked: Cluster, request: pytest.FixtureRequest) -
 
 def test_as_shipped(ordinary: Ordinary, stocked: Cluster) -> None:
     """The association that associations.yaml has, for the service account `app` of the namespace `default`."""
-    ordinary.trust(ROLE, "default:app")
+    ordinary.trust(SHIPPED, "default:app")
     space = Space(stocked, "default")
     space.wait("the policy injects", lambda: ordinary.injects(space))
     space.apply(POD)
@@ -146,11 +146,11 @@ def test_who_may_associate(ordinary: Ordinary, shop: Space, stocked: Cluster) ->
     """Rights to write ConfigMaps are not enough; the Role that is shipped is."""
     stocked.kubectl("-n", "pod-identity", "create", "rolebinding", "editor", "--clusterrole=edit", "--user=somebody")
     try:
-        said = ordinary.associate(f"{shop.name}.app", ROLE, check=False, user="somebody")
+        said = ordinary.associate(f"{shop.name}.app", SHIPPED, check=False, user="somebody")
         assert "only who has the verb associate on this ConfigMap may change associations (Role pod-identity-associate): somebody has not" in said, said
         stocked.kubectl("-n", "pod-identity", "create", "rolebinding", "associator", "--role=pod-identity-associate", "--user=somebody")
-        assert "patched" in ordinary.associate(f"{shop.name}.app", ROLE, user="somebody")
-        wrong = ordinary.associate(f"{shop.name}_app", ROLE, check=False, user="somebody")
+        assert "patched" in ordinary.associate(f"{shop.name}.app", SHIPPED, user="somebody")
+        wrong = ordinary.associate(f"{shop.name}_app", SHIPPED, check=False, user="somebody")
         assert f"each key is NAMESPACE.SERVICEACCOUNT, not {shop.name}_app" in wrong, wrong
     finally:
         stocked.kubectl("-n", "pod-identity", "delete", "rolebinding", "editor", "associator", "--ignore-not-found")

@@ -115,7 +115,7 @@ def test_required_alone(policies: None, eks: Agents, new_space: Callable[..., Sp
 def test_the_mutating_policy_is_missing(policies: None, eks: Agents, new_space: Callable[..., Space], stocked: Cluster) -> None:
     """As on a cluster that does not have its API turned on: the label alone lets no pod through."""
     space = new_space()
-    [binding] = [one for one in beta("mutating.yaml") if one["kind"].endswith("Binding")]
+    [binding] = [one for one in beta("mutating.yaml") if one["kind"] == "MutatingAdmissionPolicyBinding"]
     stocked.kubectl("delete", "-f", "-", stdin=json.dumps(binding))
 
     def probe() -> str:

@@ -1,0 +1,49 @@
+"""What was shown of each file of images/kubernetes on the real cluster, and by which tests: images/README.md has it as a table, which
+test_promises.py compares with this list and with the tests that there are."""
+
+from __future__ import annotations
+
+MANIFESTS, FAILURES, LIFE, POLICIES, AGENTS, ORDINARY = (f"test_cluster_{name}.py" for name in ("manifests", "failures", "life", "policies", "agents", "ordinary"))
+
+PROMISES: list[tuple[str, str, list[tuple[str, str]]]] = [
+    ("pod.yaml", "the app has credentials", [(MANIFESTS, "test_a_pod")]),
+    ("pod.yaml", "`kubectl describe pod` says in one line why a pod does not start", [
+        (FAILURES, "test_the_webhook_missed_the_pod"), (FAILURES, "test_another_service_account"), (FAILURES, "test_no_association"),
+        (FAILURES, "test_a_role_that_cannot_be_assumed"), (FAILURES, "test_no_agent_and_a_late_one")]),
+    ("pod.yaml", "what comes late is waited for: association, agent", [
+        (FAILURES, "test_a_late_association"), (FAILURES, "test_no_agent_and_a_late_one"), (FAILURES, "test_the_association_comes_after_a_failure")]),
+    ("pod.yaml", "the app outlives the agent's absence, and a sidecar or pause container that is killed", [
+        (FAILURES, "test_the_agent_goes_and_comes_back"), (FAILURES, "test_the_sidecar_is_killed"), (FAILURES, "test_the_pause_container_is_killed")]),
+    ("pod.yaml", "the kubelet's new token counts; credentials to the app's last moment; memory", [
+        (LIFE, "test_the_kubelet_rotates_the_token"), (LIFE, "test_the_end"), (LIFE, "test_what_it_costs")]),
+    ("pod.yaml", "containers of several users, by fsGroup", [(LIFE, "test_containers_of_several_users"), (LIFE, "test_another_user_without_fs_group")]),
+    ("sidecar-only.yaml", "the app has credentials", [(MANIFESTS, "test_a_pod")]),
+    ("classic.yaml", "the app has credentials", [(MANIFESTS, "test_a_pod")]),
+    ("own-token.yaml", "the app has credentials, without the webhook", [(MANIFESTS, "test_a_pod")]),
+    ("distroless.yaml", "the app has credentials, by its profile", [(MANIFESTS, "test_a_pod")]),
+    ("legacy-sdk.yaml", "the app has credentials, in both ways", [(MANIFESTS, "test_a_pod")]),
+    ("cross-account.yaml", "the app has the other role's credentials", [(MANIFESTS, "test_another_account")]),
+    ("irsa.yaml", "the app has credentials, without an agent", [(MANIFESTS, "test_irsa")]),
+    ("job.yaml", "the Job is complete, or fails as its app does", [(MANIFESTS, "test_a_job"), (LIFE, "test_a_job_whose_app_fails")]),
+    ("job.yaml", "a pod that the webhook missed is not counted; what cannot get better fails at once", [
+        (LIFE, "test_a_job_that_the_webhook_missed"), (LIFE, "test_a_job_that_cannot_get_better")]),
+    ("job-classic.yaml", "the Job is complete", [(MANIFESTS, "test_a_job")]),
+    ("example, component, fsgroup", "Deployment, StatefulSet, CronJob, Job", [
+        (MANIFESTS, "test_the_example"), (MANIFESTS, "test_the_component_on_other_workloads")]),
+    ("admission/mutating-v1beta1.yaml", "a labelled Deployment has credentials, its own init containers, too", [
+        (POLICIES, "test_a_labelled_workload"), (POLICIES, "test_init_containers_of_its_own"), (POLICIES, "test_without_the_label")]),
+    ("admission/validating.yaml", "what was not injected is refused, and the events say why", [
+        (POLICIES, "test_the_webhook_misses_a_labelled_pod"), (POLICIES, "test_required_alone"), (POLICIES, "test_the_mutating_policy_is_missing")]),
+    ("agent/cloud.yaml", "pods get credentials by EKS Auth; the agent has no rights left", [(AGENTS, "test_cloud")]),
+    ("agent/hybrid.yaml", "the same, with the node's credentials from a file", [(AGENTS, "test_hybrid")]),
+    ("agent/startup-taint.yaml", "no pod comes before the agent; its account may do nothing else with nodes", [(AGENTS, "test_startup_taint")]),
+    ("any-cluster/associations.yaml, daemonset.yaml", "`kubectl patch configmap` gives and takes a role", [
+        (ORDINARY, "test_as_shipped"), (ORDINARY, "test_a_role_is_given_and_taken"), (ORDINARY, "test_a_role_that_does_not_trust_the_account"),
+        (ORDINARY, "test_by_the_agents_own_credentials")]),
+    ("any-cluster/injection-v1beta1.yaml", "pods of associated service accounts are injected", [
+        (ORDINARY, "test_as_shipped"), (ORDINARY, "test_a_role_is_given_and_taken")]),
+    ("any-cluster/guard.yaml", "only who has the verb `associate` changes associations", [(ORDINARY, "test_who_may_associate")]),
+    ("any-cluster/token-review.yaml", "a token of a pod that is gone is refused", [(ORDINARY, "test_token_review")]),
+]
+NOT_RUN = {"admission/mutating.yaml": "admission/mutating-v1beta1.yaml", "any-cluster/injection.yaml": "any-cluster/injection-v1beta1.yaml"}
+"""For an API server of 1.36: the same but for their apiVersion, which test_policies.py and test_any_cluster.py compare."""
