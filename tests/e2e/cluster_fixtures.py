@@ -7,7 +7,7 @@ reason, and the last lines of the run say so.
 from __future__ import annotations
 
 import base64
-import itertools
+import contextlib
 import json
 import subprocess
 import time
@@ -47,9 +47,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.write_sep("-", f"real cluster: {STATE}")
 
 
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """A Kubernetes of one node."""
+@contextlib.contextmanager
+def a_cluster() -> Iterator[Cluster]:
+    """A Kubernetes of one node; the test is skipped where there can be none."""
     global STATE
     try:
         began = time.monotonic()
@@ -66,9 +66,9 @@ def cluster() -> Iterator[Cluster]:
     assert not said, said
 
 
-@pytest.fixture(scope="session")
-def aws(cluster: Cluster) -> Iterator[Emulator]:
-    """AWS, by its services' own names: STS, EKS Auth, and the node's metadata."""
+@contextlib.contextmanager
+def aws_of(cluster: Cluster) -> Iterator[Emulator]:
+    """AWS on its node, by its services' own names: STS, EKS Auth, and the node's metadata."""
     emulator = cluster.emulator("--serve", "sts+good=10.99.0.1:443", "--serve", "eks-auth-api+good=10.99.0.2:443", "--serve", "imds=169.254.169.254:80")
     try:
         emulator.name_server("10.99.0.1", 53)
@@ -79,10 +79,8 @@ def aws(cluster: Cluster) -> Iterator[Emulator]:
     assert not complaints, complaints
 
 
-@pytest.fixture(scope="session")
-def stocked(cluster: Cluster, aws: Emulator, images: dict[str, Archive], tmp_path_factory: pytest.TempPathFactory) -> Cluster:
-    """The cluster with all images that the manifests name, under those names; ours trust the emulator's authority, too."""
-    folder = tmp_path_factory.mktemp("images")
+def stock(cluster: Cluster, aws: Emulator, images: dict[str, Archive], folder: Path) -> None:
+    """Loads all images that the manifests name, under those names; ours trust the emulator's authority, too."""
     authority = Path(aws.describe()["ca_file"]).read_bytes()
     app = go_client()
     for name, image in images.items():
@@ -91,6 +89,26 @@ def stocked(cluster: Cluster, aws: Emulator, images: dict[str, Archive], tmp_pat
     cluster.load(image_archive.program(folder / "pause.tar", ["localhost/pause:1"], MADE / "bin/pause", "pause"))
     cluster.load(image_archive.program(folder / "app.tar", [f"{REGISTRY}/app:1.0.0"], app, "app", "serve"))
     cluster.load(image_archive.program(folder / "app-once.tar", [f"{REGISTRY}/app-once:1.0.0"], app, "app", "default"))
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A Kubernetes of one node."""
+    with a_cluster() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def aws(cluster: Cluster) -> Iterator[Emulator]:
+    """AWS, on its node."""
+    with aws_of(cluster) as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def stocked(cluster: Cluster, aws: Emulator, images: dict[str, Archive], tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    """The cluster with all images that the manifests name."""
+    stock(cluster, aws, images, tmp_path_factory.mktemp("images"))
     return cluster
 
 
@@ -260,8 +278,3 @@ def eks(agents: Agents, webhook: Webhook) -> Agents:
 def space(eks: Agents, new_space: Callable[..., Space]) -> Space:
     """A namespace on EKS whose service account `app` has an association."""
     return new_space()
-
-
-def flat(documents: Any) -> list[Any]:
-    """One list of several."""
-    return list(itertools.chain.from_iterable(documents))

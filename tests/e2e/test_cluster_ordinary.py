@@ -8,10 +8,11 @@ from typing import Any, Iterator
 
 import pytest
 
-from cluster_fixtures import REGISTRY, Agents
+from cluster_fixtures import REGISTRY, Agents, a_cluster, aws_of, stock
 from harness.aws import web_trust
 from harness.emulator import ACCOUNT, Emulator
 from manifests import FOLDER, load
+from oci import Archive
 from real_cluster import ISSUER, Cluster, Space
 
 ANY = FOLDER / "any-cluster"
@@ -68,21 +69,44 @@ class Ordinary:
 
 
 @pytest.fixture(scope="module")
-def ordinary(stocked: Cluster, aws: Emulator, agents: Agents) -> Iterator[Ordinary]:
+def cluster() -> Iterator[Cluster]:
+    """One of their own: EKS' webhook was never there."""
+    with a_cluster() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def aws(cluster: Cluster) -> Iterator[Emulator]:
+    """AWS, on its node."""
+    with aws_of(cluster) as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="module")
+def stocked(cluster: Cluster, aws: Emulator, images: dict[str, Archive], tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    """With its images."""
+    stock(cluster, aws, images, tmp_path_factory.mktemp("images"))
+    return cluster
+
+
+@pytest.fixture(scope="module")
+def agents(stocked: Cluster, aws: Emulator) -> Agents:
+    """None runs yet."""
+    return Agents(stocked, aws)
+
+
+@pytest.fixture(scope="module")
+def ordinary(stocked: Cluster, aws: Emulator, agents: Agents) -> Ordinary:
     """Its policies are there, the agent is as shipped."""
     aws.settings(client_id=AUDIENCE)
     found = Ordinary(stocked, aws)
     agents.use("any-cluster", daemon_set())
-    yield found
-    agents.use("none")
-    for name in ("injection-v1beta1.yaml", "guard.yaml", "associations.yaml"):
-        stocked.kubectl("delete", "--ignore-not-found", "--wait=false", "-f", "-", stdin="\n---\n".join(map(json.dumps, shipped(name))))
-    aws.settings(client_id="sts.amazonaws.com")
+    return found
 
 
 @pytest.fixture
 def shop(ordinary: Ordinary, stocked: Cluster, request: pytest.FixtureRequest) -> Space:
-    """A namespace that EKS' webhook was never told of, should it run for other tests."""
+    """A namespace of the test's own."""
     return Space(stocked, "shop-" + request.node.name.removeprefix("test_").replace("_", "-")[:40].strip("-"))
 
 
