@@ -90,7 +90,7 @@ def test_startup_taint(agents: Agents, webhook: Webhook, cluster: Cluster, new_s
     try:
         space = new_space()
         space.apply(POD)
-        space.wait("the pod has no node", lambda: TAINT in json.dumps((space.pod() or {}).get("status", {}).get("conditions", [])))
+        space.wait("the pod has no node", lambda: "untolerated taint" in json.dumps((space.pod() or {}).get("status", {}).get("conditions", [])))
         cluster.apply(rights)
         agents.use("cloud-taint", tainted((FOLDER / "agent/cloud.yaml").read_text()))
         space.ready()

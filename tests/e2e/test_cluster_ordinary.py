@@ -215,7 +215,7 @@ def test_token_review(ordinary: Ordinary, shop: Space, stocked: Cluster, agents:
     shop.delete(name="bare")
     shop.wait("it is gone", lambda: shop.pod("bare") is None)
     status = ask_agent(stocked, of_one_that_is_gone())
-    assert status == "401"
+    assert status == "400"
 
 
 def test_by_the_agents_own_credentials(ordinary: Ordinary, shop: Space, aws: Emulator, agents: Agents) -> None:
