@@ -3,7 +3,8 @@ test_promises.py compares with this list and with the tests that there are."""
 
 from __future__ import annotations
 
-MANIFESTS, FAILURES, LIFE, POLICIES, AGENTS, ORDINARY = (f"test_cluster_{name}.py" for name in ("manifests", "failures", "life", "policies", "agents", "ordinary"))
+MANIFESTS, FAILURES, LIFE, POLICIES, AGENTS, ORDINARY, STARTS, EMULATOR = (
+    f"test_cluster_{name}.py" for name in ("manifests", "failures", "life", "policies", "agents", "ordinary", "starts", "emulator"))
 
 PROMISES: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("pod.yaml", "the app has credentials", [(MANIFESTS, "test_a_pod")]),
@@ -18,7 +19,8 @@ PROMISES: list[tuple[str, str, list[tuple[str, str]]]] = [
         (LIFE, "test_the_kubelet_rotates_the_token"), (LIFE, "test_the_end"), (LIFE, "test_what_it_costs")]),
     ("pod.yaml", "containers of several users, by fsGroup", [(LIFE, "test_containers_of_several_users"), (LIFE, "test_another_user_without_fs_group")]),
     ("sidecar-only.yaml", "the app has credentials", [(MANIFESTS, "test_a_pod")]),
-    ("classic.yaml", "the app has credentials", [(MANIFESTS, "test_a_pod")]),
+    ("classic.yaml", "the app has credentials, and is held back until then", [
+        (MANIFESTS, "test_a_pod"), (STARTS, "test_classic_holds_the_app_back")]),
     ("own-token.yaml", "the app has credentials, without the webhook", [(MANIFESTS, "test_a_pod")]),
     ("distroless.yaml", "the app has credentials, by its profile", [(MANIFESTS, "test_a_pod")]),
     ("legacy-sdk.yaml", "the app has credentials, in both ways", [(MANIFESTS, "test_a_pod")]),
@@ -26,7 +28,7 @@ PROMISES: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("irsa.yaml", "the app has credentials, without an agent", [(MANIFESTS, "test_irsa")]),
     ("job.yaml", "the Job is complete, or fails as its app does", [(MANIFESTS, "test_a_job"), (LIFE, "test_a_job_whose_app_fails")]),
     ("job.yaml", "a pod that the webhook missed is not counted; what cannot get better fails at once", [
-        (LIFE, "test_a_job_that_the_webhook_missed"), (LIFE, "test_a_job_that_cannot_get_better")]),
+        (STARTS, "test_an_outage_of_the_webhook_is_not_counted"), (STARTS, "test_a_job_of_the_wrong_account_fails_at_once")]),
     ("job-classic.yaml", "the Job is complete", [(MANIFESTS, "test_a_job")]),
     ("example, component, fsgroup", "Deployment, StatefulSet, CronJob, Job", [
         (MANIFESTS, "test_the_example"), (MANIFESTS, "test_the_component_on_other_workloads")]),
@@ -37,6 +39,8 @@ PROMISES: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("agent/cloud.yaml", "pods get credentials by EKS Auth; the agent has no rights left", [(AGENTS, "test_cloud")]),
     ("agent/hybrid.yaml", "the same, with the node's credentials from a file", [(AGENTS, "test_hybrid")]),
     ("agent/startup-taint.yaml", "no pod comes before the agent; its account may do nothing else with nodes", [(AGENTS, "test_startup_taint")]),
+    ("emulator/daemonset.yaml", "the emulator is the agent of each node", [
+        (EMULATOR, "test_the_manifest")]),
     ("any-cluster/associations.yaml, daemonset.yaml", "`kubectl patch configmap` gives and takes a role", [
         (ORDINARY, "test_as_shipped"), (ORDINARY, "test_a_role_is_given_and_taken"), (ORDINARY, "test_a_role_that_does_not_trust_the_account"),
         (ORDINARY, "test_by_the_agents_own_credentials")]),

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable
 
-from cluster_fixtures import REGISTRY, Agents, Webhook
+from cluster_fixtures import REGISTRY, Agents
 from harness.emulator import Emulator
 from manifests import FOLDER, load
 from real_cluster import Cluster, Space
@@ -126,28 +126,3 @@ def job(change: Callable[[dict[str, Any]], None] = lambda spec: None) -> list[di
     spec["containers"][0]["image"] = f"{REGISTRY}/app-once:1.0.0"
     change(spec)
     return [json.loads(json.dumps(found))]
-
-
-def test_a_job_that_the_webhook_missed(space: Space, webhook: Webhook) -> None:
-    """Its pod ends with 10, which is not counted: the next one is injected, and the Job completes."""
-    webhook.stop()
-    try:
-        space.apply(job())
-        assert space.terminated(name="job-name=app")["exitCode"] == 10
-    finally:
-        webhook.start()
-    status = space.wait("the Job is complete", lambda: (lambda found: found if found.get("succeeded") == 1 else None)(
-        space.cluster.get("-n", space.name, "job", "app")["status"]), timeout_s=240)
-    assert "failed" not in status, status
-
-
-def test_a_job_that_cannot_get_better(space: Space) -> None:
-    """Another service account than the expected one: no second pod is tried."""
-    def change(spec: dict[str, Any]) -> None:
-        init = spec["initContainers"][0]
-        init["command"] = [word.replace("--expect-service-account=app", "--expect-service-account=other") for word in init["command"]]
-    space.apply(job(change))
-    failed = space.wait("the Job has failed", lambda: next((one for one in (space.cluster.get("-n", space.name, "job", "app") or {}).get("status", {}).get(
-        "conditions", []) if one["type"] == "Failed" and one["status"] == "True"), None))
-    assert failed["reason"] == "PodFailurePolicy" and "pod-identity-init" in failed["message"] and "exit code 30" in failed["message"], failed
-    assert len(space.cluster.get("-n", space.name, "pods", "-l", "job-name=app")["items"]) == 1

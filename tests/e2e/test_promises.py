@@ -12,7 +12,7 @@ from promises import NOT_RUN, PROMISES
 
 HERE = Path(__file__).resolve().parent
 PAGE = (ROOT / "images/README.md").read_text()
-OF_OTHER_THINGS = ("test_cluster_node.py", "test_cluster_chart.py", "test_cluster_minio.py")
+OF_OTHER_THINGS = ("test_cluster_node.py", "test_cluster_chart.py", "test_cluster_starts.py")
 START = "## On a real Kubernetes"
 
 
