@@ -28,7 +28,7 @@ from real_cluster import EKS_AUTH, ISSUER, MADE, STS, Cluster, NoCluster, Space
 REGISTRY = "registry.example.com"
 ROLE = "arn:aws:iam::111122223333:role/on-eks"
 """A role that IAM does not know, so whoever is associated may have it."""
-NAMES = [f"t{number:02}" for number in range(100)]
+NAMES = [f"t{number:02}" for number in range(200)]
 """Of the namespaces, one a test: the webhook is told of their service accounts `app` and `other` when it starts, as EKS' is of an association."""
 OUTCOME = pytest.StashKey[str]()
 STATE = "no test asked for it"
