@@ -6,7 +6,8 @@
 #include "common/pod/agent_error.h"
 
 #define NODE_COMMAND                                                                                         \
-    "kubectl -n kube-system get pods -o wide -l app.kubernetes.io/name=eks-pod-identity-agent "              \
+    "kubectl get pods -A -o wide -l 'app.kubernetes.io/name in (eks-pod-identity-agent, "                    \
+    "pod-identity-agent)' "                                                                                  \
     "--field-selector "                                                                                      \
     "spec.nodeName="
 

@@ -31,7 +31,9 @@ static struct buf begin(struct failure *f, enum reason reason, const struct uri 
 
 /* ---- no answer ---- */
 
-#define AGENT_PODS "kubectl -n kube-system get pods -o wide -l app.kubernetes.io/name=eks-pod-identity-agent"
+#define AGENT_PODS                                                                                           \
+    "kubectl get pods -A -o wide -l 'app.kubernetes.io/name in (eks-pod-identity-agent, "                    \
+    "pod-identity-agent)'"
 #define REFUSED_REMEDY                                                                                       \
     "nothing listens there: the agent's DaemonSet (add-on eks-pod-identity-agent) is not running on this "   \
     "node, or not "                                                                                          \
