@@ -125,7 +125,8 @@ get_minio() {
 }
 
 get_prometheus() {
-	{ has prometheus && has promtool; } || programs_of prometheus prometheus promtool
+	! { has prometheus && has promtool; } || return 0
+	programs_of prometheus prometheus promtool || { programs_of prometheus prometheus && programs_of promtool promtool; } # of Debian 13 on
 }
 
 helm_version() {
