@@ -31,8 +31,9 @@ $(error ARCH must be amd64 or arm64, not "$(ARCH)")
 endif
 CROSS := $(if $(filter $(NATIVE_ARCH),$(ARCH)),,$(GNU_NAME_$(ARCH))-)
 
-# What `make setup` and `make setup-test` install. linux-libc-dev: the sandbox needs the kernel's headers, musl brings none.
-SETUP_BUILD_PACKAGES = gcc make binutils linux-libc-dev patch xz-utils git
+# What `make setup` and `make setup-test` install. linux-libc-dev: the sandbox needs the kernel's headers, musl brings none. libc6-dev:
+# a tool of ours that runs at the build for arm64 (common/deps/tools/relr.c).
+SETUP_BUILD_PACKAGES = gcc make binutils linux-libc-dev patch xz-utils git $(if $(filter arm64,$(ARCH)),libc6-dev)
 SETUP_CROSS_PACKAGES_amd64 = gcc-x86-64-linux-gnu linux-libc-dev-amd64-cross
 SETUP_CROSS_PACKAGES_arm64 = gcc-aarch64-linux-gnu linux-libc-dev-arm64-cross
 SETUP_TEST_PACKAGES = ca-certificates libc6-dev clang libclang-rt-dev clang-format cppcheck shellcheck libcmocka-dev python3 python3-venv \
