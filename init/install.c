@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/base/atomic_file.h"
+#include "common/base/far.h"
 #include "common/base/io.h"
 
 #define PATH_SHOWN 300
@@ -89,7 +90,7 @@ static bool write_target(const char *directory, const char *name, const char *co
 }
 
 bool install_get(const char *directory, bool as_shell, struct buf *message, struct failure *failure) {
-    static char content[INSTALL_SIZE_MAX + 1];
+    FAR static char content[INSTALL_SIZE_MAX + 1];
     static char source_text[ATOMIC_FILE_PATH_MAX];
     struct buf source = BUF(source_text);
     size_t len = 0;

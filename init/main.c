@@ -90,14 +90,14 @@ static int check_all(const struct config *config) {
 }
 
 static int print_help(int argc, char **argv) {
-    static char storage[OPTIONS_HELP_MAX];
+    FAR static char storage[OPTIONS_HELP_MAX];
     struct buf out = BUF(storage);
     options_help(&config_options, argc, argv, &out);
     return io_write_all(STDOUT_FILENO, out.data, out.len) ? REASON_OK : REASON_INTERNAL;
 }
 
 static int print(void (*fill)(struct buf *out)) {
-    static char storage[OPTIONS_HELP_MAX];
+    FAR static char storage[OPTIONS_HELP_MAX];
     struct buf out = BUF(storage);
     fill(&out);
     return io_write_all(STDOUT_FILENO, out.data, out.len) ? REASON_OK : REASON_INTERNAL;

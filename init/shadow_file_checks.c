@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/base/far.h"
 #include "common/base/wipe.h"
 #include "init/shared_config.h"
 
@@ -24,7 +25,7 @@ struct shared_read {
 };
 
 static struct shared_read states[SHARED_FILES];
-static char texts[SHARED_FILES][SHARED_CONFIG_FILE_MAX + 1];
+FAR static char texts[SHARED_FILES][SHARED_CONFIG_FILE_MAX + 1];
 
 /* What the variable names, else a file below HOME. */
 static void find_file(const struct run *run, const struct place *place, struct shared_read *out) {
