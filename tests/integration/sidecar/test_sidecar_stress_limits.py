@@ -188,6 +188,24 @@ def test_answers_that_nobody_takes_give_way(start_wrapped: Start, emulator: Emul
         check_container(sidecar.get())
 
 
+def test_a_pool_of_a_thousand_fits_on_one_listener(start_sidecar: Start) -> None:
+    """The socket borrows what stands free, and gives it back at once: the other listener is served beside it, all the time."""
+    sidecar = start_sidecar()
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(sidecar.connect_unix()) for _ in range(1000)]
+        for _ in range(2):
+            for sock in socks:
+                sock.sendall(KEPT)
+                check_container(http.read_one(sock))
+        more = [stack.enter_context(sidecar.connect_unix()) for _ in range(100)]
+        for sock in more:
+            sock.sendall(KEPT)
+            check_container(http.read_one(sock))
+        for _ in range(20):
+            check_container(sidecar.get_http())
+        assert sum(http.closed(sock) for sock in socks) < 150, "no more than had to give way"
+
+
 def test_a_low_soft_limit_is_raised(start_wrapped: Start, emulator: Emulator) -> None:
     """Where the hard limit allows it, a thousand clients are held at a soft limit of 256."""
     sidecar = start_wrapped('ulimit -Sn 256; exec "$@"')
