@@ -23,7 +23,7 @@ from harness.waiting import eventually
 pytestmark = [pytest.mark.place("netns"), needs_openssl]
 Start = Callable[..., Sidecar]
 RESIDENT_KIB, PEAK_KIB = 512, 768
-CACHED_KIB = 64  # that of one and the same program 676 or 804 KiB is the peak, as its pages lie in the kernel's cache, was seen on Debian 13
+CACHED_KIB = 64  # the page cache decides: on Debian 13 the same program and run had a peak of 676 or of 804 KiB
 NAME = "sts.example.internal"
 
 
