@@ -84,7 +84,8 @@ struct connection {
     int64_t deadline_ms;
     const struct answer *answer; /* being written, in PHASE_WRITING only */
     struct partial *partial;
-    struct { /* in PHASE_WAITING; for whoever is to answer */
+    void *link; /* of the listener's transport, if it has one */
+    struct {    /* in PHASE_WAITING; for whoever is to answer */
         void *on;
         struct connections_crowd *by; /* NULL: of nobody in particular */
         struct connection *before, *after;

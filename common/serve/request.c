@@ -49,7 +49,8 @@ static enum request_status method_ends(struct request *r) {
     static const struct {
         const char *name;
         enum request_method method;
-    } methods[] = {{"GET", REQUEST_GET}, {"HEAD", REQUEST_HEAD}, {"PUT", REQUEST_PUT}};
+    } methods[] = {
+        {"GET", REQUEST_GET}, {"HEAD", REQUEST_HEAD}, {"PUT", REQUEST_PUT}, {"POST", REQUEST_POST}};
     r->method = REQUEST_OTHER;
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
         if (strcmp(r->value, methods[i].name) == 0)

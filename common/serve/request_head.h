@@ -23,7 +23,7 @@ enum request_status {
     REQUEST_BAD   /* error_status says why; the connection cannot be used further */
 };
 
-enum request_method { REQUEST_GET, REQUEST_HEAD, REQUEST_PUT, REQUEST_OTHER };
+enum request_method { REQUEST_GET, REQUEST_HEAD, REQUEST_PUT, REQUEST_POST, REQUEST_OTHER };
 
 /* Headers that a caller decides on, beside those that HTTP itself knows. */
 struct request_extras {
@@ -31,7 +31,10 @@ struct request_extras {
         const char *name; /* in lower case, under REQUEST_NAME_MAX characters; NULL behind the last one */
         bool once;        /* a request with two of them is refused */
     } headers[REQUEST_EXTRAS_MAX];
-    uint32_t head_max; /* as REQUEST_HEAD_MAX, which it is if this is 0 */
+    uint32_t head_max;               /* as REQUEST_HEAD_MAX, which it is if this is 0 */
+    const struct request_body *body; /* &request_body, where requests may have bodies; NULL: nowhere else */
+    uint32_t body_kept;              /* bytes of a body that are kept; of a larger one none are */
+    uint32_t body_read;              /* more than so many are refused (413) */
 };
 
 /* Storage of the caller for an Authorization that is longer than REQUEST_AUTHORIZATION_MAX. The rest of the
@@ -59,6 +62,12 @@ struct request {
         bool present;
         char value[REQUEST_EXTRA_MAX]; /* of the last one; "" if it was longer */
     } extras[REQUEST_EXTRAS_MAX];      /* in the order of struct request_extras */
+
+    struct {
+        char *bytes;  /* in a room of the listener; NULL if there was no body, or it was dropped */
+        uint32_t len; /* as far as it has come */
+        bool dropped; /* it was larger than body_kept */
+    } body;
 
     /* The parser's own state. */
     const struct request_extras *wanted;

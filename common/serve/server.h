@@ -9,9 +9,11 @@
 #include <stddef.h>
 
 #include "common/serve/answer.h"
+#include "common/serve/bodies.h"
 #include "common/serve/connections.h"
 #include "common/serve/loop.h"
 #include "common/serve/request.h"
+#include "common/serve/transport.h"
 
 #define SERVER_PAUSE_MS 100 /* before accepting anew when the process is out of descriptors */
 
@@ -41,8 +43,11 @@ struct server_handlers {
 /* The caller's storage; it stays until server_close(). */
 struct server_listener {
     const struct server_handlers *handlers;
-    const struct request_extras *extras; /* headers that pick() looks at; NULL: none */
-    bool unix_socket;                    /* connections do not inherit buffer sizes there */
+    const struct request_extras *extras;      /* headers that pick() looks at; NULL: none */
+    const struct server_transport *transport; /* NULL: the socket itself */
+    struct bodies
+        *bodies; /* where bodies of requests are kept; NULL: requests have none, and extras->body is NULL */
+    bool unix_socket;    /* connections do not inherit buffer sizes there */
     bool refusals_close; /* an answer of 4xx is the connection's last: who may not ask keeps no place */
     bool borrows;        /* see connections.h: places of others, while they are free */
     size_t share;    /* of the places, in proportion to the other listeners: what is its own for certain */
