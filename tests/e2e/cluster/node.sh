@@ -86,7 +86,7 @@ start apiserver kube-apiserver --etcd-servers=http://127.0.0.1:2379 --bind-addre
 	--kubelet-certificate-authority="$pki/ca.crt" --kubelet-preferred-address-types=InternalIP \
 	--service-account-issuer=https://kubernetes.default.svc.cluster.local --service-account-key-file="$pki/accounts.pub" \
 	--service-account-signing-key-file="$pki/accounts.key" --service-cluster-ip-range=10.96.0.0/24 --authorization-mode=Node,RBAC \
-	--allow-privileged=true --profiling=false \
+	--allow-privileged=true --profiling=false --enable-aggregator-routing=true \
 	--feature-gates=MutatingAdmissionPolicy=true --runtime-config=admissionregistration.k8s.io/v1beta1=true
 until_ready 120 'the API server' api get --raw /readyz
 start manager kube-controller-manager --kubeconfig="$pki/manager.kubeconfig" --service-account-private-key-file="$pki/accounts.key" \
