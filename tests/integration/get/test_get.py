@@ -194,7 +194,7 @@ def test_servers_that_stall(fake: Callable[..., Path], run_get: Get, folder: Pat
                 over.set()
     for name, run in done.items():
         check_failed(run, str(paths[name]))
-        assert TIMEOUT_S - 1 <= run.seconds <= TIMEOUT_S + 2, (name, run.seconds)
+        assert TIMEOUT_S - 1 <= run.seconds <= TIMEOUT_S + 6, (name, run.seconds)
 
 
 # --- usage

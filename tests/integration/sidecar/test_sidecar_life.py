@@ -44,7 +44,7 @@ def test_ends_at_once(start_sidecar: Start, emulator: Emulator, number: int) -> 
         half.sendall(b"GET /v1/cred")
         started = time.monotonic()
         assert sidecar.stop(number=number) == 0
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 5
         assert idle.recv(1) == b""
     assert not sidecar.socket_path.exists() and not sidecar.token_path.exists()
     assert [path.name for path in sidecar.folder.iterdir() if path.name not in ("stdout", "stderr")] == []
@@ -77,7 +77,7 @@ def test_lingers(start_sidecar: Start, emulator: Emulator) -> None:
         assert expires_at(check_container(answer)["Expiration"]) == ends
         check_container(sidecar.get_http(authorization=bearer))
     assert sidecar.wait(5) == 0
-    assert 2.5 <= time.monotonic() - ended <= 4.5
+    assert 2.5 <= time.monotonic() - ended <= 8
     assert emulator.count() == 0
     assert not sidecar.socket_path.exists() and not sidecar.token_path.exists()
 
@@ -255,7 +255,7 @@ def test_sigterm_while_it_waits(start_sidecar: Start, folder: Path) -> None:
         time.sleep(0.5)
         began = time.monotonic()
         assert sidecar.stop() == 0
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
     assert not (folder / "s").exists()
 
 

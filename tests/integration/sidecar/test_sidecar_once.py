@@ -78,7 +78,7 @@ def test_once_unreachable_until_the_deadline(once: Once, emulator: Emulator, fol
     run = once(wait="2s")
     check_failed(run, "AGENT_UNREACHABLE", folder)
     assert emulator.host in run.stderr
-    assert run.seconds < 2 + 3
+    assert run.seconds < 2 + 6
     if mode == "closed":
         assert run.seconds > 1, "it gave up at the first refusal"
 
@@ -87,7 +87,7 @@ def test_once_with_one_attempt(once: Once, emulator: Emulator, folder: Path) -> 
     emulator.fault("answer", status=500, times=None)
     run = once(wait="0")
     check_failed(run, "THROTTLED", folder)
-    assert run.seconds < 2 and emulator.count() == 1
+    assert run.seconds < 5 and emulator.count() == 1
 
 
 @BOTH

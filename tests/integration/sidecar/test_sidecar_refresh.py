@@ -234,7 +234,7 @@ def test_a_deaf_agent_delays_no_served_request(start_sidecar: Start, emulator: E
     while time.monotonic() < ends:
         started = time.monotonic()
         assert sidecar.get().raw == before
-        assert time.monotonic() - started < 0.3
+        assert time.monotonic() - started < 0.9
     eventually(lambda: "timed out" in sidecar.stderr, 5, "given up")
 
 

@@ -150,7 +150,7 @@ def test_the_end_waits_for_no_name(start_sidecar: Start, emulator: Emulator, env
         assert sidecar.get("/healthz").status == 200
     sidecar.send_signal(signal.SIGTERM)
     assert sidecar.process.wait(10) == 0
-    assert time.monotonic() - started < 2, "a name that is looked for holds nothing"
+    assert time.monotonic() - started < 6, "a name that is looked for holds nothing"
 
 
 def test_dns_comes_back(start_sidecar: Start, emulator: Emulator, env: dict[str, str], name_server: Callable[..., None]) -> None:
