@@ -135,7 +135,7 @@ static bool find_origin(struct aws_token *t, injection_getenv *lookup, struct bu
         buf_fmt(problem, "%s: it has a path, with which no token can be signed", e.origin);
         return false;
     }
-    memcpy(t->region, e.region, sizeof t->region);
+    memcpy(t->region, e.region, strlen(e.region) + 1);
     if (eks)
         uri_put_origin(&e.uri, &origin);
     else if (t->kind == AWS_TOKEN_MSK)
