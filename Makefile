@@ -32,8 +32,8 @@ endif
 CROSS := $(if $(filter $(NATIVE_ARCH),$(ARCH)),,$(GNU_NAME_$(ARCH))-)
 
 # What `make setup` and `make setup-test` install. linux-libc-dev: the sandbox needs the kernel's headers, musl brings none. libc6-dev:
-# a tool of ours that runs at the build for arm64 (common/deps/tools/relr.c).
-SETUP_BUILD_PACKAGES = gcc make binutils linux-libc-dev patch xz-utils git $(if $(filter arm64,$(ARCH)),libc6-dev)
+# tools of ours that run at the build for arm64 (common/deps/tools/relr.c) and at each crossed one (pack.c).
+SETUP_BUILD_PACKAGES = gcc make binutils linux-libc-dev patch xz-utils git $(if $(or $(CROSS),$(filter arm64,$(ARCH))),libc6-dev)
 SETUP_CROSS_PACKAGES_amd64 = gcc-x86-64-linux-gnu linux-libc-dev-amd64-cross
 SETUP_CROSS_PACKAGES_arm64 = gcc-aarch64-linux-gnu linux-libc-dev-arm64-cross
 SETUP_TEST_PACKAGES = ca-certificates libc6-dev clang libclang-rt-dev clang-format cppcheck shellcheck libcmocka-dev python3 python3-venv \
@@ -121,12 +121,26 @@ $(B)/sbom.spdx.json: build/%/sbom.spdx.json: $(SRC_STAMP) $(DEPS)/describe.sh FO
 	@sh $(DEPS)/describe.sh sbom $(VERSION) $(REVISION) build/sources $* >$@.$$$$.new && \
 	{ cmp -s $@.$$$$.new $@ && rm $@.$$$$.new || mv $@.$$$$.new $@; }
 
+# ---- packed texts ----
+# The same for all architectures: made once, by a program that runs here.
+
+PACKED = build/packed/explain_packed.h build/packed/help_packed.h
+PACK_CC = $(if $(CROSS),$(or $(HOSTCC),gcc),$(CC_TARGET))
+build/packed/explain_packed.h: ROWS = -DROWS_FILE='"common/pod/explain_texts.h"' -DROWS=EXPLANATIONS
+build/packed/help_packed.h: ROWS = -DROWS_FILE='"sidecar/config_table.h"' -DROWS=CONFIG_TEXTS
+
+$(PACKED): build/packed/%_packed.h: $(DEPS)/tools/pack.c Makefile | $(DEPS_STAMP)
+	@mkdir -p $(@D)
+	$(Q)flock build/.lock sh -ec '$(PACK_CC) -D_GNU_SOURCE -std=c11 -O1 -Wall -Wextra -I. "$$@" -MMD -MP -MT $@ -MF $(@:.h=.d) $< -o $(@:.h=); \
+		$(@:.h=) $(shell echo $* | tr a-z A-Z) >$@.new; mv $@.new $@' sh $(ROWS)
+-include $(PACKED:.h=.d)
+
 # ---- our programs ----
 
 WERROR ?= -Werror
 Q = $(if $(V),,@)
 CC_TARGET = $(B)/cc
-OUR_CPPFLAGS = -D_GNU_SOURCE -I. -I$(B) -idirafter $(B)/deps/kernel
+OUR_CPPFLAGS = -D_GNU_SOURCE -I. -I$(B) -Ibuild/packed -idirafter $(B)/deps/kernel
 OUR_CFLAGS = -std=c11 -Os -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wconversion $(WERROR) \
 	-ffunction-sections -fdata-sections -fstack-protector-strong -fomit-frame-pointer \
 	-fno-asynchronous-unwind-tables -fno-unwind-tables
@@ -152,7 +166,7 @@ $(filter-out $(WARM_OBJ),$(COMMON_OBJ)) $(INIT_OBJ) $(COLD_SIDECAR): LTO = -flto
 # common/base/version.c cannot reach the generated version.h by name: its own header, beside it, has the same.
 $(B)/obj/common/base/version.o: OUR_CPPFLAGS += -include $(B)/version.h
 
-$(B)/obj/%.o: %.c $(DEPS_STAMP) Makefile | $(B)/version.h $(B)/docs_url.h
+$(B)/obj/%.o: %.c $(DEPS_STAMP) Makefile | $(B)/version.h $(B)/docs_url.h $(PACKED)
 	@mkdir -p $(@D)
 	@echo '  CC    $(ARCH) $<'
 	$(Q)$(CC_TARGET) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(LTO) $(CFLAGS) -MMD -MP -c $< -o $@
@@ -222,7 +236,7 @@ install: all ## into $(DESTDIR)$(PREFIX), by default /usr/local
 	install -m 0644 $(B)/sbom.spdx.json $(wildcard LICENSE) '$(DESTDIR)$(PREFIX)/share/doc/pod-identity/'
 
 clean: ## remove our objects and programs, keep the libraries
-	rm -rf $(foreach a,amd64 arm64,$(addprefix build/$(a)/,obj debug common.a warm.a version.h docs_url.h sbom.spdx.json \
+	rm -rf build/packed $(foreach a,amd64 arm64,$(addprefix build/$(a)/,obj debug common.a warm.a version.h docs_url.h sbom.spdx.json \
 		pod-identity-init pod-identity-sidecar pod-identity-get pod-identity-agent))
 
 distclean: ## remove build/

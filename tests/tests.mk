@@ -27,7 +27,7 @@ test-other-debian: ## the same on another Debian, in a minimal root that deboots
 HOST_CC ?= gcc
 H = build/host
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-HOST_CPPFLAGS = -D_GNU_SOURCE -I. -I$(H) -isystem $(BEARSSL_INC) -isystem $(CJSON_INC)
+HOST_CPPFLAGS = -D_GNU_SOURCE -I. -I$(H) -Ibuild/packed -isystem $(BEARSSL_INC) -isystem $(CJSON_INC)
 HOST_CFLAGS = -std=c11 -g -O1 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wformat=2 $(WERROR) $(SANITIZE)
 
 TESTED_SRC = $(filter-out common/http/http.c common/http/getaddrinfo.c common/source/fetch.c common/aws/identity.c common/sandbox/sandbox.c,$(wildcard common/*/*.c)) \
@@ -39,7 +39,7 @@ TESTED_OBJ = $(patsubst %.c,$(H)/obj/%.o,$(TESTED_SRC)) $(H)/obj/cJSON.o
 $(H)/obj/common/base/version.o: HOST_CPPFLAGS += -include $(H)/version.h
 $(H)/obj/common/base/version.o: $(H)/version.h
 
-$(H)/obj/%.o: %.c $(HOST_DEPS) Makefile tests/tests.mk | $(H)/version.h $(H)/docs_url.h
+$(H)/obj/%.o: %.c $(HOST_DEPS) Makefile tests/tests.mk | $(H)/version.h $(H)/docs_url.h $(PACKED)
 	@mkdir -p $(@D)
 	$(HOST_CC) $(HOST_CPPFLAGS) $(HOST_CFLAGS) -MMD -MP -c $< -o $@
 
@@ -105,7 +105,7 @@ $(REPLAYS): $(H)/replay/%: $(H)/obj/tests/fuzz/%_fuzz.o $(H)/obj/tests/fuzz/driv
 fuzz-replay: $(REPLAYS) ## the corpus of each fuzz target, each input twice
 	@sh tests/fuzz/replay.sh build/test $(REPLAYS)
 
-$(H)/fuzz-obj/%.o: %.c $(HOST_DEPS) Makefile tests/tests.mk | $(H)/version.h $(H)/docs_url.h
+$(H)/fuzz-obj/%.o: %.c $(HOST_DEPS) Makefile tests/tests.mk | $(H)/version.h $(H)/docs_url.h $(PACKED)
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(HOST_CPPFLAGS) -std=c11 -g -O1 $(FUZZ_SANITIZE) -MMD -MP -c $< -o $@
 
@@ -140,7 +140,7 @@ fuzz: $(patsubst %,$(H)/fuzz/%,$(FUZZ)) ## libFuzzer on each parser; SECONDS=60 
 
 # ---- the rest ----
 
-lint: $(H)/version.h $(H)/docs_url.h ## architecture, form, clang-format, cppcheck, shellcheck, Markdown, spelling
+lint: $(H)/version.h $(H)/docs_url.h $(PACKED) ## architecture, form, clang-format, cppcheck, shellcheck, Markdown, spelling
 	@sh tests/lint/run.sh build/test '$(HOST_CPPFLAGS)'
 
 # The sidecar with made-up time, for the tests that let hours pass: the same objects, and a clock that reads a file.
