@@ -59,9 +59,6 @@ static const struct error {
     [ANSWERS_NO_ROLE] = {.status = 404,
                          .code = "NotFound",
                          .message = "There are no credentials at the moment; the sidecar's log says why."},
-    [ANSWERS_NO_PROFILE] = {.status = 404,
-                            .code = "NotFound",
-                            .message = "No profile has that name; there are: "},
     {.status = 400, .code = "BadRequest", .message = "This is not a well-formed HTTP/1.1 request."},
     {.status = 401,
      .code = "Unauthorized",
@@ -86,10 +83,12 @@ static const struct error {
 
 #define ERRORS (sizeof errors / sizeof errors[0])
 
+static const struct error no_profile = {404, "NotFound", "No profile has that name; there are: "};
+
 static struct fixed {
     struct answer answer;
     char keep[HEAD_MAX], close[HEAD_MAX], body[FIXED_BODY_MAX];
-} fixed[ERRORS], health;
+} fixed[ERRORS], no_profiles[ANSWERS_ALL + 1], health;
 
 FAR static struct moment_answer {
     struct answer answer;
@@ -148,45 +147,58 @@ const struct answer *answers_page(size_t profile, enum answers_page page) {
     return &p->editions[p->current].answers[page];
 }
 
-const struct answer *answers_ready(enum answers_page page) {
-    size_t i = 0;
-    while (i < profile_count && answers_page(i, page)->status == 200)
-        i++;
-    return answers_page(i < profile_count ? i : 0, page);
+const struct answer *answers_ready(size_t view, enum answers_page page) {
+    for (size_t i = 0; i < profile_count; i++) {
+        if (answers_may_see(view, i) && answers_page(i, page)->status != 200)
+            return answers_page(i, page);
+    }
+    return answers_page(answers_own(view), page);
 }
 
-bool answers_find(const char *name, size_t *profile) {
+bool answers_find(size_t view, const char *name, size_t *profile) {
     for (*profile = 0; *profile < profile_count; ++*profile) {
-        if (strcmp(profile_names[*profile], name) == 0)
+        if (answers_may_see(view, *profile) && (*name == '\0' || strcmp(profile_names[*profile], name) == 0))
             return true;
     }
     return false;
 }
 
 /* Twice the message and what is around it fits into a body; of long names only the first are told. */
-static void put_message(struct buf *body, const struct error *e) {
+static void put_message(struct buf *body, const struct error *e, size_t view) {
     char text[FIXED_BODY_MAX / 2 - 32];
     struct buf message = buf_over(text, sizeof text - 8);
+    const char *comma = "";
     buf_str(&message, e->message);
-    for (size_t i = 0; e == &errors[ANSWERS_NO_PROFILE] && i < profile_count; i++)
-        buf_fmt(&message, "%s%s", i > 0 ? ", " : "", profile_names[i]);
+    for (size_t i = 0; e == &no_profile && i < profile_count; i++) {
+        if (answers_may_see(view, i)) {
+            buf_fmt(&message, "%s%s", comma, profile_names[i]);
+            comma = ", ";
+        }
+    }
     if (message.overflow)
         memcpy(text + message.len, ", ...", 6);
     put_error_body(body, e->code, text);
 }
 
 /* The fixed answers are rendered when they are first wanted: most never are. */
-static const struct answer *fixed_error(size_t i) {
-    struct fixed *f = &fixed[i];
+static const struct answer *rendered(struct fixed *f, const struct error *e, size_t view) {
     if (f->answer.body == NULL) {
         struct buf body = BUF(f->body);
-        put_message(&body, &errors[i]);
-        const char *allow = i == ANSWERS_PUT_ONLY     ? "Allow: PUT\r\n"
-                            : errors[i].status == 405 ? "Allow: GET, HEAD\r\n"
-                                                      : "";
-        render(&f->answer, f->keep, f->close, &(struct head){errors[i].status, JSON, allow}, &body);
+        put_message(&body, e, view);
+        const char *allow = e == &errors[ANSWERS_PUT_ONLY] ? "Allow: PUT\r\n"
+                            : e->status == 405             ? "Allow: GET, HEAD\r\n"
+                                                           : "";
+        render(&f->answer, f->keep, f->close, &(struct head){e->status, JSON, allow}, &body);
     }
     return &f->answer;
+}
+
+const struct answer *answers_no_profile(size_t view) {
+    return rendered(&no_profiles[view], &no_profile, view);
+}
+
+static const struct answer *fixed_error(size_t i) {
+    return rendered(&fixed[i], &errors[i], ANSWERS_ALL);
 }
 
 const struct answer *answers_health(void) {

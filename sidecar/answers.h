@@ -28,7 +28,6 @@ enum answers_refusal {
     ANSWERS_FORWARDED,  /* 403: IMDS token through a proxy */
     ANSWERS_PUT_ONLY,   /* 405: IMDS token by another method */
     ANSWERS_NO_ROLE,    /* 404: IMDS has no role while there are no credentials */
-    ANSWERS_NO_PROFILE, /* 404: which profiles there are */
     ANSWERS_REFUSALS
 };
 
@@ -54,10 +53,25 @@ void answers_publish(size_t profile, const struct credentials *credentials, int6
                      const struct failure *failure, const char *not_ready);
 
 const struct answer *answers_page(size_t profile, enum answers_page page);
-/* ANSWERS_READY or ANSWERS_READY_BARE of the first profile that is not ready, or of the first one. */
-const struct answer *answers_ready(enum answers_page page);
-/* The number of the profile of that name, or false. */
-bool answers_find(const char *name, size_t *profile);
+
+/* Who asks: somebody who may see every profile, or only the one of that number. What is asked for by name is
+ * found by answers_find() alone: for a caller who may not see it, it does not exist. */
+#define ANSWERS_ALL ANSWERS_PROFILES_MAX
+static inline bool answers_may_see(size_t view, size_t profile) {
+    return view == ANSWERS_ALL || view == profile;
+}
+
+/* The profile that this caller gets who names none. */
+static inline size_t answers_own(size_t view) {
+    return view == ANSWERS_ALL ? 0 : view;
+}
+/* The number of the profile of that name; "" is that of answers_own(). Or false. */
+bool answers_find(size_t view, const char *name, size_t *profile);
+/* 404 for a name that was not found: which profiles there are for this caller. */
+const struct answer *answers_no_profile(size_t view);
+/* ANSWERS_READY or ANSWERS_READY_BARE of the first profile that is not ready, or of the first one; of those
+ * that this caller may see. */
+const struct answer *answers_ready(size_t view, enum answers_page page);
 const struct answer *answers_health(void);
 /* A fixed error: 400, 401, 403, 404, 405, 413, 414, 431, 501, 503 or 505. */
 const struct answer *answers_error(int status);

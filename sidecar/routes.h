@@ -12,6 +12,7 @@
 
 struct routes {
     enum listener kind;
+    size_t view;                 /* LISTENER_SOCKET: what everybody who reaches it may see (answers.h) */
     const char *bearer;          /* LISTENER_HTTP: borrowed, NUL-terminated */
     char host[REQUEST_HOST_MAX]; /* LISTENER_HTTP and LISTENER_IMDS: "127.0.0.1" or "[::1]" */
     char host_port[REQUEST_HOST_MAX];

@@ -86,7 +86,7 @@ static void on_signal(int signal) {
         refresher_event(REFRESH_REQUESTED);
         return;
     }
-    const struct answer *ready = answers_ready(ANSWERS_READY);
+    const struct answer *ready = answers_ready(ANSWERS_ALL, ANSWERS_READY);
     LOG(LOG_INFO, "ending", LOG_TEXT("signal", signal == SIGTERM ? "TERM" : "INT"),
         LOG_NUMBER("linger_ms", ending ? 0 : config->linger_ms));
     /* It is often a startup probe's patience that has ended: then this is why. */
@@ -283,7 +283,7 @@ static void open_server(void) {
                                                     .borrows = i == LISTENER_SOCKET || i == LISTENER_HTTP,
                                                     .share = shares[i].share,
                                                     .partials = shares[i].partials},
-                                       .routes = {.kind = i}};
+                                       .routes = {.kind = i, .view = ANSWERS_ALL}};
     peers = (struct peers){config->allow_uid, config->allow_uid_count, config->socket_group};
     listeners[LISTENER_IMDS].listener.extras = &imds_headers;
     listeners[LISTENER_SOCKET].listener.unix_socket = true;
