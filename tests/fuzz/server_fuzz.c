@@ -175,7 +175,7 @@ static void set_up(void) {
                                                .borrows = i % 2 == 0,
                                                .share = 2,
                                                .partials = 1};
-        p -.routes = (struct routes){
+        p->routes = (struct routes){
             .kind = (enum listener)i, .view = ANSWERS_ALL, .bearer = BEARER, .host = "127.0.0.1"};
         int fd = i == LISTENER_SOCKET ? listen_unix(socket_path, 0600, (gid_t)-1, &problem)
                                       : listen_tcp(false, loopback, &p->number, 1, &problem);
