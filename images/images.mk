@@ -50,4 +50,4 @@ e2e: $(PROGRAMS) ## images, manifests, policies, real containers and a real Kube
 
 setup-e2e: ## install what `make e2e` needs; Go, a Kubernetes (built in ten minutes, once) and others into ~/.cache/pod-identity/tools
 	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(SETUP_IMAGE_PACKAGES) $(SETUP_E2E_PACKAGES)
-	@sh tests/tools.sh go kubectl docker-registry hclfmt helm actionlint cluster
+	@sh tests/tools.sh go kubectl docker-registry hclfmt helm actionlint minio cluster apiserver

@@ -31,7 +31,7 @@ ROLE = "arn:aws:iam::111122223333:role/on-eks"
 NAMES = [f"t{number:02}" for number in range(200)]
 """Of the namespaces, one a test: the webhook is told of their service accounts `app` and `other` when it starts, as EKS' is of an association."""
 OUTCOME = pytest.StashKey[str]()
-STATE = "no test asked for it"
+STATES: list[str] = []
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -44,22 +44,24 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Which Kubernetes it was, or why there was none."""
-    terminalreporter.write_sep("-", f"real cluster: {STATE}")
+    for state in dict.fromkeys(STATES or ["no test asked for it"]):
+        terminalreporter.write_sep("-", f"real cluster: {state}")
 
 
 @contextlib.contextmanager
-def a_cluster() -> Iterator[Cluster]:
-    """A Kubernetes of one node; the test is skipped where there can be none."""
-    global STATE
+def a_cluster(api_server: str = "") -> Iterator[Cluster]:
+    """A Kubernetes of one node; the test is skipped where there can be none. api_server: the program of a newer one."""
     try:
         began = time.monotonic()
-        made = Cluster()
+        made = Cluster(api_server)
     except NoCluster as why:
-        STATE = f"none, so the stand-in kubelet alone ran the manifests: {why}"
+        STATES.append(f"none, so the stand-in kubelet alone ran the manifests: {why}")
         pytest.skip(f"no real cluster: {why}")
     try:
         containerd = made.on_node("containerd", "--version").stdout.split()[2]
-        STATE = f"Kubernetes {made.version}, containerd {containerd}, up after {time.monotonic() - began:.0f} s"
+        version = made.get("node", "node")["status"]["nodeInfo"]["kubeletVersion"].removeprefix("v")
+        newer = "" if version == made.version else f" with the API server of {made.version}"
+        STATES.append(f"Kubernetes {version}{newer}, containerd {containerd}, up after {time.monotonic() - began:.0f} s")
         yield made
     finally:
         said = made.stop()
@@ -79,9 +81,13 @@ def aws_of(cluster: Cluster) -> Iterator[Emulator]:
     assert not complaints, complaints
 
 
-def stock(cluster: Cluster, aws: Emulator, images: dict[str, Archive], folder: Path) -> None:
-    """Loads all images that the manifests name, under those names; ours trust the emulator's authority, too."""
-    authority = Path(aws.describe()["ca_file"]).read_bytes()
+def authority_of(aws: Emulator) -> bytes:
+    """Whose certificates its services have."""
+    return Path(aws.describe()["ca_file"]).read_bytes()
+
+
+def stock(cluster: Cluster, authority: bytes, images: dict[str, Archive], folder: Path) -> None:
+    """Loads all images that the manifests name, under those names; ours trust this authority, too."""
     app = go_client()
     for name, image in images.items():
         names = [f"{REGISTRY}/pod-identity-{name}:0.1.0", f"{REGISTRY}/mirror/pod-identity-{name}:0.1.0"]
@@ -108,7 +114,7 @@ def aws(cluster: Cluster) -> Iterator[Emulator]:
 @pytest.fixture(scope="session")
 def stocked(cluster: Cluster, aws: Emulator, images: dict[str, Archive], tmp_path_factory: pytest.TempPathFactory) -> Cluster:
     """The cluster with all images that the manifests name."""
-    stock(cluster, aws, images, tmp_path_factory.mktemp("images"))
+    stock(cluster, authority_of(aws), images, tmp_path_factory.mktemp("images"))
     return cluster
 
 

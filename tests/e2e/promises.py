@@ -3,8 +3,8 @@ test_promises.py compares with this list and with the tests that there are."""
 
 from __future__ import annotations
 
-MANIFESTS, FAILURES, LIFE, POLICIES, AGENTS, ORDINARY, STARTS, EMULATOR = (
-    f"test_cluster_{name}.py" for name in ("manifests", "failures", "life", "policies", "agents", "ordinary", "starts", "emulator"))
+MANIFESTS, FAILURES, LIFE, POLICIES, AGENTS, ORDINARY, STARTS, EMULATOR, MINIO = (
+    f"test_cluster_{name}.py" for name in ("manifests", "failures", "life", "policies", "agents", "ordinary", "starts", "emulator", "minio"))
 
 PROMISES: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("pod.yaml", "the app has credentials", [(MANIFESTS, "test_a_pod")]),
@@ -34,6 +34,8 @@ PROMISES: list[tuple[str, str, list[tuple[str, str]]]] = [
         (MANIFESTS, "test_the_example"), (MANIFESTS, "test_the_component_on_other_workloads")]),
     ("admission/mutating-v1beta1.yaml", "a labelled Deployment has credentials, its own init containers, too", [
         (POLICIES, "test_a_labelled_workload"), (POLICIES, "test_init_containers_of_its_own"), (POLICIES, "test_without_the_label")]),
+    ("admission/mutating.yaml", "a labelled pod has credentials; what cannot be injected is refused", [
+        (MINIO, "test_a_labelled_pod"), (MINIO, "test_in_any_order"), (MINIO, "test_what_cannot_be_injected")]),
     ("admission/validating.yaml", "what was not injected is refused, and the events say why", [
         (POLICIES, "test_the_webhook_misses_a_labelled_pod"), (POLICIES, "test_required_alone"), (POLICIES, "test_the_mutating_policy_is_missing")]),
     ("agent/cloud.yaml", "pods get credentials by EKS Auth; the agent has no rights left", [(AGENTS, "test_cloud")]),
@@ -46,8 +48,8 @@ PROMISES: list[tuple[str, str, list[tuple[str, str]]]] = [
         (ORDINARY, "test_by_the_agents_own_credentials")]),
     ("any-cluster/injection-v1beta1.yaml", "pods of associated service accounts are injected", [
         (ORDINARY, "test_as_shipped"), (ORDINARY, "test_a_role_is_given_and_taken")]),
+    ("any-cluster/injection.yaml", "the same; MinIO is STS and S3, and the app writes and reads an object", [
+        (MINIO, "test_a_pod"), (MINIO, "test_without_credentials"), (MINIO, "test_a_role_that_minio_does_not_know")]),
     ("any-cluster/guard.yaml", "only who has the verb `associate` changes associations", [(ORDINARY, "test_who_may_associate")]),
     ("any-cluster/token-review.yaml", "a token of a pod that is gone is refused", [(ORDINARY, "test_token_review")]),
 ]
-NOT_RUN = {"admission/mutating.yaml": "admission/mutating-v1beta1.yaml", "any-cluster/injection.yaml": "any-cluster/injection-v1beta1.yaml"}
-"""For an API server of 1.36: the same but for their apiVersion, which test_policies.py and test_any_cluster.py compare."""

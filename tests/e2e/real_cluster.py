@@ -23,6 +23,7 @@ from harness.waiting import eventually
 
 SCRIPT = ROOT / "tests/e2e/cluster/cluster.sh"
 MADE = TOOLS.parent / "cluster"
+NEWER = TOOLS.parent / "apiserver/kube-apiserver"  # of a Kubernetes that has mutating policies as stable
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 REGION = "eu-central-1"
 CLUSTER = "CLUSTER"  # as the manifests have it
@@ -50,14 +51,15 @@ class Node(Place):
 class Cluster:
     """A running cluster. stop() ends all of it; so does the end of this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, api_server: str = "") -> None:
+        """api_server: the program of a newer one."""
         # A short path, which sockets need; not below a folder that only one user may enter.
         self.folder = Path(tempfile.mkdtemp(prefix="pi-k8s-"))
         self.folder.chmod(0o755)
         self.run = self.folder / "n"
         self._said = open(self.folder / "said", "w+b")
         environment = {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
-        self.process = subprocess.Popen(["bash", str(SCRIPT), str(MADE), str(self.run)], stdin=subprocess.PIPE, stdout=self._said, stderr=self._said,
+        self.process = subprocess.Popen(["bash", str(SCRIPT), str(MADE), str(self.run), api_server], stdin=subprocess.PIPE, stdout=self._said, stderr=self._said,
                                         env=environment, start_new_session=True)
         try:
             eventually(self._is_up, UP_TIMEOUT_S, "the cluster is up")
@@ -127,7 +129,7 @@ class Cluster:
 
     @functools.cached_property
     def version(self) -> str:
-        """Of Kubernetes: 1.34.4."""
+        """Of its API server: 1.34.4."""
         return str(json.loads(self.kubectl("version", "-o", "json").stdout)["serverVersion"]["gitVersion"]).removeprefix("v")
 
     # --- AWS

@@ -3,6 +3,8 @@
 //	client default            the default chain of the AWS SDK for Go v2
 //	client instance-profile   its provider for instance profiles
 //	client minio              the IAM provider of minio-go
+//	client s3 BUCKET KEY      reads an object of S3 with the default chain, and prints it
+//	client s3 BUCKET KEY TEXT writes it before
 //	client migrate            the default chain, by another name: an init container's command
 //	client serve              the default chain, each second, until SIGTERM and for three seconds more
 package main
@@ -93,6 +95,15 @@ func main() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
+	if how == "s3" && len(os.Args) > 3 {
+		text, err := object(ctx, os.Args[2], os.Args[3], os.Args[4:]...)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		fmt.Println(text)
+		return
+	}
 	found, err := retrieve(ctx, how)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
