@@ -232,6 +232,10 @@ struct connection *connections_add(struct connection_group *group, const struct 
     return c;
 }
 
+size_t connections_number(const struct connection *c) {
+    return (size_t)(c - places);
+}
+
 /* Nobody is there, and more were than usual. */
 static bool places_to_give_back(void) {
     return open_count == 0 && used_count > PLACES_KEPT;

@@ -76,6 +76,7 @@ struct connection {
     bool denied;   /* every request gets a refusal */
     bool read_all; /* the client asked for the end, and nothing is left unread: no need to wait for its end */
     bool watched;  /* by the loop: not before a first look for what it has said already */
+    bool known;    /* the caller's: false on a new connection */
     uint32_t sent; /* bytes of the answer */
     uint32_t since_round; /* of the loop: what that round still has for its place is about another */
     struct connection_group *group;
@@ -113,6 +114,9 @@ size_t connections_count(void);
  * descriptor is the caller's then. */
 struct connection *connections_add(struct connection_group *group, const struct loop_watch *watch,
                                    const struct server_listener *listener);
+
+/* Which of the places given it has, from 0. */
+size_t connections_number(const struct connection *c);
 
 /* Whether there is a place for one more in the group: 0, or else when there will be, monotonic: it can take
  * no more, and some have just come. Who waits to be accepted meanwhile loses nothing. */

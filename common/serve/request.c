@@ -195,7 +195,7 @@ static size_t value_run(struct request *r, const char *bytes, size_t len) {
         blanks++;
     bytes += blanks;
     len -= blanks;
-    while (len - n >= PRINTABLE_BLOCK && all_printable(bytes + n))
+    for (size_t block = len / PRINTABLE_BLOCK; block > 0 && all_printable(bytes + n); block--)
         n += PRINTABLE_BLOCK;
     while (n < len && (unsigned char)bytes[n] >= ' ' && bytes[n] != 0x7F)
         n++;
