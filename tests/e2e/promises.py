@@ -49,7 +49,8 @@ PROMISES: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("any-cluster/injection-v1beta1.yaml", "pods of associated service accounts are injected", [
         (ORDINARY, "test_as_shipped"), (ORDINARY, "test_a_role_is_given_and_taken")]),
     ("any-cluster/injection.yaml", "the same; MinIO is STS and S3, and the app writes and reads an object", [
-        (MINIO, "test_a_pod"), (MINIO, "test_without_credentials"), (MINIO, "test_a_role_that_minio_does_not_know")]),
+        (MINIO, "test_a_pod"), (MINIO, "test_without_credentials"), (MINIO, "test_a_role_that_minio_does_not_know"),
+        (MINIO, "test_deleted_and_applied_again")]),
     ("any-cluster/guard.yaml", "only who has the verb `associate` changes associations", [(ORDINARY, "test_who_may_associate")]),
     ("any-cluster/token-review.yaml", "a token of a pod that is gone is refused", [(ORDINARY, "test_token_review")]),
 ]

@@ -136,7 +136,7 @@ def test_the_rest_is_that_of_the_manifests(helm: Helm, mode: str, name: str) -> 
 def test_version_of_mutating_policies(helm: Helm, words: list[str], version: str) -> None:
     made = helm.template("-f", str(MODES["any-cluster"]), "--kube-version=1.34.4", *words, namespace="pod-identity")
     found = [each["apiVersion"] for each in made if each["kind"].startswith("MutatingAdmissionPolicy")]
-    assert found == [f"admissionregistration.k8s.io/{version}"] * 4
+    assert found == [f"admissionregistration.k8s.io/{version}"] * 6
 
 
 REFUSED = [  # what was set, and what helm says then

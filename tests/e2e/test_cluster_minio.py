@@ -284,3 +284,18 @@ def test_what_cannot_be_injected(injecting: str, air_gapped: AirGapped, shop: Sp
     plain["metadata"]["labels"] = {}
     made = json.loads(shop.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=json.dumps(plain)).stdout)
     assert "initContainers" not in made["spec"]
+
+
+def test_deleted_and_applied_again(air_gapped: AirGapped, shop: Space) -> None:
+    """What README of any-cluster warns of, and why the chart keeps a policy; the last test here, as the API server stays so. The policy counts again,
+    by the associations of before; the agent heeds a new one, and the policy does not. An API server that does better is to be told there."""
+    old, policy = Space(shop.cluster, "default"), (FOLDER / "any-cluster" / air_gapped.injection).read_text()
+    shop.wait("the association that is shipped counts", lambda: air_gapped.injects(old))
+    shop.cluster.kubectl("delete", "--wait", "-f", "-", stdin=policy)
+    shop.wait("it counts no more", lambda: not air_gapped.injects(old))
+    shop.cluster.apply(policy)
+    shop.wait("it counts again", lambda: air_gapped.injects(old))
+    air_gapped.associate(f"{shop.name}.app", air_gapped.minio.role_arn)
+    shop.apply((FOLDER / "own-token.yaml").read_text())
+    shop.ready()
+    assert not air_gapped.injects(shop)
