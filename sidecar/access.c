@@ -27,11 +27,11 @@ static bool allowed(const struct server_listener *listener, int fd) {
 static void answered(const struct server_listener *l, const struct request *r, int status) {
     static const char methods[][8] = {
         [REQUEST_GET] = "GET", [REQUEST_HEAD] = "HEAD", [REQUEST_PUT] = "PUT", [REQUEST_OTHER] = "other"};
-    enum listener listener = access_of(l)->routes.kind;
-    metrics_request(listener, status);
+    const struct routes *routes = &access_of(l)->routes;
+    metrics_request(routes->kind, routes->view, status);
     if (!log_enabled(LOG_DEBUG)) /* formatting costs more than answering */
         return;
-    LOG(LOG_DEBUG, "request", LOG_TEXT("listener", listener_name(listener)),
+    LOG(LOG_DEBUG, "request", LOG_TEXT("listener", listener_name(routes->kind)),
         LOG_TEXT("method", methods[r->method]), LOG_TEXT("path", r->path), LOG_NUMBER("status", status),
         LOG_TEXT("error", r->error != NULL ? r->error : ""));
 }

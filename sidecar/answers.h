@@ -80,7 +80,8 @@ const struct answer *answers_refuse(enum answers_refusal refusal);
 /* An answer that is true for this moment only, of type text/plain. header is one more header line with its CR
  * LF, or
  * "". There are two of them in turn, as of the editions. */
-#define ANSWERS_MOMENT_MAX (8192 + ANSWERS_PROFILES_MAX * 5 * 256) /* five gauges of each profile */
+/* Of each profile, five gauges, and the requests on its socket by their twelve statuses. */
+#define ANSWERS_MOMENT_MAX (8192 + ANSWERS_PROFILES_MAX * (5 + 12) * 256)
 struct buf answers_moment_begin(void); /* a builder over the storage of its body */
 const struct answer *answers_moment_end(const struct buf *body, const char *header);
 

@@ -75,9 +75,8 @@ static bool take_group(void *place, const char *value, struct buf *problem) {
     return take_id(value, "group", place, problem);
 }
 
-/* Its place is the whole configuration. */
-static bool take_allow_uid(void *config, const char *value, struct buf *problem) {
-    struct config *c = config;
+static bool take_allow_uid(void *place, const char *value, struct buf *problem) {
+    struct config_access *c = place;
     if (c->allow_uid_count == OPTIONS_REPEAT_MAX) {
         buf_fmt(problem, "more than %d of them", OPTIONS_REPEAT_MAX);
         return false;
@@ -229,7 +228,13 @@ size_t config_profile_rows(void) {
     return i;
 }
 
+bool config_is_access(const struct option_spec *spec) {
+    return spec->at - offsetof(struct config, access) < sizeof(struct config_access);
+}
+
 void *config_profile_place(struct config_profile *profile, const struct option_spec *spec) {
+    if (config_is_access(spec))
+        return (char *)&profile->access + (spec->at - offsetof(struct config, access));
     return (char *)profile + (spec->at - offsetof(struct config, profiles));
 }
 
@@ -238,15 +243,16 @@ void config_profile_defaults(struct config_profile *profile, const char *name) {
     buf_str(&section, name);
     buf_str(&own, name);
     profile->file_mode = 0600;
+    profile->access.socket_group = (gid_t)-1;
 }
 
 void config_defaults(struct config *out) {
     /* Field by field, over storage that is zero: an assignment of the whole would make all of it resident. */
-    memcpy(out->unix_socket, DEFAULT_SOCKET, sizeof DEFAULT_SOCKET);
+    memcpy(out->access.unix_socket, DEFAULT_SOCKET, sizeof DEFAULT_SOCKET);
     config_profile_defaults(&out->profiles[0], DEFAULT_PROFILE);
     out->profile_count = 1;
     out->socket_mode = 0660;
-    out->socket_group = (gid_t)-1;
+    out->access.socket_group = (gid_t)-1;
     out->notify_signal = SIGHUP;
     out->wait_ms = CONFIG_WAIT_DEFAULT;
     out->log_level = LOG_INFO;

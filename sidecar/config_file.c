@@ -107,6 +107,14 @@ static const struct option_spec *find(const char *key, size_t from, size_t until
     return NULL;
 }
 
+/* A key of a profile: NULL if it is none. */
+static const struct option_spec *find_of_profile(const char *key) {
+    const struct option_spec *found = find(key, 0, SIZE_MAX);
+    bool of_profile =
+        found != NULL && (found < config_options.specs + config_profile_rows() || config_is_access(found));
+    return of_profile ? found : NULL;
+}
+
 /* Of those that are a role's, not of all that is a profile's. */
 static const struct option_spec *find_setting(const char *key) {
     static const char names[][20] = {"external-id",        "role-session-name", "session-duration",
@@ -245,8 +253,11 @@ static bool refuse_key(const struct file *f, const struct json *member, const ch
     size_t len = strnlen(key, sizeof why);
     if (from == 0)
         nearest_try(&n, key, len, NAME);
-    for (size_t i = from; i < until && config_options.specs[i].name != NULL; i++)
-        nearest_try(&n, key, len, config_options.specs[i].name);
+    for (const struct option_spec *spec = config_options.specs; spec->name != NULL; spec++) {
+        size_t i = (size_t)(spec - config_options.specs);
+        if ((i >= from && i < until) || (from == 0 && config_is_access(spec)))
+            nearest_try(&n, key, len, spec->name);
+    }
     buf_str(&problem, what);
     if (n.best != NULL)
         buf_fmt(&problem, "; did you mean %s?", n.best);
@@ -258,7 +269,7 @@ static bool keys_known(const struct file *f, const struct json *object) {
     const struct json *member;
     for (size_t i = 0; (member = json_item(object, i)) != NULL; i++) {
         const char *key = json_name(member);
-        if (strcmp(key, NAME) != 0 && find(key, 0, config_profile_rows()) == NULL)
+        if (strcmp(key, NAME) != 0 && find_of_profile(key) == NULL)
             return refuse_key(f, member, "no key of a profile", 0, config_profile_rows());
     }
     return true;
@@ -272,7 +283,7 @@ static bool take_profile(const struct file *f, const struct config *c, struct co
         return false;
     for (size_t i = 0; (member = json_item(object, i)) != NULL; i++) {
         const char *key = json_name(member);
-        const struct option_spec *spec = find(key, 0, config_profile_rows());
+        const struct option_spec *spec = find_of_profile(key);
         if (twice(object, member))
             return refuse(f, member, key, "it is there twice");
         if (strcmp(key, NAME) == 0)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sidecar/config_file.h"
+#include "sidecar/separation.h"
 
 static const char *const command_names[] = {"serve", "once", "probe", "whoami", "explain", "version", NULL};
 
@@ -94,24 +95,32 @@ static bool same_address(const struct config_address *a, const struct config_add
 static bool check_listeners(const struct config *c, struct buf *problem) {
     bool files = false, imds = same_address(&c->imds, &c->http);
     for (size_t i = 0; i < c->profile_count; i++)
-        files = files || writes(&c->profiles[i]);
-    if (!files && c->unix_socket[0] == '\0' && c->http.text[0] == '\0' && c->imds.text[0] == '\0')
+        files = files || writes(&c->profiles[i]) || c->profiles[i].access.unix_socket[0] != '\0';
+    if (!files && c->access.unix_socket[0] == '\0' && c->http.text[0] == '\0' && c->imds.text[0] == '\0')
         buf_str(problem,
                 "there is nothing to serve: give --unix-socket, --http, --imds, --credentials-file or "
                 "--process-file");
     else if (imds || same_address(&c->metrics, &c->http) || same_address(&c->metrics, &c->imds))
         buf_fmt(problem, "--%s=%s: another option has that address, too: each needs a port of its own",
                 imds ? "imds" : "metrics", imds ? c->imds.text : c->metrics.text);
-    return problem->len == 0;
+    return problem->len == 0 && separation_check(c, problem);
+}
+
+/* With --http: who has a right to what is served there? */
+static bool has_bearer(const struct config *c) {
+    bool any =
+        c->http_token[0] != '\0' || c->access.http_token_file[0] != '\0' || c->access.unix_socket[0] != '\0';
+    for (size_t i = 0; i < c->profile_count; i++)
+        any = any || c->profiles[i].access.http_token_file[0] != '\0';
+    return any;
 }
 
 static bool check_together(const struct config *c, struct buf *problem) {
     if (!check_files(c, problem) || (c->command == COMMAND_SERVE && !check_listeners(c, problem)))
         return false;
-    if (c->command == COMMAND_PROBE && c->unix_socket[0] == '\0')
+    if (c->command == COMMAND_PROBE && c->access.unix_socket[0] == '\0')
         buf_str(problem, "probe needs --unix-socket");
-    else if (c->http.text[0] != '\0' && c->http_token[0] == '\0' && c->http_token_file[0] == '\0' &&
-             c->unix_socket[0] == '\0')
+    else if (c->http.text[0] != '\0' && !has_bearer(c))
         buf_str(problem, "--http without --unix-socket needs --http-token-file or POD_IDENTITY_HTTP_TOKEN");
     return problem->len == 0;
 }
@@ -188,8 +197,9 @@ static void warn_of_variable(void *context, const char *variable, const char *me
 void config_warn(const struct config *c) {
     if (c->command <= COMMAND_ONCE) /* a probe shares the variables of its sidecar, which said it */
         options_unknown(&config_options, warn_of_variable, NULL);
-    bool socket = c->command == COMMAND_SERVE && c->unix_socket[0] != '\0';
-    if (socket && (c->socket_mode & 02) != 0 && c->allow_uid_count == 0 && c->socket_group == (gid_t)-1)
+    bool socket = c->command == COMMAND_SERVE && c->access.unix_socket[0] != '\0';
+    if (socket && (c->socket_mode & 02) != 0 && c->access.allow_uid_count == 0 &&
+        c->access.socket_group == (gid_t)-1)
         warn_of_mode("--socket-mode", c->socket_mode, NULL);
     for (size_t i = 0; i < c->profile_count && c->command <= COMMAND_ONCE; i++) {
         const struct config_profile *p = &c->profiles[i];

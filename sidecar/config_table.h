@@ -31,7 +31,7 @@
             "JSON file with several profiles, and these options by name; those above then stand there only " \
             "(sidecar/CONFIG.md)",                                                                           \
             take_config, false),                                                                             \
-        OPTION_OF(struct config, unix_socket, listen_path, "unix-socket", "PATH", DEFAULT_SOCKET,            \
+        OPTION_OF(struct config, access.unix_socket, listen_path, "unix-socket", "PATH", DEFAULT_SOCKET,     \
                   "serve on this Unix socket; off: none", take_unix_socket, false),                          \
         OPTION_OF(                                                                                           \
             struct config, http, struct config_address, "http", "ADDRESS", "off",                            \
@@ -50,14 +50,15 @@
         OPTION_GROUP("Access"),                                                                              \
         OPTION_OF(struct config, socket_mode, mode_t, "socket-mode", "MODE", "0660",                         \
                   "mode of the socket; who may write to it may read the credentials", take_mode, false),     \
-        OPTION_OF(struct config, socket_group, gid_t, "socket-group", "GID", "",                             \
+        OPTION_OF(struct config, access.socket_group, gid_t, "socket-group", "GID", "",                      \
                   "numeric group of the socket: only its members are answered", take_group, false),          \
-        OPTION("allow-uid", "UID", "",                                                                       \
-               "answer this numeric user on the socket, and none that is neither listed nor of the group; "  \
-               "repeatable",                                                                                 \
-               take_allow_uid, true),                                                                        \
         OPTION_OF(                                                                                           \
-            struct config, http_token_file, config_path, "http-token-file", "PATH",                          \
+            struct config, access, struct config_access, "allow-uid", "UID", "",                             \
+            "answer this numeric user on the socket, and none that is neither listed nor of the group; "     \
+            "repeatable",                                                                                    \
+            take_allow_uid, true),                                                                           \
+        OPTION_OF(                                                                                           \
+            struct config, access.http_token_file, config_path, "http-token-file", "PATH",                   \
             "http-token beside the socket",                                                                  \
             "file for the generated bearer of --http, mode 0640; POD_IDENTITY_HTTP_TOKEN sets a fixed one",  \
             take_path, false),                                                                               \

@@ -20,7 +20,7 @@
 
 static bool is_ready(const struct config *config, struct buf *problem) {
     static struct unix_answer answer;
-    if (!unix_client_get(config->unix_socket, "/readyz", &answer, problem))
+    if (!unix_client_get(config->access.unix_socket, "/readyz", &answer, problem))
         return false;
     if (answer.status == 200)
         return true;

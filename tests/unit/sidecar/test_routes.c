@@ -9,8 +9,10 @@
 #include "tests/unit/sidecar/answer_checks.h"
 
 static const struct routes socket_routes = {.kind = LISTENER_SOCKET, .view = ANSWERS_ALL};
+static const struct routes_right rights[] = {{"the-bearer-0123456789", ANSWERS_ALL}};
 static const struct routes http_routes = {.kind = LISTENER_HTTP,
-                                          .bearer = "the-bearer-0123456789",
+                                          .rights = rights,
+                                          .right_count = COUNT(rights),
                                           .host = "127.0.0.1",
                                           .host_port = "127.0.0.1:8080"};
 
@@ -312,10 +314,47 @@ static void a_profile_that_one_may_not_see_does_not_exist(void **state) {
     }
 }
 
+/* Each bearer of the loopback endpoint opens what is its own; all profiles are as many as may be. */
+static void a_bearer_opens_its_own_profile(void **state) {
+    (void)state;
+    static char names_text[ANSWERS_PROFILES_MAX][8], bearers_text[ANSWERS_PROFILES_MAX][24];
+    static const char *names[ANSWERS_PROFILES_MAX];
+    static struct routes_right each[ANSWERS_PROFILES_MAX + 1];
+    for (size_t i = 0; i < ANSWERS_PROFILES_MAX; i++) {
+        snprintf(names_text[i], sizeof names_text[i], "p%zu", i);
+        snprintf(bearers_text[i], sizeof bearers_text[i], "bearer-of-p%zu-0123456", i);
+        names[i] = names_text[i];
+        each[i] = (struct routes_right){bearers_text[i], i};
+    }
+    each[ANSWERS_PROFILES_MAX] = (struct routes_right){"bearer-of-all-0123456", ANSWERS_ALL};
+    const struct routes routes = {.kind = LISTENER_HTTP,
+                                  .rights = each,
+                                  .right_count = COUNT(each),
+                                  .host = "127.0.0.1",
+                                  .host_port = "127.0.0.1:8080"};
+    answers_open(forget, true, names, ANSWERS_PROFILES_MAX);
+    for (size_t who = 0; who < COUNT(each); who++) {
+        for (size_t i = 0; i < ANSWERS_PROFILES_MAX; i++) {
+            char path[64];
+            snprintf(path, sizeof path, "/v1/credentials/%s", names[i]);
+            bool may = each[who].view == ANSWERS_ALL || each[who].view == i;
+            assert_int_equal(pick(&routes, REQUEST_GET, path, "127.0.0.1", each[who].bearer),
+                             may ? 503 : 404);
+            assert_int_equal(pick(&routes, REQUEST_HEAD, path, "127.0.0.1", each[who].bearer),
+                             may ? 503 : 404);
+            assert_int_equal(pick(&routes, REQUEST_GET, path, "127.0.0.1", "bearer-of-p9-0123456"), 401);
+        }
+        struct request r = request_for(REQUEST_GET, "/v1/credentials", "127.0.0.1", each[who].bearer);
+        assert_ptr_equal(routes_pick(&routes, &r),
+                         answers_page(each[who].view == ANSWERS_ALL ? 0 : who, ANSWERS_CREDENTIALS));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_name_that_is_not_there_is_told_those_that_are, open_answers),
         cmocka_unit_test_setup(a_profile_that_one_may_not_see_does_not_exist, open_answers),
+        cmocka_unit_test_setup(a_bearer_opens_its_own_profile, open_answers),
         cmocka_unit_test_setup(the_socket_serves_every_path, open_answers),
         cmocka_unit_test_setup(loopback_wants_host_and_bearer, open_answers),
         cmocka_unit_test_setup(no_header_is_no_bearer, open_answers),
