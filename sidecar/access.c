@@ -25,8 +25,11 @@ static bool allowed(const struct server_listener *listener, int fd) {
 }
 
 static void answered(const struct server_listener *l, const struct request *r, int status) {
-    static const char methods[][8] = {
-        [REQUEST_GET] = "GET", [REQUEST_HEAD] = "HEAD", [REQUEST_PUT] = "PUT", [REQUEST_OTHER] = "other"};
+    static const char methods[][8] = {[REQUEST_GET] = "GET",
+                                      [REQUEST_HEAD] = "HEAD",
+                                      [REQUEST_PUT] = "PUT",
+                                      [REQUEST_POST] = "POST",
+                                      [REQUEST_OTHER] = "other"};
     const struct routes *routes = &access_of(l)->routes;
     metrics_request(routes->kind, routes->view, status);
     if (!log_enabled(LOG_DEBUG)) /* formatting costs more than answering */

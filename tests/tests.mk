@@ -161,6 +161,15 @@ $(SANDBOX_SIDECAR): $(B)/obj/tests/sandbox/attempts.o $(SIDECAR_OBJ) $(COMMON)
 	@mkdir -p $(@D)
 	$(CC_TARGET) $(OUR_LDFLAGS) -Wl,--wrap=loop_run $^ -lcurl $(COMMON) -lbearssl -lcjson -o $@
 
+# A server of TLS and bodies that serves nothing in particular.
+HTTPS_SERVER = $(B)/test/https_server
+
+$(B)/obj/tests/tls/https_server.o: Makefile tests/tests.mk
+
+$(HTTPS_SERVER): $(B)/obj/tests/tls/https_server.o $(COMMON)
+	@mkdir -p $(@D)
+	$(CC_TARGET) $(OUR_LDFLAGS) $^ $(COMMON) -lbearssl -lcjson -o $@
+
 # Programs that were built with DOCS_URL: the same objects, but for those that know of it.
 TEST_DOCS_URL = https://docs.example.com/pod-identity/TROUBLESHOOTING.md
 DOCS_B = $(B)/test/docs
@@ -189,7 +198,7 @@ $(DOCS_INIT) $(DOCS_SIDECAR):
 # So many integration tests at once: they wait more than they work. JOBS=1: one by one.
 JOBS ?= $(shell echo $$(($$(nproc) * 2)))
 
-integration: $(PROGRAMS) $(CLOCK_SIDECAR) $(SANDBOX_SIDECAR) $(DOCS_INIT) $(DOCS_SIDECAR) ## the real programs against the emulator; PYTEST_ARGS='tests/integration/… -k …' only those
+integration: $(PROGRAMS) $(HTTPS_SERVER) $(CLOCK_SIDECAR) $(SANDBOX_SIDECAR) $(DOCS_INIT) $(DOCS_SIDECAR) ## the real programs against the emulator; PYTEST_ARGS='tests/integration/… -k …' only those
 	@JOBS=$(JOBS) sh tests/integration.sh build/test $(PYTEST_ARGS)
 
 # A minute of it is among the integration tests, with the same seed each time. Another SEED is another order of events.

@@ -1,6 +1,6 @@
 /* Bodies of requests, for listeners that want them: a few rooms, in which a body is kept while it comes. A
- * request that finds no room waits for one as long as a request may take; who is slow (CONNECTIONS_STALL_MS)
- * gives way to it and gets a 503, as does who has waited in vain. A body that is larger than a room is read,
+ * request that finds none waits for BODIES_WAIT_MS. Who has one for longer than CONNECTIONS_STALL_MS gives
+ * way to it, and gets a 503, as does who has waited in vain. A body that is larger than a room is read and
  * dropped, and needs none. */
 #ifndef POD_IDENTITY_SERVE_BODIES_H
 #define POD_IDENTITY_SERVE_BODIES_H
@@ -9,17 +9,34 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BODIES_ROOMS_MAX 16
+#include "common/serve/request_head.h"
 
-/* The caller's, named in struct server_listener; the listener's extras name `&request_body` and the limits.
- */
+#define BODIES_ROOMS_MAX 16
+#define BODIES_WAIT_MS 5000
+#define BODIES_LARGE 65536 /* bytes, from which on the memory of a room is given back behind a body */
+
+struct connection;
+
+/* Whoever gives the rooms: server_bodies, the only one. Behind a pointer, so that programs whose requests
+ * have no bodies do without. */
+struct bodies_class {
+    /* As request_feed(); *r lies elsewhere if the request goes on. */
+    enum request_status (*feed)(struct connection *connection, struct request **r, const char *bytes,
+                                size_t len, size_t *used);
+    /* What it waits for or has is given back; of a connection with partial->bodies. */
+    void (*release)(struct connection *connection);
+};
+
+/* The caller's storage, zero but for the first three; of a listener, whose extras have the sizes. */
 struct bodies {
-    char *rooms;       /* room_count times extras->body_kept bytes, all zero, static */
-    size_t room_count; /* at most BODIES_ROOMS_MAX */
+    const struct bodies_class *class; /* &server_bodies */
+    char *rooms;                      /* room_count times extras->body_kept bytes, all zero, static */
+    size_t room_count;                /* at most BODIES_ROOMS_MAX */
 
     /* Private. */
-    bool taken[BODIES_ROOMS_MAX];
-    size_t waiting;
+    struct connection *holders[BODIES_ROOMS_MAX]; /* NULL: that room is free */
+    struct connection *waiting;                   /* the first of them */
+    struct bodies *next;
 };
 
 #endif

@@ -12,8 +12,10 @@
 #include <stdint.h>
 
 #include "common/serve/answer.h"
+#include "common/serve/bodies.h"
 #include "common/serve/loop.h"
 #include "common/serve/request.h"
+#include "common/serve/transport.h"
 
 #define CONNECTIONS_CHUNK 4096       /* bytes read at a time */
 #define CONNECTIONS_IDLE_MS 75000    /* between requests; SDKs that keep connections give them up earlier */
@@ -59,6 +61,10 @@ struct connection_group {
 struct partial {
     bool taken, large;
     struct request request;
+    size_t body_pending;   /* bytes of `pending` that are of this request's body, which waits for a room */
+    struct bodies *bodies; /* which this request waits for, or has a room of; NULL: none */
+    struct connection *body_next; /* behind it in their queue */
+    int64_t body_since_ms;
     size_t pending_len;
     char pending[CONNECTIONS_CHUNK];
 };
@@ -85,8 +91,8 @@ struct connection {
     int64_t deadline_ms;
     const struct answer *answer; /* being written, in PHASE_WRITING only */
     struct partial *partial;
-    void *link; /* of the listener's transport, if it has one */
-    struct {    /* in PHASE_WAITING; for whoever is to answer */
+    struct server_link *link; /* of the transport; NULL: the socket itself */
+    struct {                  /* in PHASE_WAITING; for whoever is to answer */
         void *on;
         struct connections_crowd *by; /* NULL: of nobody in particular */
         struct connection *before, *after;

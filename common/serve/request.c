@@ -46,16 +46,10 @@ bool request_begun(const struct request *r) {
 /* ---- the request line ---- */
 
 static enum request_status method_ends(struct request *r) {
-    static const struct {
-        const char *name;
-        enum request_method method;
-    } methods[] = {
-        {"GET", REQUEST_GET}, {"HEAD", REQUEST_HEAD}, {"PUT", REQUEST_PUT}, {"POST", REQUEST_POST}};
-    r->method = REQUEST_OTHER;
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-        if (strcmp(r->value, methods[i].name) == 0)
-            r->method = methods[i].method;
-    }
+    static const char names[REQUEST_OTHER][5] = {"GET", "HEAD", "PUT", "POST"}; /* as in the enum */
+    r->method = 0;
+    while (r->method < REQUEST_OTHER && strcmp(r->value, names[r->method]) != 0)
+        r->method++;
     r->at = 0;
     r->state = TARGET;
     return REQUEST_MORE;

@@ -20,10 +20,13 @@
 enum request_status {
     REQUEST_MORE, /* all bytes were taken, and the request goes on */
     REQUEST_DONE, /* a whole request; bytes behind it were not taken */
+    REQUEST_BODY, /* of request_body_feed(): a head, and a body is still to come */
     REQUEST_BAD   /* error_status says why; the connection cannot be used further */
 };
 
 enum request_method { REQUEST_GET, REQUEST_HEAD, REQUEST_PUT, REQUEST_POST, REQUEST_OTHER };
+
+#define REQUEST_STATE_BODY 64 /* states from here on are those of request_body.c */
 
 /* Headers that a caller decides on, beside those that HTTP itself knows. */
 struct request_extras {
@@ -31,10 +34,10 @@ struct request_extras {
         const char *name; /* in lower case, under REQUEST_NAME_MAX characters; NULL behind the last one */
         bool once;        /* a request with two of them is refused */
     } headers[REQUEST_EXTRAS_MAX];
-    uint32_t head_max;               /* as REQUEST_HEAD_MAX, which it is if this is 0 */
-    const struct request_body *body; /* &request_body, where requests may have bodies; NULL: nowhere else */
-    uint32_t body_kept;              /* bytes of a body that are kept; of a larger one none are */
-    uint32_t body_read;              /* more than so many are refused (413) */
+    uint32_t head_max; /* as REQUEST_HEAD_MAX, which it is if this is 0 */
+    /* Where requests may have bodies, and the headers are REQUEST_BODY_HEADERS (request_body.h): */
+    uint32_t body_kept; /* bytes of a body that are kept; of a larger one none are */
+    uint32_t body_read; /* more than so many are refused (413) */
 };
 
 /* Storage of the caller for an Authorization that is longer than REQUEST_AUTHORIZATION_MAX. The rest of the
@@ -64,9 +67,10 @@ struct request {
     } extras[REQUEST_EXTRAS_MAX];      /* in the order of struct request_extras */
 
     struct {
-        char *bytes;  /* in a room of the listener; NULL if there was no body, or it was dropped */
+        char
+            *bytes; /* room for body_kept of them, of the server; NULL if there is no body, or none is kept */
         uint32_t len; /* as far as it has come */
-        bool dropped; /* it was larger than body_kept */
+        bool dropped; /* it is larger than body_kept: only its first REQUEST_BODY_PREFIX bytes are there */
     } body;
 
     /* The parser's own state. */
@@ -75,6 +79,8 @@ struct request {
     bool has_length, chunked, in_query, field_too_long, path_too_long;
     uint16_t header_count, target_len;
     uint32_t head_len;
+    uint32_t body_left; /* of the body, or of the present chunk */
+    uint32_t body_total;
     uint8_t escape;     /* characters of a %XY in the path that have come */
     uint32_t at;        /* characters of the present token or value */
     uint32_t room_used; /* bytes of the room that are not zero */

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "common/base/failure.h"
+#include "common/serve/tls_files.h"
 #include "common/serve/transport.h"
 
 /* What one connection needs while it is there. Only what it uses of it is ever touched; wiped behind it. */
@@ -27,18 +28,6 @@ struct tls_server_storage {
     size_t room_count;
     unsigned char *sessions; /* for example 64 * TLS_SERVER_SESSION */
     size_t sessions_len;
-};
-
-struct tls_server_files {
-    const char *certificate; /* PEM: the server's own first, then those that have signed it */
-    const char *key;         /* PEM, not encrypted; EC P-256 or RSA 2048 */
-    const char *client_ca;   /* PEM; NULL: clients need no certificate */
-};
-
-/* Of the certificates in use, in seconds since 1970. */
-struct tls_server_dates {
-    int64_t from_s, until_s;   /* of the chain: the latest beginning, the earliest end */
-    int64_t client_ca_until_s; /* the earliest end; 0 without a client CA */
 };
 
 struct tls_server_counts {
