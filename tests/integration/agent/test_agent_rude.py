@@ -103,7 +103,6 @@ def test_memory_of_large_unfinished_requests_is_bounded_and_given_back(agent: Ou
     for number in range(60):
         rude.send(f"127.0.3.{number + 1}", head + b"a" * 64000)
     eventually(lambda: agent.metric("pod_identity_agent_connections") <= 5, 10, "the others are cut off")
-    eventually(lambda: agent.memory_kib()["VmHWM"] > before + 128, 10, "what the few sent is read")
     assert agent.memory_kib()["VmHWM"] < before + 1024  # 60 of them would be 3,750 KiB
     rude.close()
     eventually(lambda: agent.metric("pod_identity_agent_connections") == 1, 10, "they are gone")

@@ -95,7 +95,7 @@ def test_an_agent_that_drips(start_sidecar: Start, emulator: Emulator) -> None:
         slowest = max(slowest, time.monotonic() - started)
         assert time.monotonic() - started < 30
         time.sleep(0.01)
-    assert slowest < 0.5, f"a client waited {slowest:.3f} s"
+    assert slowest < 2, f"a client waited {slowest:.3f} s"
     assert emulator.count() == 2, "one fetch at a time"
     eventually(lambda: check_container(sidecar.get()) != old, 10, "the next attempt works")
 
