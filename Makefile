@@ -1,4 +1,4 @@
-# make            the four programs, in build/$(ARCH)/
+# make            the five programs, in build/$(ARCH)/
 # make help       all targets: printed from the lines "target: … ## text" of all makefiles, under their "##@ group"
 #
 # Variables:
@@ -43,11 +43,11 @@ SETUP_DEMO_PACKAGES = python3 curl
 SETUP_WALKTHROUGH_PACKAGES = python3-venv openssl util-linux
 
 B = build/$(ARCH)
-PROGRAMS = $(B)/pod-identity-init $(B)/pod-identity-sidecar $(B)/pod-identity-get $(B)/pod-identity-agent
+PROGRAMS = $(B)/pod-identity-init $(B)/pod-identity-sidecar $(B)/pod-identity-get $(B)/pod-identity-agent $(B)/pod-identity-webhook
 
 .PHONY: all deps distfiles size check-binaries setup setup-test demo install clean distclean help FORCE
 ##@ Build
-all: $(PROGRAMS) $(B)/sbom.spdx.json ## the four programs and the SBOM, in build/ARCH/; what `make` alone does
+all: $(PROGRAMS) $(B)/sbom.spdx.json ## the five programs and the SBOM, in build/ARCH/; what `make` alone does
 
 help: ## this list
 	@awk -f tests/lint/help.awk $(filter %Makefile %.mk,$(MAKEFILE_LIST))
@@ -160,6 +160,9 @@ INIT_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard init/*.c))
 SIDECAR_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard sidecar/*.c))
 GET_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard sidecar/get/*.c))
 AGENT_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard agent/*.c))
+# With the agent's readers of associations, and its walk over JSON.
+WEBHOOK_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard agent/webhook/*.c)) \
+	$(patsubst %,$(B)/obj/agent/%.o,association_folder association_table association_value json_scan)
 
 $(filter-out $(WARM_OBJ),$(COMMON_OBJ)) $(INIT_OBJ) $(COLD_SIDECAR): LTO = -flto -fno-data-sections
 
@@ -183,7 +186,9 @@ $(B)/debug/pod-identity-init: $(INIT_OBJ) $(COMMON)
 $(B)/debug/pod-identity-sidecar: $(SIDECAR_OBJ) $(COMMON)
 $(B)/debug/pod-identity-get: $(GET_OBJ) $(COMMON)
 $(B)/debug/pod-identity-agent: $(AGENT_OBJ) $(COMMON)
+$(B)/debug/pod-identity-webhook: $(WEBHOOK_OBJ) $(COMMON)
 $(B)/debug/pod-identity-init $(B)/debug/pod-identity-sidecar $(B)/debug/pod-identity-agent: LIBS = -lcurl $(COMMON) -lbearssl -lcjson
+$(B)/debug/pod-identity-webhook: LIBS = $(COMMON) -lbearssl -lcjson
 # Our library again behind libcurl: common/http/tls.c takes the place of a function of BearSSL that only libcurl calls.
 
 # With symbols, for debuggers; what ships is the same file, stripped.
@@ -195,7 +200,7 @@ $(B)/debug/%:
 $(PROGRAMS): $(B)/%: $(B)/debug/%
 	$(Q)$(CROSS)strip -s -R .rela.dyn -R .comment -R .note.gnu.property -o $@ $<
 
--include $(patsubst %.o,%.d,$(COMMON_OBJ) $(INIT_OBJ) $(SIDECAR_OBJ) $(GET_OBJ) $(AGENT_OBJ))
+-include $(patsubst %.o,%.d,$(COMMON_OBJ) $(INIT_OBJ) $(SIDECAR_OBJ) $(GET_OBJ) $(AGENT_OBJ) $(WEBHOOK_OBJ))
 
 # ---- checks ----
 
@@ -205,6 +210,7 @@ KIB_pod-identity-init = 448
 KIB_pod-identity-sidecar = 448
 KIB_pod-identity-get = 64
 KIB_pod-identity-agent = 512
+KIB_pod-identity-webhook = 448
 
 size: $(PROGRAMS) ## the sizes of the programs against their limits
 	@status=0; for p in $(foreach p,$(PROGRAMS),$(p):$(KIB_$(notdir $(p)))); do \
@@ -237,7 +243,7 @@ install: all ## into $(DESTDIR)$(PREFIX), by default /usr/local
 
 clean: ## remove our objects and programs, keep the libraries
 	rm -rf build/packed $(foreach a,amd64 arm64,$(addprefix build/$(a)/,obj debug common.a warm.a version.h docs_url.h sbom.spdx.json \
-		pod-identity-init pod-identity-sidecar pod-identity-get pod-identity-agent))
+		pod-identity-init pod-identity-sidecar pod-identity-get pod-identity-agent pod-identity-webhook))
 
 distclean: ## remove build/
 	rm -rf build

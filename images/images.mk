@@ -2,7 +2,7 @@
 
 .PHONY: images image-roots image-emulator setup-images e2e setup-e2e
 
-IMAGE_NAMES = init sidecar agent
+IMAGE_NAMES = init sidecar agent webhook
 IMAGE_ARCHES = amd64 arm64
 IMAGE_TAG ?= $(VERSION)
 # The version of what is released: that of the tag, if this is what was tagged, else with the revision.
@@ -25,7 +25,7 @@ image-roots: ## the file trees of the images, build/images/root/IMAGE/ARCH, for 
 		sh images/root.sh $$image build/$$arch build/src build/images/ca-certificates.crt build/images/root/$$image/$$arch || exit 1; \
 	done; done
 
-images: image-roots ## OCI images of init, sidecar and agent for amd64 and arm64, in build/images
+images: image-roots ## OCI images of init, sidecar, agent and webhook for amd64 and arm64, in build/images
 	@$(call need,umoci,umoci)
 	@$(call need,skopeo,skopeo)
 	@for image in $(IMAGE_NAMES); do \
