@@ -16,7 +16,7 @@ static bool ending;
 FAR static char patch_text[ADMISSION_PATCH_MAX + 1];
 
 const struct request_extras routes_extras = {
-    .body = &request_body, .body_kept = ROUTES_BODY_MAX, .body_read = ROUTES_BODY_READ_MAX};
+    .headers = REQUEST_BODY_HEADERS, .body_kept = ROUTES_BODY_MAX, .body_read = ROUTES_BODY_READ_MAX};
 
 /* ---- reviews ---- */
 
@@ -34,14 +34,14 @@ static const struct answer *review(const struct request *r, bool namespace_wide)
     char problem_text[ADMISSION_PROBLEM_MAX];
     struct buf problem = BUF(problem_text), patch = BUF(patch_text), answer = webhook_replies_begin();
     struct admission_call call = {.toolkit_always = namespace_wide};
+    const char *body = r->body.bytes != NULL ? r->body.bytes : "";
     struct admission_outcome outcome;
     /* The life of a token is no secret: without random bytes it is the same for all. */
     (void)getrandom(&call.random, sizeof call.random, GRND_NONBLOCK);
-    enum admission_kind kind = r->body.dropped
-                                   ? admission_large(sources_rules(), r->body.bytes, r->body.len,
-                                                     ROUTES_BODY_MAX, &answer, &outcome, &problem)
-                                   : admission_review(sources_rules(), &call, r->body.bytes, r->body.len,
-                                                      &patch, &answer, &outcome, &problem);
+    enum admission_kind kind = r->body.dropped ? admission_large(sources_rules(), body, r->body.len,
+                                                                 ROUTES_BODY_MAX, &answer, &outcome, &problem)
+                                               : admission_review(sources_rules(), &call, body, r->body.len,
+                                                                  &patch, &answer, &outcome, &problem);
     if (kind == ADMISSION_MALFORMED) {
         webhook_metrics_failed();
         LOG(LOG_WARN, "a request is no review of a pod", LOG_TEXT("problem", problem_text));

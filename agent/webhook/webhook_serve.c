@@ -10,9 +10,9 @@
 #include "common/base/clock.h"
 #include "common/base/failure.h"
 #include "common/base/far.h"
-#include "common/serve/bodies.h"
 #include "common/serve/listen.h"
 #include "common/serve/server.h"
+#include "common/serve/server_bodies.h"
 #include "common/serve/tls_server.h"
 #include "common/serve/watches.h"
 
@@ -33,7 +33,7 @@ FAR static struct partial partials[PARTIALS];
 FAR static struct tls_room tls_rooms[PLACES];
 FAR static char body_rooms[BODY_ROOMS][ROUTES_BODY_MAX];
 static unsigned char sessions[SESSIONS * TLS_SERVER_SESSION];
-static struct bodies bodies = {.rooms = body_rooms[0], .room_count = BODY_ROOMS};
+static struct bodies bodies = {.class = &server_bodies, .rooms = body_rooms[0], .room_count = BODY_ROOMS};
 static struct server_listener https, metrics;
 static struct loop_timer linger = {.deadline_ms = CLOCK_NEVER};
 static bool ending;
@@ -106,6 +106,7 @@ static int open_listeners(void) {
     metrics = (struct server_listener){
         .handlers = &routes_metrics, .share = METRICS_SHARE, .partials = METRICS_PARTIALS};
     server_open(&storage, DESCRIPTORS_KEPT);
+    server_bodies_add(&bodies);
     tls_server_open(&tls);
     routes_open(settings);
     int status = open_listener(&https, "https", &settings->https);

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -114,7 +113,7 @@ class Webhook:
     """The program with a template and associations in a folder."""
 
     def __init__(self, folder: Path, binaries: Binaries | None = None) -> None:
-        self.program = os.environ.get("POD_IDENTITY_WEBHOOK") or (binaries or Binaries()).webhook
+        self.program = (binaries or Binaries()).webhook
         self.template = folder / "template.json"
         self.classic = folder / "classic.json"
         self.associations = folder / "associations"
@@ -139,8 +138,12 @@ class Webhook:
 
     def run(self, text: bytes | str, *options: str) -> subprocess.CompletedProcess[bytes]:
         """`review` on that standard input."""
+        return self.call("review", *options, text=text)
+
+    def call(self, *words: str, text: bytes | str = "") -> subprocess.CompletedProcess[bytes]:
+        """The program with these words and no environment, to its end."""
         data = text.encode() if isinstance(text, str) else text
-        return subprocess.run([self.program, "review", *options], input=data, capture_output=True, timeout=60, check=False)
+        return subprocess.run([self.program, *words], input=data, capture_output=True, timeout=60, check=False, env={})
 
     def ask(self, obj: Any, *options: str, raw: str | None = None, **request: Any) -> Answer:
         """The answer to a review of that object. raw: the review's text, if it is not what json.dumps() makes of it."""

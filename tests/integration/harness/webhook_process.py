@@ -9,6 +9,7 @@ import re
 import signal
 import ssl
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -44,13 +45,17 @@ class Authority:
         else:
             openssl("genrsa", "-out", f"{name}.key", kind, cwd=self.folder)
 
-    def pair(self, name: str, kind: str = "ec", days: int = 10) -> tuple[Path, Path]:
-        """Certificate and key; kind: ec, or the bits of RSA."""
+    def pair(self, name: str, kind: str = "ec", from_s: float = -60, until_s: float = 864000) -> tuple[Path, Path]:
+        """Certificate and key; kind: ec, or the bits of RSA. `openssl ca` is the command that takes any dates."""
         self._key(name, kind)
-        (self.folder / f"{name}.ext").write_text(f"subjectAltName=DNS:{NAME},IP:127.0.0.1\n")
+        start, end = (time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + shift)) for shift in (from_s, until_s))
+        (self.folder / "index.txt").touch()
+        (self.folder / "ca.cnf").write_text(
+            "[ca]\ndefault_ca = own\n[own]\ndatabase = index.txt\nnew_certs_dir = .\nrand_serial = yes\nunique_subject = no\npolicy = any\n"
+            f"default_md = sha256\nx509_extensions = ext\n[any]\ncommonName = supplied\n[ext]\nsubjectAltName=DNS:{NAME},IP:127.0.0.1\n")
         openssl("req", "-new", "-key", f"{name}.key", "-subj", f"/CN={name}", "-out", f"{name}.csr", cwd=self.folder)
-        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", f"{self.name}.crt", "-CAkey", f"{self.name}.key", "-CAcreateserial",
-                "-days", str(days), "-extfile", f"{name}.ext", "-out", f"{name}.crt", cwd=self.folder)
+        openssl("ca", "-batch", "-notext", "-config", "ca.cnf", "-in", f"{name}.csr", "-out", f"{name}.crt", "-startdate", start, "-enddate", end,
+                "-cert", f"{self.name}.crt", "-keyfile", f"{self.name}.key", cwd=self.folder)
         return self.folder / f"{name}.crt", self.folder / f"{name}.key"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from pathlib import Path
 
 from harness.programs import ROOT
@@ -19,9 +18,9 @@ def section(heading: str) -> str:
 
 
 def help_of(webhook: Webhook, *words: str) -> str:
-    done = subprocess.run([webhook.program, *words], capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0 and done.stderr == ""
-    return done.stdout
+    done = webhook.call(*words)
+    assert done.returncode == 0 and done.stderr == b""
+    return done.stdout.decode()
 
 
 def test_options(webhook: Webhook) -> None:

@@ -13,6 +13,7 @@ from typing import Callable, Iterator
 import pytest
 
 from harness.reviews import ASK, INIT, SIDECAR, TEMPLATE, Webhook, pod, review
+from harness.sidecar import wanted_sandbox
 from harness.waiting import eventually
 from harness.webhook_process import Authority, Mounted, WebhookProcess
 
@@ -180,30 +181,55 @@ def test_a_start_that_cannot_be(webhook: Webhook, authority: Authority, tmp_path
     good, other = authority.pair("good"), authority.pair("other")
     large = authority.pair("large", "4096")
     for pair, words in [((good[0], other[1]), "do not belong together"), ((good[0], tmp_path / "nothing"), "No such file"),
-                        ((good[1], good[1]), ""), (large, "2048")]:
+                        ((good[1], good[1]), "no certificate in PEM"), (large, "an RSA key of 4096 bits")]:
         options = [f"--certificate={pair[0]}", f"--key={pair[1]}", *webhook.options("toolkit")]
-        done = subprocess.run([webhook.program, *options, "--https=127.0.0.1:0", "--metrics=off"], capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode != 0 and "Remedy: " in done.stderr and words in done.stderr, (pair, done.stderr)
-        checked = subprocess.run([webhook.program, "check", *options], capture_output=True, text=True, timeout=60, check=False)
-        assert checked.returncode == done.returncode and done.stderr.splitlines()[-1] in checked.stderr
+        done = webhook.call(*options, "--https=127.0.0.1:0", "--metrics=off")
+        said = done.stderr.decode()
+        assert done.returncode == 14 and "Remedy: " in said and words in said, (pair, said)
+        checked = webhook.call("check", *options)
+        assert checked.returncode == done.returncode and said.splitlines()[-1] in checked.stderr.decode()
+
+
+@pytest.mark.parametrize("from_s, until_s, words", [(-7200, -3600, "the certificate has ended"), (3600, 7200, ""), (-60, 86400, "the certificate ends soon")],
+                         ids=["ended", "not yet", "soon"])
+def test_dates(start: Callable[..., WebhookProcess], webhook: Webhook, authority: Authority, from_s: int, until_s: int, words: str) -> None:
+    """A certificate that is not valid now is no reason to end: it may be renewed. But it is told, and the webhook is not ready."""
+    pair = authority.pair("dated", from_s=from_s, until_s=until_s)
+    server = start(pair=pair)
+    valid = from_s < 0 < until_s
+    assert words in server.log
+    assert server.page("/readyz") == ((200, "ok\n") if valid else (503, "the certificate is not valid now\n"))
+    assert server.metric("ready") == valid and abs(server.metric("certificate_expiry_seconds") - until_s) < 600
+    checked = webhook.call("check", f"--certificate={pair[0]}", f"--key={pair[1]}", *webhook.options("toolkit"))
+    assert checked.returncode == (0 if valid else 14) and (b"is not valid now" in checked.stderr) != valid
+    server.secret.put_pair(authority.pair("renewed"))
+    eventually(lambda: server.page("/readyz")[0] == 200 and server.ask(pod()).patch, 20, "the renewed one is valid")
+
+
+def test_sandbox(start: Callable[..., WebhookProcess]) -> None:
+    """Without capabilities and new privileges, behind seccomp, where the machine has it."""
+    server = start()
+    if wanted_sandbox() != "require":
+        pytest.skip("this machine has not all parts of the sandbox")
+    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{server.process.pid}/status").read_text().splitlines() if ":\t" in line)
+    assert (status["Seccomp"], status["NoNewPrivs"], int(status["CapEff"], 16), int(status["CapBnd"], 16)) == ("2", "1", 0, 0)
 
 
 def test_check(webhook: Webhook, authority: Authority, tmp_path: Path) -> None:
     """All that is read, and all that is wrong at once."""
     pair = authority.pair("checked")
     options = [f"--certificate={pair[0]}", f"--key={pair[1]}"]
-    run = lambda *more: subprocess.run([webhook.program, "check", *options, *more], capture_output=True, text=True, timeout=60, check=False)  # noqa: E731
     good = tmp_path / "good"
     good.mkdir()
     (good / "default.app").write_text('{"roleArn": "arn:aws:iam::111122223333:role/demo"}')
-    done = run(*webhook.options("toolkit"), f"--associations={good}")
-    assert done.returncode == 0 and done.stderr == ""
-    lines = done.stdout.splitlines()
+    done = webhook.call("check", *options, *webhook.options("toolkit"), f"--associations={good}")
+    assert done.returncode == 0 and done.stderr == b""
+    lines = done.stdout.decode().splitlines()
     assert lines[0].startswith("certificate: valid until 20") and lines[1:] == ["template: init container and native sidecar", "associations: 1 usable, 0 not"]
     (tmp_path / "bad.json").write_text("{}")
-    done = run(f"--template={tmp_path / 'bad.json'}", f"--associations={webhook.associations}")
-    assert done.returncode == 14 and "neither init nor sidecar" in done.stderr and "key=default.unusable" in done.stderr
-    assert "associations: 4 usable, 1 not" in done.stdout
+    done = webhook.call("check", *options, f"--template={tmp_path / 'bad.json'}", f"--associations={webhook.associations}")
+    assert done.returncode == 14 and b"neither init nor sidecar" in done.stderr and b"key=default.unusable" in done.stderr
+    assert b"associations: 4 usable, 1 not" in done.stdout
 
 
 def test_files_that_change(start: Callable[..., WebhookProcess], tmp_path: Path) -> None:
