@@ -92,11 +92,18 @@ static void decide(const struct admission_rules *rules, const struct admission_c
     memcpy(outcome->name, work.pod.name, sizeof outcome->name);
     if (work.pod.mirror)
         return;
-    identity_skipped(&work.pod, &work.skipped, &work.notes);
+    if (work.pod.too_many) {
+        buf_fmt(&said, "the pod is not injected: it has more than %d containers", POD_CONTAINERS_MAX);
+        cannot(rules, outcome);
+        return;
+    }
+    enum err skipped = identity_skipped(&work.pod, &work.skipped);
     const struct toolkit_plan *toolkit = plan_toolkit(rules, call, outcome);
     const struct identity_plan *identity = outcome->allowed ? plan_identity(rules, call) : NULL;
     if (identity != NULL)
         work.identity.skipped = work.skipped;
+    if (identity != NULL || toolkit != NULL)
+        identity_tell_skipped(&work.pod, &work.skipped, skipped, &work.notes);
     inject(&work.pod, identity, toolkit, &p);
     if (patch->overflow) {
         buf_fmt(
@@ -111,7 +118,6 @@ static void decide(const struct admission_rules *rules, const struct admission_c
     outcome->identity = patch_end(&p) && identity != NULL;
 }
 
-/* An annotation of a pod without any injection is nobody's business. */
 static bool read_pod(struct json_span object, const char *namespace, struct buf *problem) {
     char text[ADMISSION_PROBLEM_MAX / 2];
     struct buf b = BUF(text);
@@ -171,6 +177,8 @@ static bool read_request(struct json_span request, struct review *out, struct bu
     }
     if (m[0].value.len <= 2 || m[0].value.len > UID_MAX)
         return malformed(problem, "request.uid is missing, empty or too long");
+    if (m[1].value.len == 0)
+        return malformed(problem, "request.kind is missing");
     out->head.uid = m[0].value;
     out->kind = m[1].value;
     out->object = m[2].value;

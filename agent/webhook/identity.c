@@ -36,22 +36,25 @@ static void tell_strangers(const struct names *names, const struct pod *pod, str
     }
 }
 
-void identity_skipped(const struct pod *pod, struct names *out, struct notes *notes) {
+enum err identity_skipped(const struct pod *pod, struct names *out) {
     struct json_span value = members_get(pod->annotations, PREFIX "skip-containers");
     out->len = 0;
-    if (value.len == 0)
+    return value.len > 0 ? names_read_csv(value, out) : ERR_EMPTY;
+}
+
+void identity_tell_skipped(const struct pod *pod, const struct names *names, enum err e,
+                           struct notes *notes) {
+    char text[100];
+    struct buf b = BUF(text);
+    if (e == ERR_OK)
+        tell_strangers(names, pod, notes);
+    if (e == ERR_OK || e == ERR_EMPTY)
         return;
-    enum err e = names_read_csv(value, out);
-    if (e == ERR_OK) {
-        tell_strangers(out, pod, notes);
-    } else if (e != ERR_EMPTY) {
-        char text[100];
-        struct buf b = BUF(text);
-        shown(value, &b);
-        notes_add(notes,
-                  "annotation " PREFIX "skip-containers cannot be read (%s), so no container is skipped: %s",
-                  e == ERR_TOO_LONG ? "more than 4095 bytes" : "names with commas between are needed", text);
-    }
+    shown(members_get(pod->annotations, PREFIX "skip-containers"), &b);
+    notes_add(
+        notes, "annotation " PREFIX "skip-containers cannot be read (%s), so no container is skipped: %s",
+        e == ERR_TOO_LONG ? "more than 256 names or 4095 bytes" : "names with commas between are needed",
+        text);
 }
 
 /* A sign may be there, as for Go's ParseInt. False: no such number, or more than any token's life. */

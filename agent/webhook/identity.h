@@ -32,8 +32,10 @@ struct identity_plan {
 /* Whether the pod asks to be left alone: by the label that the EKS webhook knows. */
 bool identity_declined(const struct pod *pod);
 
-/* skip-containers, as the pod's annotation has it: for both injections. */
-void identity_skipped(const struct pod *pod, struct names *out, struct notes *notes);
+/* skip-containers, as the pod's annotation has it: for both injections. Then what is odd in it is told, if
+ * the pod gets any. */
+enum err identity_skipped(const struct pod *pod, struct names *out);
+void identity_tell_skipped(const struct pod *pod, const struct names *names, enum err e, struct notes *notes);
 
 /* skipped is set. random: any number, another each time. */
 void identity_plan(const struct identity *settings, const struct pod *pod, uint64_t random,

@@ -109,7 +109,7 @@ void inject(const struct pod *pod, const struct identity_plan *identity, const s
     for (size_t l = 0; l < POD_LISTS; l++) {
         struct container c;
         size_t position = 0;
-        for (size_t i = 0; pod_next(pod->lists[l], &position, &c); i++)
+        for (size_t i = 0; !patch->out->overflow && pod_next(pod->lists[l], &position, &c); i++)
             put_container(&in, &c, pod_list_names[l], i);
     }
     if (toolkit != NULL)

@@ -17,6 +17,13 @@ static enum err none(struct names *out, enum err e) {
     return e;
 }
 
+static enum err taken(struct names *out, const char *end, size_t count) {
+    if (count > NAMES_COUNT_MAX)
+        return none(out, ERR_TOO_LONG);
+    out->len = (size_t)(end - out->text);
+    return ERR_OK;
+}
+
 /* ---- CSV, as Go's encoding/csv reads it ---- */
 
 static bool line_ends(const char *p) {
@@ -54,15 +61,15 @@ enum err names_read_csv(struct json_span string, struct names *out) {
         p++;
     if (*p == '\0')
         return none(out, ERR_EMPTY);
-    for (bool more = true; more; p++) {
+    size_t count = 0;
+    for (bool more = true; more; p++, count++) {
         p = *p == '"' ? quoted(p + 1, &to) : plain(p, &to);
         if (p == NULL)
             return none(out, ERR_SYNTAX);
         more = *p == ',';
         *to++ = '\0'; /* over the comma, or what the name has left behind */
     }
-    out->len = (size_t)(to - out->text);
-    return ERR_OK;
+    return taken(out, to, count);
 }
 
 /* ---- ours ---- */
@@ -77,7 +84,8 @@ enum err names_read(struct json_span string, struct names *out) {
     char *to = out->text;
     if (e != ERR_OK)
         return none(out, e);
-    for (bool more = true; more; p++) {
+    size_t count = 0;
+    for (bool more = true; more; p++, count++) {
         char *first = to;
         while (blank(*p))
             p++;
@@ -90,8 +98,7 @@ enum err names_read(struct json_span string, struct names *out) {
         more = *p == ',';
         *to++ = '\0';
     }
-    out->len = (size_t)(to - out->text);
-    return ERR_OK;
+    return taken(out, to, count);
 }
 
 /* ---- asking ---- */

@@ -8,7 +8,8 @@
 #include "agent/json_scan.h"
 #include "common/base/err.h"
 
-#define NAMES_MAX 4096 /* bytes of an annotation that lists them: 60 of the longest names */
+#define NAMES_MAX 4096      /* bytes of an annotation that lists them: 60 of the longest names */
+#define NAMES_COUNT_MAX 256 /* each container is looked for among them */
 
 struct names {
     size_t len;
@@ -16,7 +17,8 @@ struct names {
 };
 
 /* As the EKS webhook reads its annotation: the first record of a CSV file, blanks count. ERR_EMPTY,
- * ERR_SYNTAX (quotes in a wrong place), ERR_TOO_LONG, ERR_TYPE (no string); there are no names then. */
+ * ERR_SYNTAX (quotes in a wrong place), ERR_TOO_LONG (either limit), ERR_TYPE (no string); there are no names
+ * then. */
 enum err names_read_csv(struct json_span string, struct names *out);
 /* With commas between; blanks around them do not count. ERR_EMPTY: one of them is empty. */
 enum err names_read(struct json_span string, struct names *out);

@@ -6,7 +6,7 @@
 
 #include "common/base/buf.h"
 
-#define NOTE_MAX 768   /* bytes of one; the API server shows 256 for certain */
+#define NOTE_MAX 1024  /* bytes of one; the API server shows 256 for certain */
 #define NOTES_MAX 8192 /* bytes of all, as JSON: more than there are kinds of them */
 
 struct notes {

@@ -71,7 +71,7 @@ static bool container_good(const struct container *c, const char *path, struct b
     return odd < 0;
 }
 
-static bool containers_good(struct json_span list, const char *name, struct buf *problem) {
+static bool containers_good(struct json_span list, const char *name, bool *too_many, struct buf *problem) {
     struct json_span ignored, value;
     struct container c;
     size_t position = 0;
@@ -91,6 +91,7 @@ static bool containers_good(struct json_span list, const char *name, struct buf 
         }
         if (!container_good(&c, text, problem))
             return false;
+        *too_many = *too_many || i >= POD_CONTAINERS_MAX;
     }
     return true;
 }
@@ -184,7 +185,7 @@ bool pod_read(struct json_span object, struct pod *out, struct buf *problem) {
     if (!read_metadata(out, problem) || !read_spec(out, problem) || !volumes_good(out->volumes, problem))
         return false;
     for (size_t l = 0; l < POD_LISTS; l++) {
-        if (!containers_good(out->lists[l], pod_list_names[l], problem))
+        if (!containers_good(out->lists[l], pod_list_names[l], &out->too_many, problem))
             return false;
     }
     return true;

@@ -10,6 +10,8 @@
 #define POD_NAMESPACE_MAX 64 /* a DNS label has 63 */
 #define POD_NAME_MAX 254     /* a DNS subdomain has 253 */
 
+#define POD_CONTAINERS_MAX 1000 /* of a list; more are not looked at */
+
 enum pod_list { POD_INIT_CONTAINERS, POD_CONTAINERS, POD_LISTS };
 extern const char *const pod_list_names[POD_LISTS]; /* in the order in which they start */
 
@@ -20,7 +22,8 @@ struct pod {
     char service_account[POD_NAME_MAX]; /* "default" if it says none */
     char name[POD_NAME_MAX];            /* or generateName; for the log, "" if neither is there */
     bool host_network, windows, mirror;
-    bool ends; /* a pod of a Job, or one that is not restarted always */
+    bool too_many; /* containers: more than POD_CONTAINERS_MAX */
+    bool ends;     /* a pod of a Job, or one that is not restarted always */
 };
 
 /* False, with problem in words that stand alone ("spec.containers[0].env is not an array"): it is no pod.

@@ -114,9 +114,10 @@ static bool wish_containers(const struct pod *pod, struct toolkit_wishes *out, s
         char shown[400];
         struct buf names = BUF(shown);
         pod_names(pod, &names);
+        const char *others = names.overflow ? ", and others" : "";
         buf_str(why, "annotation " TOOLKIT_PREFIX "containers names ");
         buf_printable(why, one, strlen(one), 63);
-        buf_fmt(why, ", which it does not have: its containers are %s", shown);
+        buf_fmt(why, ", which it does not have: its containers are %s%s", shown, others);
         return false;
     }
     return true;

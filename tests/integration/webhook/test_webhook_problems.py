@@ -92,10 +92,13 @@ def test_a_namespace_that_asks(webhook: Webhook) -> None:
 
 def test_a_pod_with_too_many_containers(webhook: Webhook) -> None:
     """The patch has a limit, which is said."""
-    obj = pod({"containers": [{"name": f"c{i}"} for i in range(2000)]}, labels=ASK)
+    obj = pod({"containers": [{"name": f"c{i}"} for i in range(1000)]}, labels=ASK)
     answer = webhook.ask(obj, *webhook.options("toolkit"))
     assert answer.patch is None and "so many containers that the patch would have more than 131072 bytes" in answer.warnings[0]
     assert not webhook.ask(obj, *webhook.options("toolkit"), "--on-problem=refuse").allowed
+    obj["spec"]["containers"].append({"name": "last"})
+    answer = webhook.ask(obj, *webhook.options("both"))
+    assert answer.patch is None and answer.warnings == ["the pod is not injected: it has more than 1000 containers"]
 
 
 @pytest.mark.parametrize("version", ["v1", "v1beta1"])
@@ -158,6 +161,7 @@ MALFORMED: dict[str, tuple[str | bytes, str]] = {
                 'of version "admission.k8s.io/v2": admission.k8s.io/v1 or admission.k8s.io/v1beta1 is expected'),
     "no version": ('{"kind":"AdmissionReview","request":{}}', "of version none"),
     "request": ('{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":7}', "the AdmissionReview has no request"),
+    "no kind of object": (text_of(pod(), kind=None), "request.kind is missing"),
     "no uid": (text_of(pod(), uid=""), "request.uid is missing"),
     "uid": (text_of(pod(), uid=7), "request.uid is of the wrong type"),
     "no pod": (text_of(None), "request.object is missing: there is no pod"),

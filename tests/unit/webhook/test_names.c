@@ -69,6 +69,14 @@ static void ours(void **state) {
 static void limit(void **state) {
     (void)state;
     static char text[NAMES_MAX + 2];
+    static char many[2 * NAMES_COUNT_MAX + 4] = "\"";
+    for (size_t i = 0; i < NAMES_COUNT_MAX; i++)
+        memcpy(many + 1 + 2 * i, "a,", 2);
+    many[2 * NAMES_COUNT_MAX] = '"';
+    assert_int_equal(read_as(names_read, many), ERR_OK);
+    memcpy(many + 2 * NAMES_COUNT_MAX, ",a\"", 4);
+    assert_int_equal(read_as(names_read, many), ERR_TOO_LONG);
+    assert_int_equal(read_as(names_read_csv, many), ERR_TOO_LONG);
     memset(text, 'a', sizeof text);
     text[0] = text[sizeof text - 2] = '"';
     text[sizeof text - 1] = '\0';
