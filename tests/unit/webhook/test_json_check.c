@@ -44,7 +44,7 @@ static void what_is_none(void **state) {
         {"{\"a\":1]", 6, "a comma or } is expected here"},
         {"1 2", 2, "something follows behind its end"},
         {"]", 0, "a value is expected here"},
-        {"fals", 0, "a value is expected here"},
+        {"nul", 0, "a value is expected here"},
         {"00", 2, "a number begins with 0"},
         {"-", 1, "a number is not complete"},
         {"1.", 2, "a number is not complete"},
