@@ -12,6 +12,7 @@ from typing import Callable, Iterator
 
 import pytest
 
+from harness.clients import go_client
 from harness.reviews import ASK, INIT, SIDECAR, TEMPLATE, Webhook, pod, review
 from harness.sidecar import wanted_sandbox
 from harness.waiting import eventually
@@ -59,6 +60,19 @@ def test_curl(start: Callable[..., WebhookProcess], tmp_path: Path) -> None:
                                "--data-binary", f"@{body}", f"https://127.0.0.1:{server.port}/mutate"], capture_output=True, check=False, timeout=60)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["response"]["patchType"] == "JSONPatch"
+
+
+def test_go(start: Callable[..., WebhookProcess]) -> None:
+    """The HTTP client and TLS of the API server: four at a time on kept connections."""
+    server = start()
+    text = json.dumps(review(pod(labels=ASK, annotations={"x": "y" * 20000})))
+    done = subprocess.run([go_client(), "admit", f"https://127.0.0.1:{server.port}/mutate?timeout=10s", server.authority.file], input=text,
+                          capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["answers"], found["proto"], found["tls"]) == (100, "HTTP/1.1", "TLS 1.2") and found["bytes"] > 1000
+    handshakes = sum(server.metric(f'tls_handshakes_total{{result="{result}"}}') for result in ("full", "resumed"))
+    assert handshakes <= 8 and server.metric('reviews_total{result="patched"}') == 100
 
 
 def test_what_is_no_review(start: Callable[..., WebhookProcess]) -> None:

@@ -6,6 +6,7 @@
 //	client s3 BUCKET KEY      reads an object of S3 with the default chain, and prints it
 //	client s3 BUCKET KEY TEXT writes it before
 //	client migrate            the default chain, by another name: an init container's command
+//	client admit URL CA       sends a review from standard input to a webhook, 100 times
 //	client serve              the default chain, each second, until SIGTERM and for three seconds more
 package main
 
@@ -92,6 +93,17 @@ func main() {
 	how := "default"
 	if len(os.Args) > 1 {
 		how = os.Args[1]
+	}
+	if how == "admit" && len(os.Args) == 4 {
+		done, err := admit(os.Args[2], os.Args[3], 25)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		if err := json.NewEncoder(os.Stdout).Encode(done); err != nil {
+			os.Exit(1)
+		}
+		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
