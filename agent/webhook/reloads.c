@@ -44,11 +44,11 @@ static void tell_end(void) {
     dates_told = dates;
     if (left_s > SOON_S)
         log_mended(&ending, "the certificate does not end soon any more");
+    else if (left_s > 0)
+        log_failing(&ending, LOG_WARN, "the certificate ends soon", "soon", until);
     else
-        log_failing(&ending, left_s > 0 ? LOG_WARN : LOG_ERROR,
-                    left_s > 0 ? "the certificate ends soon"
-                               : "the certificate has ended: the API server will not talk to it",
-                    left_s > 0 ? "soon" : "ended", until);
+        log_failing(&ending, LOG_ERROR, "the certificate has ended: the API server will not talk to it",
+                    "ended", until);
 }
 
 static void failed(enum webhook_file file, const char *event, const char *text) {

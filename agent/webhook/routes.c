@@ -21,13 +21,20 @@ const struct request_extras routes_extras = {
 /* ---- reviews ---- */
 
 static void tell(const struct admission_outcome *o, bool patched) {
-    if (o->problem)
-        LOG(LOG_WARN, o->allowed ? "let through with a warning" : "refused",
-            LOG_TEXT("namespace", o->namespace), LOG_TEXT("pod", o->name), LOG_TEXT("why", o->why));
-    LOG(patched ? LOG_INFO : LOG_DEBUG, patched ? "injected" : "reviewed",
-        LOG_TEXT("namespace", o->namespace), LOG_TEXT("pod", o->name),
-        LOG_TEXT("identity", o->identity ? "yes" : "no"), LOG_TEXT("toolkit", o->toolkit ? "yes" : "no"),
-        LOG_TEXT("dry_run", o->dry_run ? "yes" : "no"), LOG_NUMBER("warnings", (int64_t)o->warnings));
+    const struct log_field namespace = LOG_TEXT("namespace", o->namespace), pod = LOG_TEXT("pod", o->name),
+                           why = LOG_TEXT("why", o->why),
+                           identity = LOG_TEXT("identity", o->identity ? "yes" : "no"),
+                           toolkit = LOG_TEXT("toolkit", o->toolkit ? "yes" : "no"),
+                           dry_run = LOG_TEXT("dry_run", o->dry_run ? "yes" : "no"),
+                           warnings = LOG_NUMBER("warnings", (int64_t)o->warnings);
+    if (!o->allowed)
+        LOG(LOG_WARN, "refused", namespace, pod, why);
+    else if (o->problem)
+        LOG(LOG_WARN, "let through with a warning", namespace, pod, why);
+    if (patched)
+        LOG(LOG_INFO, "injected", namespace, pod, identity, toolkit, dry_run, warnings);
+    else
+        LOG(LOG_DEBUG, "not injected", namespace, pod, dry_run, warnings);
 }
 
 static const struct answer *review(const struct request *r, bool namespace_wide) {

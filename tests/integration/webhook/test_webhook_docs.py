@@ -63,3 +63,20 @@ def test_metrics(webhook: Webhook) -> None:
     found = re.findall(r'(?:describe|put_one)\(\s*out,\s*"([a-z_]+)",\s*"([a-z]+)",\s*"([^"]+)"', source)
     assert webhook and len(found) >= 11
     assert re.findall(r"^\| `pod_identity_webhook_(\w+)` \| (\w+) \| (.*) \|$", section("Metrics"), re.MULTILINE) == found
+
+
+def logged() -> set[tuple[str, str]]:
+    """Level and event of each line that the source has."""
+    found = set()
+    for path in [*(ROOT / "agent" / "webhook").glob("*.c"), *(ROOT / "common" / "serve").glob("tls_*.c")]:
+        text = re.sub(r"\s+", " ", path.read_text())
+        found |= {(level.lower(), event) for level, event in re.findall(r'(?:LOG|log_failing)\((?:&[\w>\[\]-]+, )?LOG_([A-Z]+), "([^"]+)"', text)}
+        found |= {("info", event) for event in re.findall(r'log_mended\(&[\w>\[\]-]+, "([^"]+)"', text)}
+        found |= {("error", event) for event in re.findall(r'failed\(WEBHOOK_FILE_\w+, "([^"]+)"', text)}
+    return found
+
+
+def test_log() -> None:
+    """Each line once."""
+    listed = re.findall(r"^\| (\w+) \| `(.+)` \| .* \|$", section("Log"), re.MULTILINE)
+    assert len(listed) == len(set(listed)) and set(listed) == logged()
