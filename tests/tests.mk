@@ -6,7 +6,7 @@
 
 ##@ Test
 
-.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration soak interop setup-interop walkthrough walkthrough-any pictures check-reproducible bench bench-init bench-sidecar bench-tls bench-attack bench-agent write-down
+.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration soak interop setup-interop walkthrough walkthrough-any pictures check-reproducible bench bench-init bench-sidecar bench-tls bench-attack bench-agent bench-webhook write-down
 
 TEST_STAGES = build unit fuzz-replay lint integration check-reproducible size check-binaries
 
@@ -245,7 +245,7 @@ check-reproducible: $(SRC_STAMP) ## two clean builds in two folders give the sam
 
 ##@ Benchmarks
 
-bench: bench-init bench-sidecar bench-tls bench-attack bench-agent ## all benchmarks, about nine minutes
+bench: bench-init bench-sidecar bench-tls bench-attack bench-agent ## all benchmarks that need no other's program, about nine minutes
 
 $(B)/bench/%: tests/bench/%.c $(DEPS_STAMP)
 	@mkdir -p $(@D)
@@ -284,6 +284,21 @@ bench-attack: ## JSON: honest clients of the sidecar with 1,024 rude ones on eve
 bench-agent: ## JSON: the node agent beside a bare server, and beside the real agent if POD_IDENTITY_REAL_AGENT=PATH; PARTS='node start' only those parts
 	@$(MAKE) --no-print-directory $(BENCH_PROGRAMS) >&2
 	@$(call bench_json,agent,python3 tests/bench/agent.py $(B) $(PARTS))
+
+# Beside EKS's webhook, which `make setup-e2e` builds from its Go module; the client is Go's, as the API server's is.
+HOLD_WEBHOOK = $(B)/bench/pod-identity-webhook-hold
+
+$(HOLD_WEBHOOK): $(B)/obj/tests/bench/hold.o $(WEBHOOK_OBJ) $(COMMON)
+	@mkdir -p $(@D)
+	$(CC_TARGET) $(OUR_LDFLAGS) -Wl,--wrap=epoll_wait $^ $(COMMON) -lbearssl -lcjson -o $@
+
+$(B)/bench/admit: tests/bench/admit/main.go tests/bench/admit/go.mod
+	@mkdir -p $(@D)
+	cd tests/bench/admit && CGO_ENABLED=0 go build -trimpath -buildvcs=false -o '$(abspath $@)' .
+
+bench-webhook: ## JSON: the webhook beside EKS's own, which has to be built (make setup-e2e); PARTS='memory serving' only those parts
+	@$(MAKE) --no-print-directory $(BENCH_PROGRAMS) $(B)/bench/admit $(HOLD_WEBHOOK) >&2
+	@$(call bench_json,webhook,python3 tests/bench/webhook.py $(B) $(B)/bench/admit $(HOLD_WEBHOOK) $(PARTS))
 
 write-down: ## the numbers that the documentation quotes, from build/bench into tests/bench/numbers.json
 	@python3 tests/bench/write_down.py
