@@ -19,7 +19,8 @@ from real_cluster import CLUSTER, ISSUER, REGION, Cluster, Space
 AUDIENCE = "pods.eks.amazonaws.com"
 KEPT = ["MutatingAdmissionPolicy pod-identity-kept-trial", "MutatingAdmissionPolicyBinding pod-identity-kept-trial"]
 KINDS = ("daemonset,pod,configmap,service,serviceaccount,role,rolebinding,clusterrole,clusterrolebinding,"
-         "validatingadmissionpolicy,validatingadmissionpolicybinding,mutatingadmissionpolicy,mutatingadmissionpolicybinding")
+         "validatingadmissionpolicy,validatingadmissionpolicybinding,mutatingadmissionpolicy,mutatingadmissionpolicybinding,"
+         "deployment,secret,poddisruptionbudget,networkpolicy,mutatingwebhookconfiguration")
 COMMON = ["--set", f"images.registry={REGISTRY},cluster.name={CLUSTER},cluster.region={REGION}"]
 WAIT = ["--wait", "--timeout", "180s"]
 
