@@ -3,8 +3,9 @@ test_promises.py compares with this list and with the tests that there are."""
 
 from __future__ import annotations
 
-MANIFESTS, FAILURES, LIFE, POLICIES, AGENTS, ORDINARY, STARTS, EMULATOR, MINIO = (
-    f"test_cluster_{name}.py" for name in ("manifests", "failures", "life", "policies", "agents", "ordinary", "starts", "emulator", "minio"))
+MANIFESTS, FAILURES, LIFE, POLICIES, AGENTS, ORDINARY, STARTS, EMULATOR, MINIO, WEBHOOK = (
+    f"test_cluster_{name}.py" for name in ("manifests", "failures", "life", "policies", "agents", "ordinary", "starts", "emulator", "minio",
+                                             "webhook"))
 
 PROMISES: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("pod.yaml", "the app has credentials", [(MANIFESTS, "test_a_pod")]),
@@ -53,4 +54,19 @@ PROMISES: list[tuple[str, str, list[tuple[str, str]]]] = [
         (MINIO, "test_deleted_and_applied_again")]),
     ("any-cluster/guard.yaml", "only who has the verb `associate` changes associations", [(ORDINARY, "test_who_may_associate")]),
     ("any-cluster/token-review.yaml", "a token of a pod that is gone is refused", [(ORDINARY, "test_token_review")]),
+    ("webhook/template.yaml, configuration.yaml", "labelled workloads of each kind and whole namespaces", [
+        (WEBHOOK, "test_labelled_workloads"), (WEBHOOK, "test_a_whole_namespace"), (WEBHOOK, "test_init_containers_of_its_own")]),
+    ("webhook/configuration.yaml", "beside EKS' own webhook, before it and behind it", [
+        (WEBHOOK, "test_labelled_workloads"), (WEBHOOK, "test_eks_webhook_comes_first")]),
+    ("webhook/configuration.yaml", "who is refused reads why, also while nobody answers", [
+        (WEBHOOK, "test_a_pod_that_is_refused"), (WEBHOOK, "test_nobody_answers"), (WEBHOOK, "test_other_causes"),
+        (WEBHOOK, "test_a_dry_run")]),
+    ("webhook/webhook.yaml, namespace.yaml", "new certificates and versions, while pods are asked for", [
+        (WEBHOOK, "test_the_certificate_is_renewed"), (WEBHOOK, "test_servers_are_replaced")]),
+    ("webhook/webhook.yaml", "killed, it comes back; a template with a mistake does no harm; no rights", [
+        (WEBHOOK, "test_servers_are_killed"), (WEBHOOK, "test_a_thousand_pods"), (WEBHOOK, "test_a_template_with_a_mistake"), (WEBHOOK, "test_it_may_do_nothing")]),
+    ("webhook/template-classic.yaml", "the app has credentials, and the sidecar is the first container", [(WEBHOOK, "test_classic")]),
+    ("webhook/identity.yaml", "without EKS' webhook, pods of associated service accounts have credentials", [(WEBHOOK, "test_identity_without_eks")]),
 ]
+OF_CERT_MANAGER = "webhook/cert-manager.yaml"
+"""Whose types test_chart.py checks it with."""

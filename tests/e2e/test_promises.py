@@ -8,11 +8,11 @@ from pathlib import Path
 
 from harness.programs import ROOT
 from manifests import FOLDER
-from promises import PROMISES
+from promises import OF_CERT_MANAGER, PROMISES
 
 HERE = Path(__file__).resolve().parent
 PAGE = (ROOT / "images/README.md").read_text()
-OF_OTHER_THINGS = ("test_cluster_node.py", "test_cluster_chart.py", "test_cluster_starts.py")
+OF_OTHER_THINGS = ("test_cluster_node.py", "test_cluster_chart.py", "test_cluster_starts.py", "test_cluster_webhook_chart.py")
 START = "## On a real Kubernetes"
 
 
@@ -52,7 +52,7 @@ def test_each_file_is_in_it() -> None:
                 named |= {str(path.relative_to(FOLDER)) for path in (FOLDER / name).rglob("*.yaml")}
             else:
                 named.add(name if (FOLDER / name).exists() else folder + name)
-    assert shipped == named
+    assert shipped == named | {OF_CERT_MANAGER} and f"`{OF_CERT_MANAGER}`" in section()
 
 
 def test_the_versions() -> None:
