@@ -33,9 +33,10 @@
         "aws eks list-pod-identity-associations --cluster-name CLUSTER --namespace NAMESPACE "               \
         "--service-account "                                                                                 \
         "NAME\n\n"                                                                                           \
-        "Create the association, wait some seconds, then delete the pod so that a new one is created. A "    \
-        "restart "                                                                                           \
-        "of the container does not help.\n"                                                                  \
+        "Create the association (on EKS), or its key in the ConfigMap of pod-identity-agent (on another "    \
+        "cluster), wait some seconds, then delete the pod so that a new one is created. A restart of the "   \
+        "container "                                                                                         \
+        "does not help.\n"                                                                                   \
         "To do without the webhook: mount a projected serviceAccountToken (audience "                        \
         "pods.eks.amazonaws.com, "                                                                           \
         "path eks-pod-identity-token) at /var/run/secrets/pods.eks.amazonaws.com/serviceaccount, and set "   \
