@@ -85,8 +85,8 @@ static size_t take_data(struct request *r, const char *bytes, size_t len) {
 
 static enum request_status in_size(struct request *r, char c) {
     int digit = hex_digit(c);
-    if (digit >= 0) {
-        if (++r->at > REQUEST_CHUNK_LINE_MAX || r->body_left > (UINT32_MAX >> 4))
+    if (digit >= 0 && ++r->at <= REQUEST_CHUNK_LINE_MAX) {
+        if (r->body_left > (UINT32_MAX >> 4))
             return too_large(r);
         r->body_left = r->body_left << 4 | (uint32_t)digit;
         return r->body_left > r->wanted->body_read - r->body_total ? too_large(r) : REQUEST_MORE;

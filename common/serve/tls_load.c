@@ -43,15 +43,14 @@ static bool is_key(const char *name) {
 /* The first key among whatever else is in it. */
 enum found { FOUND_NONE, FOUND_KEY, FOUND_BROKEN };
 
-static enum found find_key(char *text, size_t len, struct der_key *key) {
-    static br_pem_decoder_context pem;
-    br_pem_decoder_init(&pem);
+static enum found find_key(char *text, size_t len, br_pem_decoder_context *pem, struct der_key *key) {
+    br_pem_decoder_init(pem);
     for (size_t at = 0; at < len;) {
-        at += br_pem_decoder_push(&pem, text + at, len - at);
-        switch (br_pem_decoder_event(&pem)) {
+        at += br_pem_decoder_push(pem, text + at, len - at);
+        switch (br_pem_decoder_event(pem)) {
         case BR_PEM_BEGIN_OBJ:
-            *key = (struct der_key){is_key(br_pem_decoder_name(&pem)), text, 0};
-            br_pem_decoder_setdest(&pem, take_bytes, key);
+            *key = (struct der_key){is_key(br_pem_decoder_name(pem)), text, 0};
+            br_pem_decoder_setdest(pem, take_bytes, key);
             break;
         case BR_PEM_END_OBJ:
             if (key->wanted)
@@ -66,13 +65,27 @@ static enum found find_key(char *text, size_t len, struct der_key *key) {
     return key->wanted ? FOUND_BROKEN : FOUND_NONE;
 }
 
+/* BearSSL knows no other line ends than LF. */
+static size_t without_cr(char *text, size_t len) {
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] != '\r')
+            text[n++] = text[i];
+    }
+    return n;
+}
+
 /* In one push: BearSSL's decoders must not be called again after an error. */
 static bool take_key(const char *path, char *text, size_t len, struct tls_identity *out, struct failure *f) {
+    static br_pem_decoder_context pem;
     struct der_key key = {0};
     if (memmem(text, len, "ENCRYPTED", 9) != NULL)
         return refuse_key(path, "the key is encrypted, and nobody is here to type its password", f);
+    len = without_cr(text, len);
     text[len] = '\n';
-    switch (find_key(text, len + 1, &key)) {
+    enum found found = find_key(text, len + 1, &pem, &key);
+    wipe(&pem, sizeof pem);
+    switch (found) {
     case FOUND_NONE:
         return refuse_key(path, len == 0 ? "the file is empty" : "no private key in PEM is in it", f);
     case FOUND_BROKEN:

@@ -7,6 +7,7 @@
 #include "common/serve/tls_client.h"
 
 enum {
+    CHANGE_CIPHER_SPEC = 20,
     ALERT = 21,
     HANDSHAKE = 22,
     CLIENT_HELLO = 1,
@@ -63,20 +64,41 @@ const char *tls_refusal_text(int error) {
                : "the client breaks the protocol";
 }
 
-const char *tls_refusal_raw(const unsigned char *record, size_t len, size_t *out_len) {
+/* BearSSL ends without an alert of its own where it cannot go on: RFC 5246 7.2.2. */
+static int alert_for(int error) {
+    switch (error) {
+    case BR_ERR_UNSUPPORTED_VERSION:
+    case BR_ERR_BAD_VERSION:
+        return PROTOCOL_VERSION;
+    case BR_ERR_X509_NOT_TRUSTED:
+        return 48; /* unknown CA */
+    case BR_ERR_X509_EXPIRED:
+        return 45; /* certificate expired */
+    case BR_ERR_BAD_SIGNATURE:
+        return 51; /* decrypt error */
+    default:
+        return error >= BR_ERR_X509_OK ? 42 /* bad certificate */ : HANDSHAKE_FAILURE;
+    }
+}
+
+const void *tls_refusal_raw(int error, const unsigned char header[5], unsigned char alert[7], size_t *len) {
     static const char methods[][6] = {"GET /", "HEAD ", "POST ", "PUT /"};
     static const char plain[] =
         "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n"
         "Content-Length: 33\r\n\r\nThis port speaks HTTPS, not HTTP.";
-    static const char version[] = {ALERT, 3, 3, 0, 2, FATAL, PROTOCOL_VERSION};
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-        if (len >= 5 && memcmp(record, methods[i], 5) == 0) {
-            *out_len = sizeof plain - 1;
+        if (memcmp(header, methods[i], 5) == 0) {
+            *len = sizeof plain - 1;
             return plain;
         }
     }
-    *out_len = sizeof version;
-    return len >= 5 && record[0] == HANDSHAKE ? version : NULL;
+    if (header[0] < CHANGE_CIPHER_SPEC || header[0] > HANDSHAKE || error >= BR_ERR_RECV_FATAL_ALERT)
+        return NULL; /* no TLS at all, or all has been said */
+    const unsigned char record[] = {ALERT, 3,     header[2] < 3 ? 1 : 3,          0,
+                                    2,     FATAL, (unsigned char)alert_for(error)};
+    memcpy(alert, record, sizeof record);
+    *len = sizeof record;
+    return alert;
 }
 
 /* ---- TLS 1.3 only ---- */

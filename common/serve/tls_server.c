@@ -150,19 +150,25 @@ static bool may_step(void) {
     return !step_taken;
 }
 
+/* All that was to be sent has been sent. */
+static void tell(struct connection *c, int error) {
+    const struct tls_link *l = tls_link_of(c);
+    unsigned char alert[7];
+    size_t len;
+    if (l->in_used < TLS_HEADER || l->context.eng.out.vtable != &br_sslrec_out_clear_vtable)
+        return;
+    const void *raw = tls_refusal_raw(error, l->in, alert, &len);
+    if (raw != NULL)
+        (void)send(c->watch.fd, raw, len, MSG_NOSIGNAL);
+}
+
 static void complain(struct connection *c, int error) {
     static int64_t next_ms;
     static uint64_t told;
-    const struct tls_link *l = tls_link_of(c);
     const char *why = tls_refusal_text(error);
-    size_t len;
-    const char *raw = l->context.eng.version_out == 0 && l->in_used >= TLS_HEADER
-                          ? tls_refusal_raw(l->in, TLS_HEADER, &len)
-                          : NULL;
-    if (raw != NULL && (error == BR_ERR_UNSUPPORTED_VERSION || error == BR_ERR_BAD_VERSION))
-        (void)send(c->watch.fd, raw, len, MSG_NOSIGNAL);
     if (why == NULL)
         return;
+    tell(c, error);
     counts.failed++;
     enum log_level level = loop_now().mono_ms >= next_ms ? LOG_WARN : LOG_DEBUG;
     if (!log_enabled(level))
