@@ -82,6 +82,8 @@ static int open_listener(struct server_listener *listener, const char *option,
         buf_fmt(&out, "--%s=%s: %s", option, a->text, text);
         return complaint(WEBHOOK_EXIT_NO_ADDRESS, line);
     }
+    if (listener->bodies != NULL)
+        server_bodies_listen(fd);
     if (!server_listen(listener, fd)) {
         (void)close(fd);
         return complaint(REASON_INTERNAL, "cannot watch a listening socket: out of memory");

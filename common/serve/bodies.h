@@ -13,6 +13,8 @@
 
 #define BODIES_ROOMS_MAX 16
 #define BODIES_WAIT_MS 5000
+#define BODIES_RECEIVE_BUFFER                                                                                \
+    16384                  /* of a connection; the kernel doubles it, and half of that is the window */
 #define BODIES_LARGE 65536 /* bytes, from which on the memory of a room is given back behind a body */
 
 struct connection;

@@ -247,4 +247,9 @@ void server_bodies_add(struct bodies *b) {
     all = b;
 }
 
+void server_bodies_listen(int fd) {
+    const int buffer = BODIES_RECEIVE_BUFFER;
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
+}
+
 const struct bodies_class server_bodies = {feed, release};

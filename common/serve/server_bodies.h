@@ -9,4 +9,8 @@ extern const struct bodies_class server_bodies;
 /* Once, behind server_open(): for each listener's. */
 void server_bodies_add(struct bodies *bodies);
 
+/* For a socket that listens for such requests: connections get a larger window (BODIES_RECEIVE_BUFFER). What
+ * they have by default is less than a usual body, and a client would wait for our delayed acknowledgement. */
+void server_bodies_listen(int fd);
+
 #endif

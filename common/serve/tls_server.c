@@ -1,8 +1,6 @@
 #include "common/serve/tls_server.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -86,7 +84,6 @@ static const struct server_transport nothing = {
 static struct server_link lost = {&nothing};
 
 static void begin(struct connection *c) {
-    const int on = 1;
     c->link = &lost;
     for (size_t i = 0; i < storage.room_count && tls_slots_current() != NULL; i++) {
         struct tls_link *l = (struct tls_link *)(void *)storage.rooms[i].bytes;
@@ -96,9 +93,6 @@ static void begin(struct connection *c) {
         l->link.transport = &tls_server_transport;
         l->connection = c;
         c->link = &l->link;
-        /* An answer is several records, and the last of them must not wait for what the client says to the
-         * first. */
-        (void)setsockopt(c->watch.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         return;
     }
 }

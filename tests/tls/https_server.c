@@ -135,6 +135,8 @@ static int listen_on(struct server_listener *l, const char *port_text,
                                   .share = 24,
                                   .partials = PARTIALS};
     int fd = listen_tcp(false, loopback, &port, 0, &problem);
+    if (fd >= 0)
+        server_bodies_listen(fd);
     if (fd < 0 || !server_listen(l, fd)) {
         fprintf(stderr, "%s\n", text);
         return 1;
