@@ -26,6 +26,7 @@ PROMISES: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("distroless.yaml", "the app has credentials, by its profile", [(MANIFESTS, "test_a_pod")]),
     ("legacy-sdk.yaml", "the app has credentials, in both ways", [(MANIFESTS, "test_a_pod")]),
     ("cross-account.yaml", "the app has the other role's credentials", [(MANIFESTS, "test_another_account")]),
+    ("two-roles.yaml", "each container has its own role, and not the other's", [(MANIFESTS, "test_two_roles")]),
     ("irsa.yaml", "the app has credentials, without an agent", [(MANIFESTS, "test_irsa")]),
     ("job.yaml", "the Job is complete, or fails as its app does", [(MANIFESTS, "test_a_job"), (LIFE, "test_a_job_whose_app_fails")]),
     ("job.yaml", "a pod that the webhook missed is not counted; what cannot get better fails at once", [

@@ -19,6 +19,7 @@ SUBJECT = "system:serviceaccount:{}:app"
 SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pod-identity-http"}, "stringData": {"token": "0123456789abcdef0123456789abcdef"}}
 PODS = ["pod.yaml", "sidecar-only.yaml", "classic.yaml", "own-token.yaml", "distroless.yaml", "legacy-sdk.yaml"]
 JOBS = ["job.yaml", "job-classic.yaml"]
+WORKER = TARGET.replace("target", "worker")
 ENDING = f"{REGISTRY}/app-once:1.0.0"
 
 
@@ -93,6 +94,22 @@ def test_another_account(space: Space, aws: Emulator) -> None:
     space.ask()
     told = space.kubectl("exec", "app", "-c", "pod-identity-sidecar", "--", "/pod-identity-sidecar", "whoami").stdout
     assert "444455556666" in told and "target" in told
+
+
+def test_two_roles(space: Space, aws: Emulator) -> None:
+    """two-roles.yaml: each container has the role of its own socket and bearer; the other's are not on its volumes."""
+    aws.role(TARGET, trust(ROLE))
+    aws.role(WORKER, trust(ROLE))
+    space.apply(text("two-roles.yaml"))
+    pod = space.ready()
+    found = {name: space.ask(container=name)["accessKeyId"] for name in ("app", "worker")}
+    assert found["app"] != found["worker"]
+    for name, role in (("app", "target"), ("worker", "worker")):
+        told = space.kubectl("exec", "app", "-c", "pod-identity-sidecar", "--", "/pod-identity-sidecar", "whoami", f"--unix-socket=/run/of-{name}/credentials.sock").stdout
+        assert f"role:        {role}\n" in told, told
+    mounted = {one["name"]: {mount["name"] for mount in one["volumeMounts"]} for one in pod["spec"]["containers"]}
+    assert "of-worker" not in mounted["app"] and "of-app" not in mounted["worker"]
+    assert "pod-identity" not in mounted["app"] | mounted["worker"]
 
 
 def test_irsa(space: Space, aws: Emulator, webhook: Any) -> None:
