@@ -54,6 +54,20 @@ def test_a_forged_uid_reaches_nothing(agent: OurAgent, node: Emulator, name: str
     assert agent.metric("pod_identity_agent_entries") == 1
 
 
+def test_a_long_token_that_ends_as_another_reaches_nothing(agent: OurAgent, node: Emulator) -> None:
+    """Of a long token the last bytes tell where it is looked for; all of it tells whose it is."""
+    good = pod_token(node, claims={"padding": "x" * 4500})
+    first = agent.ask(good)
+    assert first.status == 200
+    for at in (1, 40, len(good) // 4):
+        other = good[:at] + ("A" if good[at] != "A" else "B") + good[at + 1:]
+        answer = agent.ask(other)
+        assert answer.status == 400 and b"AccessKeyId" not in answer.body
+    before = agent.upstream()
+    assert agent.ask(good).body == first.body
+    assert agent.upstream() == before
+
+
 def test_forged_tokens_join_no_flight(agent: OurAgent, node: Emulator) -> None:
     """While a pod's first fetch is under way, 40 with its UID come, from its address and another: each has its own answer."""
     node.fault("pass", service="eks-auth", delay_s=2.0, times=1)

@@ -264,6 +264,25 @@ static void a_token_is_compared_to_its_last_byte(void **state) {
     assert_ptr_equal(store_find_token(same.place, token, sizeof token - 1, &which), e);
 }
 
+/* What makes no difference to the place of a long token makes one to the token. */
+static void a_long_token_with_another_beginning_leads_nowhere(void **state) {
+    static char token[KEYED_HASH_PLACED + 500];
+    const struct store_token *which;
+    (void)state;
+    memset(token, 't', sizeof token - 1);
+    struct store_entry *e = put(1, 1, token, "alpha");
+    struct store_token next = taken("next");
+    for (int before = 0; before < 2; before++) {
+        uint32_t place = keyed_hash_place(token, sizeof token - 1);
+        assert_ptr_equal(find(token, &which), e);
+        token[0] = 'u';
+        assert_int_equal(keyed_hash_place(token, sizeof token - 1), place);
+        assert_null(find(token, &which));
+        token[0] = 't';
+        assert_true(store_set_token(e, "next", 4, &next)); /* the long one is the one before now */
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(an_answer_comes_out_as_it_went_in),
@@ -275,6 +294,7 @@ int main(void) {
         TEST(what_is_kept_outside_takes_nothing_from_entries),
         TEST(many_come_and_go),
         TEST(a_token_is_compared_to_its_last_byte),
+        TEST(a_long_token_with_another_beginning_leads_nowhere),
         TEST(without_places_nothing_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
