@@ -127,7 +127,15 @@ class Webhooks:
         return crt, private
 
     def start(self, name: str, key: str = "EC P-256", toolkit: bool = False, program: str = "") -> Started:
-        """ours or theirs, on one CPU, once it answers."""
+        """ours or theirs, on one CPU, once it answers. A port that was free may be another's by then: so it is tried again."""
+        for _ in range(5):
+            started = self.try_to_start(name, key, toolkit, program)
+            if started:
+                return started
+        raise SystemExit(f"bench: {name} finds no port")
+
+    def try_to_start(self, name: str, key: str, toolkit: bool, program: str) -> Started | None:
+        """None if its port was taken."""
         (crt, private), port, folder = self.certificates[key], str(free_port()), self.bench.folder
         if name == "ours":
             argv = [program or str(self.bench.binaries / "pod-identity-webhook"), f"--https=127.0.0.1:{port}", "--metrics=off", f"--certificate={crt}", f"--key={private}",
@@ -148,6 +156,8 @@ class Webhooks:
         started.port = port
         end = time.monotonic() + 60
         while self.ask(started, key, "toolkit" if toolkit else "identity", 1, 1)["errors"]:
+            if started.process.poll() is not None and "address already in use" in log.read_text().lower().rpartition("creating server")[2]:
+                return None
             if time.monotonic() > end or started.process.poll() is not None:
                 raise SystemExit(f"bench: {name} does not inject: {log.read_text()[-2000:]}")
             time.sleep(0.1)
