@@ -16,8 +16,8 @@
 #include "common/serve/tls_server.h"
 #include "common/serve/watches.h"
 
-#define PLACES 128   /* connections: an API server keeps a few, and there are three of them */
-#define PARTIALS 48  /* requests begun and not ended */
+#define PLACES 512   /* connections: an API server has one for each admission at a time, up to 400 */
+#define PARTIALS 496 /* requests begun and not ended */
 #define BODY_ROOMS 8 /* reviews that come at the same time; others wait */
 #define METRICS_SHARE 16
 #define METRICS_PARTIALS 8

@@ -50,6 +50,21 @@ def test_reviews(start: Callable[..., WebhookProcess]) -> None:
     assert server.metric('reviews_total{result="patched"}') == 3 and server.metric('injections_total{kind="toolkit"}') == 2
 
 
+def test_a_burst(start: Callable[..., WebhookProcess]) -> None:
+    """As of an API server, which asks on as many connections as it has pods to make: 60 requests begin before the first one is whole, and all are answered."""
+    server = start()
+    body = json.dumps(review(pod())).encode()
+    connections = [server.connect() for _ in range(60)]
+    for each in connections:
+        each.connect()
+        each.send(b"POST /mutate HTTP/1.1\r\n")
+    for each in connections:
+        each.send(b"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        answer = each.sock.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 200 "), answer
+        each.close()
+
+
 def test_curl(start: Callable[..., WebhookProcess], tmp_path: Path) -> None:
     """Another TLS library and HTTP client, with a body that is announced first."""
     server = start()
