@@ -196,7 +196,8 @@ def test_memory_with_the_largest_tokens(agent: OurAgent, node: Emulator) -> None
         node.listen("mute", service="eks-auth-api")
         assert set().union(*pool.map(flood, range(100))) <= {0, 400, 429, 500, 503}
     sizes = agent.memory_kib()
-    assert sizes["VmHWM"] <= 5 * 1024, (denied, sizes)
+    cached = 128  # as many pages of the program are mapped as lie in one piece in the kernel's cache: more on Debian 13
+    assert sizes["VmHWM"] <= 5 * 1024 + cached, (denied, sizes)
     assert {agent.ask(token).status for token in tokens[::50]} == {200}
     node.listen("open", service="eks-auth-api")
 
