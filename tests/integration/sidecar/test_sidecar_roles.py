@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import pytest
 
+from harness import hog
 from harness.aws import TARGET, Aws, needs_openssl, trust
 from harness.emulator import ROLE_ARN, Emulator
 from harness.http import Answer
@@ -180,6 +181,23 @@ def test_a_socket_of_one_profile_is_a_socket_like_any(start_sidecar: Start, inje
     fourth = start_sidecar(write(folder, *profiles), ready=False)
     assert fourth.wait() == 73 and "is not a socket" in fourth.stderr
     assert Path(profiles[1]["unix-socket"]).read_text() == "mine" and not Path(profiles[0]["unix-socket"]).exists()
+
+
+@pytest.mark.parametrize("manner", ["idle", "part", "churn"])
+def test_a_rude_neighbour_on_his_own_socket(start_sidecar: Start, injected: dict[str, str], folder: Path, manner: str) -> None:
+    """More connections than there are places, on a socket that he may use: places and partial requests of the others are theirs."""
+    profiles = [own(folder, name) for name in NAMES[:EIGHT]]
+    sidecar = start_sidecar(write(folder, *profiles))
+    others = neighbours(sidecar, profiles[1:])
+    command = sidecar.runner.place.command([sys.executable, hog.__file__, manner, "1024", "4", str(os.geteuid()), "unix", profiles[0]["unix-socket"]])
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as rude:
+        asked = 0
+        while rude.poll() is None or asked == 0:
+            for other in others:
+                assert other.get("/v1/credentials").status == other.http("/v1/credentials").status == sidecar.get("/readyz").status == 200
+                asked += 1
+        assert rude.returncode == 0 and rude.stdout is not None and int(rude.stdout.read()) >= 100, "it did what it was to do"
+    assert Neighbour(sidecar, profiles[0]).get("/v1/credentials").status == 200
 
 
 ASK = """
