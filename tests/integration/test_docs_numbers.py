@@ -30,6 +30,7 @@ CLAIMS = [
     ("tests/bench/README.md", "at 900 a second: median, worst | {agent_cpu_at_900_median:.2f}, {agent_cpu_at_900_worst:.2f} | 1.3 |"),
     ("tests/bench/README.md", "the same at 20,000 a second | {agent_cpu_at_20000_median:.2f}, {agent_cpu_at_20000_worst:.2f} | 1.3 |"),
     ("tests/bench/README.md", "the same at full speed | {agent_cpu_full_speed_median:.2f}, {agent_cpu_full_speed_worst:.2f} | 1.3 |"),
+    ("tests/bench/README.md", "peak of 1,000 admissions | {webhook_idle_kib:,} KiB; {webhook_peak_kib:,} KiB | {eks_webhook_idle_kib:,} KiB; {eks_webhook_peak_kib:,} KiB |"),
     ("tests/bench/README.md", "first answer | {first_answer_ms:.1f} ms, a bare exchange {bare_exchange_ms:.1f} ms |")]
 
 
