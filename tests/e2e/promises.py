@@ -18,6 +18,8 @@ PROMISES: list[tuple[str, str, list[tuple[str, str]]]] = [
         (FAILURES, "test_the_agent_goes_and_comes_back"), (FAILURES, "test_the_sidecar_is_killed"), (FAILURES, "test_the_pause_container_is_killed")]),
     ("pod.yaml", "the kubelet's new token counts; credentials to the app's last moment; memory", [
         (LIFE, "test_the_kubelet_rotates_the_token"), (LIFE, "test_the_end"), (LIFE, "test_what_it_costs")]),
+    ("pod.yaml", "an app that is killed for its memory starts again, and has credentials at once", [
+        (LIFE, "test_an_app_that_is_killed_for_its_memory")]),
     ("pod.yaml", "containers of several users, by fsGroup", [(LIFE, "test_containers_of_several_users"), (LIFE, "test_another_user_without_fs_group")]),
     ("sidecar-only.yaml", "the app has credentials", [(MANIFESTS, "test_a_pod")]),
     ("classic.yaml", "the app has credentials, and is held back until then", [

@@ -110,9 +110,14 @@ class Cluster:
         return done
 
     def get(self, *words: str) -> Any:
-        """`kubectl get`, as data; None if there is none."""
+        """`kubectl get`, as data; None if there is none, nor any of a list: see items()."""
         done = self.kubectl("get", *words, "-o", "json", "--ignore-not-found")
         return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def items(self, *words: str) -> list[dict[str, Any]]:
+        """`kubectl get` of many: none is an empty list."""
+        found: list[dict[str, Any]] = (self.get(*words) or {"items": []})["items"]
+        return found
 
     def apply(self, documents: Iterable[dict[str, Any]] | str, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Documents, or a file's text."""
@@ -168,7 +173,7 @@ class Space:
         if "=" not in name:
             found: dict[str, Any] | None = self.cluster.get("-n", self.name, "pod", name)
             return found
-        listed = self.cluster.get("-n", self.name, "pods", "-l", name)["items"]
+        listed = self.cluster.items("-n", self.name, "pods", "-l", name)
         return max(listed, key=lambda one: one["metadata"]["creationTimestamp"]) if listed else None
 
     def wait(self, what: str, probe: Callable[[], Any], timeout_s: float = 120.0) -> Any:
@@ -240,7 +245,7 @@ class Space:
         """All that helps when something went wrong: descriptions, events, logs."""
         parts = [self.kubectl(*words, check=False).stdout for words in (
             ["get", "all", "-o", "wide"], ["describe", "pods"], ["get", "events", "--sort-by=.metadata.creationTimestamp"])]
-        for pod in (self.cluster.get("-n", self.name, "pods") or {"items": []})["items"]:
+        for pod in self.cluster.items("-n", self.name, "pods"):
             name = pod["metadata"]["name"]
             parts.append(f"--- logs of {name}\n" + self.kubectl("logs", name, "--all-containers", "--prefix", "--tail=40", check=False).stdout)
         return "\n".join(parts)

@@ -45,12 +45,12 @@ class Release:
 
     def left(self) -> list[str]:
         """Objects of it that are in the cluster."""
-        listed = self.cluster.get("--all-namespaces", KINDS, "-l", "app.kubernetes.io/instance=trial") or {"items": []}
-        return sorted(f"{each['kind']} {each['metadata']['name']}" for each in listed["items"])
+        listed = self.cluster.items("--all-namespaces", KINDS, "-l", "app.kubernetes.io/instance=trial")
+        return sorted(f"{each['kind']} {each['metadata']['name']}" for each in listed)
 
     def command(self) -> list[str]:
         """Of the agent that runs."""
-        [pod] = [each for each in self.cluster.get("-n", self.namespace, "pods", "-l", "app.kubernetes.io/name=pod-identity-agent")["items"]
+        [pod] = [each for each in self.cluster.items("-n", self.namespace, "pods", "-l", "app.kubernetes.io/name=pod-identity-agent")
                  if "deletionTimestamp" not in each["metadata"]]
         words: list[str] = pod["spec"]["containers"][0]["command"]
         return words

@@ -7,7 +7,7 @@
 //	client s3 BUCKET KEY TEXT writes it before
 //	client migrate            the default chain, by another name: an init container's command
 //	client admit URL CA       sends a review from standard input to a webhook, 100 times
-//	client serve              the default chain, each second, until SIGTERM and for three seconds more
+//	client serve              the default chain, each second, until SIGTERM and for three seconds more; SIGUSR2: uses ever more memory
 package main
 
 import (
@@ -58,6 +58,8 @@ func retrieve(ctx context.Context, how string) (shown, error) {
 func serve() {
 	told := make(chan os.Signal, 1)
 	signal.Notify(told, syscall.SIGTERM)
+	hungry := make(chan os.Signal, 1)
+	signal.Notify(hungry, syscall.SIGUSR2)
 	tick := time.NewTicker(time.Second)
 	out := json.NewEncoder(os.Stdout)
 	ending, left := false, 3
@@ -80,8 +82,21 @@ func serve() {
 		select {
 		case <-told:
 			ending = true
+		case <-hungry:
+			eat()
 		case <-tick.C:
 		}
+	}
+}
+
+// eat never returns: the limit of its container ends it.
+func eat() {
+	for eaten := [][]byte{}; ; {
+		piece := make([]byte, 1<<20)
+		for i := 0; i < len(piece); i += 4096 {
+			piece[i] = 1
+		}
+		eaten = append(eaten, piece)
 	}
 }
 
