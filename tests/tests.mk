@@ -6,7 +6,7 @@
 
 ##@ Test
 
-.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration soak interop setup-interop walkthrough walkthrough-any pictures check-reproducible bench bench-init bench-sidecar bench-tls bench-attack bench-agent bench-webhook write-down
+.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration soak interop setup-interop walkthrough walkthrough-any pictures picture-monitoring check-reproducible bench bench-init bench-sidecar bench-tls bench-attack bench-agent bench-webhook write-down
 
 TEST_STAGES = build unit fuzz-replay lint integration check-reproducible size check-binaries
 
@@ -234,6 +234,9 @@ pictures: $(PROGRAMS) ## draw the pictures of the documentation, and record the 
 	@python3 images/pictures/record.py images/pictures/demo.txt sh tests/demo.sh '$(MAKE)' $(B)
 	@python3 images/pictures/pictures.py images/pictures
 	@python3 images/helm/dashboard.py images/helm/pod-identity-toolkit/monitoring/dashboard.json
+
+picture-monitoring: $(PROGRAMS) ## draw Prometheus' page with the dashboard's queries anew, from the real programs; needs Debian's prometheus and chromium
+	@sh tests/integration.sh build/test/picture tests/integration/agent/picture_of_monitoring.py
 
 ##@ Test
 check-reproducible: $(SRC_STAMP) ## two clean builds in two folders give the same bytes
