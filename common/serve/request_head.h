@@ -36,7 +36,7 @@ struct request_extras {
     } headers[REQUEST_EXTRAS_MAX];
     uint32_t head_max; /* as REQUEST_HEAD_MAX, which it is if this is 0 */
     /* Where requests may have bodies, and the headers are REQUEST_BODY_HEADERS (request_body.h): */
-    uint32_t body_kept; /* bytes of a body that are kept; of a larger one none are */
+    uint32_t body_kept; /* bytes of a body that are kept; at least REQUEST_BODY_PREFIX */
     uint32_t body_read; /* more than so many are refused (413) */
 };
 

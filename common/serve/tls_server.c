@@ -284,7 +284,7 @@ static void give_back(struct tls_link *l) {
     size_t len;
     if (l->in_used <= IN_USUAL || br_ssl_engine_recvrec_buf(&l->context.eng, &len) != l->in)
         return;
-    wipe(l->in, IN_USUAL);
+    wipe(l->in, l->in_used); /* all of it: only whole pages are given back */
     pages_give_back(l->in + IN_USUAL, l->in + l->in_used);
     l->in_used = IN_USUAL;
 }
