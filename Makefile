@@ -153,6 +153,9 @@ COLD_SIDECAR = $(patsubst %,$(B)/obj/sidecar/%.o,complain config config_file con
 # arm64: the linker works round an erratum of the Cortex-A53 in place: with stubs it would cost a page each time. Needs
 # variables to be near: see common/base/far.h.
 OUR_LDFLAGS_arm64 = -Wl,--fix-cortex-a53-843419=adr
+# All but those that have such storage; what these hand on goes through far_hidden() there.
+NEAR_arm64 = -mcmodel=tiny
+NEAR_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(shell grep -Lw FAR common/*/*.c sidecar/*.c sidecar/get/*.c init/*.c agent/*.c))
 OUR_LDFLAGS = -Wl,--gc-sections $(OUR_LDFLAGS_$(ARCH))
 
 COMMON_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/*/*.c))
@@ -166,13 +169,15 @@ WEBHOOK_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard agent/webhook/*.c)) \
 
 $(filter-out $(WARM_OBJ),$(COMMON_OBJ)) $(INIT_OBJ) $(COLD_SIDECAR): LTO = -flto -fno-data-sections
 
+$(NEAR_OBJ): NEAR = $(NEAR_$(ARCH))
+
 # common/base/version.c cannot reach the generated version.h by name: its own header, beside it, has the same.
 $(B)/obj/common/base/version.o: OUR_CPPFLAGS += -include $(B)/version.h
 
 $(B)/obj/%.o: %.c $(DEPS_STAMP) Makefile | $(B)/version.h $(B)/docs_url.h $(PACKED)
 	@mkdir -p $(@D)
 	@echo '  CC    $(ARCH) $<'
-	$(Q)$(CC_TARGET) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(LTO) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC_TARGET) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(LTO) $(NEAR) $(CFLAGS) -MMD -MP -c $< -o $@
 
 # A library, so that each program takes only what it uses.
 COMMON = $(B)/common.a $(B)/warm.a

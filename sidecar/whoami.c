@@ -96,7 +96,7 @@ int whoami(const struct config *config) {
     else
         buf_fmt(&whose, "fetched now, from %s", source);
     if (reason == REASON_OK)
-        reason = identity_ask(&sts, &credentials, &exchange, &who, &skew_s, &failure);
+        reason = identity_ask(&sts, &credentials, far_hidden(&exchange), &who, &skew_s, &failure);
     credentials_wipe(&credentials);
     http_close();
     if (reason != REASON_OK)
