@@ -4,10 +4,11 @@
 
 #include "common/base/docs.h"
 #include "common/base/far.h"
+#include "common/base/timefmt.h"
 #include "common/base/wipe.h"
 #include "common/text/secrets.h"
 
-#define HEAD_MAX 256
+#define HEAD_MAX ANSWERS_HEAD_MAX
 #define JSON "application/json" /* exactly: Go and Kotlin read no error with a charset behind it */
 #define TEXT "text/plain; charset=utf-8"
 #define FIXED_BODY_MAX 512
@@ -27,7 +28,7 @@ struct edition {
     char bodies[CREDENTIAL_PAGES * CREDENTIALS_RENDERED_MAX + READY_PAGES * READY_MAX];
 };
 
-FAR static struct profile {
+FAR_BY_ADDRESS static struct profile {
     struct edition editions[2];
     int current;
 } profiles[ANSWERS_PROFILES_MAX];
@@ -90,11 +91,19 @@ static struct fixed {
     char keep[HEAD_MAX], close[HEAD_MAX], body[FIXED_BODY_MAX];
 } fixed[ERRORS], no_profiles[ANSWERS_ALL + 1], health;
 
-FAR static struct moment_answer {
+FAR_BY_ADDRESS static struct moment_answer {
     struct answer answer;
     char keep[HEAD_MAX], close[HEAD_MAX], body[ANSWERS_MOMENT_MAX];
 } moments[2];
 static int current_moment;
+
+static struct profile *profile_at(size_t i) {
+    return *FAR_ADDRESS(profiles) + i;
+}
+
+static struct moment_answer *moment_at(int i) {
+    return *FAR_ADDRESS(moments) + i;
+}
 
 static answers_retired *on_retired;
 static bool with_instance;
@@ -143,7 +152,7 @@ static void put_error_body(struct buf *out, const char *code, const char *messag
 }
 
 const struct answer *answers_page(size_t profile, enum answers_page page) {
-    const struct profile *p = &profiles[profile];
+    const struct profile *p = profile_at(profile);
     return &p->editions[p->current].answers[page];
 }
 
@@ -223,17 +232,37 @@ const struct answer *answers_refuse(enum answers_refusal refusal) {
 }
 
 struct buf answers_moment_begin(void) {
-    struct moment_answer *m = &moments[1 - current_moment];
+    struct moment_answer *m = moment_at(1 - current_moment);
     if (m->answer.body != NULL)
         on_retired(&m->answer);
     return BUF(m->body);
 }
 
-const struct answer *answers_moment_end(const struct buf *body, const char *header) {
+static const struct answer *moment_end(const struct buf *body, const struct head *head) {
     current_moment = 1 - current_moment;
-    struct moment_answer *m = &moments[current_moment];
-    render(&m->answer, m->keep, m->close, &(struct head){200, TEXT, header}, body);
+    struct moment_answer *m = moment_at(current_moment);
+    render(&m->answer, m->keep, m->close, head, body);
     return &m->answer;
+}
+
+const struct answer *answers_moment_end(const struct buf *body, const char *header) {
+    return moment_end(body, &(struct head){200, TEXT, header});
+}
+
+const struct answer *answers_moment_error(int status, const char *code, const char *message,
+                                          const char *header) {
+    struct buf body = answers_moment_begin();
+    put_error_body(&body, code, message);
+    return moment_end(&body, &(struct head){status, JSON, header});
+}
+
+void answers_render_text(struct answer *out, char heads[2][ANSWERS_HEAD_MAX], const char *header,
+                         const struct buf *body) {
+    render(out, heads[0], heads[1], &(struct head){200, TEXT, header}, body);
+}
+
+void answers_retire(const struct answer *answer) {
+    on_retired(answer);
 }
 
 /* A builder over the rest of the storage, for the next body. */
@@ -299,7 +328,7 @@ static void put_failure(struct edition *e, const struct failure *f) {
 
 void answers_publish(size_t profile, const struct credentials *credentials, int64_t fetched_s,
                      const struct failure *failure, const char *not_ready) {
-    struct profile *p = &profiles[profile];
+    struct profile *p = profile_at(profile);
     struct edition *e = &p->editions[1 - p->current];
     for (int i = 0; i < ANSWERS_PAGES && e->used > 0; i++)
         on_retired(&e->answers[i]);
@@ -327,6 +356,33 @@ static void take_member(const struct answer *a, const char *name, secrets_take *
         return;
     at += strlen(name);
     take(context, at, strcspn(at, "\""));
+}
+
+static void copy_member(void *context, const char *text, size_t len) {
+    struct buf *out = context;
+    buf_put(out, text, len);
+}
+
+void answers_credentials(size_t profile, struct credentials *out) {
+    static const struct {
+        char name[20];
+        uint16_t at, cap;
+    } members[] = {
+        {"\"AccountId\":\"", offsetof(struct credentials, account_id), sizeof out->account_id},
+        {"\"AccessKeyId\":\"", offsetof(struct credentials, access_key_id), sizeof out->access_key_id},
+        {"\"SecretAccessKey\":\"", offsetof(struct credentials, secret_access_key),
+         sizeof out->secret_access_key},
+        {"\"Token\":\"", offsetof(struct credentials, session_token), sizeof out->session_token},
+    };
+    const struct answer *a = answers_page(profile, ANSWERS_CREDENTIALS);
+    char ends[TIME_UTC_MAX];
+    struct buf end = BUF(ends);
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        struct buf text = buf_over((char *)out + members[i].at, members[i].cap);
+        take_member(a, members[i].name, copy_member, &text);
+    }
+    take_member(a, "\"Expiration\":\"", copy_member, &end);
+    (void)time_parse_rfc3339(end.data, end.len, &out->expires_ms); /* we wrote it */
 }
 
 /* What is served is kept in the pages only. */
@@ -357,9 +413,9 @@ void answers_open(answers_retired *retired, bool instance, const char *const *na
 
 void answers_wipe(void) {
     for (size_t i = 0; i < 2 * profile_count; i++) {
-        struct edition *e = &profiles[i / 2].editions[i % 2];
+        struct edition *e = &profile_at(i / 2)->editions[i % 2];
         wipe(e->bodies, e->used);
     }
     for (int i = 0; i < 2; i++)
-        wipe(moments[i].body, moments[i].answer.body_len);
+        wipe(moment_at(i)->body, moment_at(i)->answer.body_len);
 }

@@ -34,6 +34,7 @@ enum answers_refusal {
 #define ANSWERS_FILE_NOT_WRITTEN "FILE_NOT_WRITTEN" /* a reason of /readyz only */
 
 #define ANSWERS_PROFILES_MAX 8
+#define ANSWERS_HEAD_MAX 256
 
 /* Called before the storage of an old answer is used anew: whoever still writes it must stop. There are two
  * editions in turn, so only a client that was slow over two of them meets this. */
@@ -84,5 +85,17 @@ const struct answer *answers_refuse(enum answers_refusal refusal);
 #define ANSWERS_MOMENT_MAX (8192 + ANSWERS_PROFILES_MAX * (5 + 12) * 256)
 struct buf answers_moment_begin(void); /* a builder over the storage of its body */
 const struct answer *answers_moment_end(const struct buf *body, const char *header);
+/* In its place an error, as the fixed ones are; header likewise. */
+const struct answer *answers_moment_error(int status, const char *code, const char *message,
+                                          const char *header);
+
+/* An answer of 200 over storage of the caller, of type text/plain; header likewise. Before that storage is
+ * used anew: answers_retire(). */
+void answers_render_text(struct answer *out, char heads[2][ANSWERS_HEAD_MAX], const char *header,
+                         const struct buf *body);
+void answers_retire(const struct answer *answer);
+
+/* What ANSWERS_CREDENTIALS of a profile serves; its status must be 200. The caller wipes it. */
+void answers_credentials(size_t profile, struct credentials *out);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/aws/aws_token.h"
 #include "common/base/log.h"
 #include "common/base/options.h"
 #include "common/sandbox/sandbox.h"
@@ -47,6 +48,14 @@ struct config_access {
     char http_token_file[CONFIG_PATH_MAX]; /* "": of the sidecar, beside the socket; of a profile, none */
 };
 
+/* A token that is kept in a file. The file last, so that what is not set takes no memory. */
+#define CONFIG_TOKENS_MAX 8 /* of each profile */
+struct config_token {
+    struct aws_token token;
+    mode_t mode;
+    char file[CONFIG_PATH_MAX];
+};
+
 /* One result: where it comes from, and the files that it goes to. The long texts last, so that what is not
  * set takes no memory. */
 struct config_profile {
@@ -57,6 +66,8 @@ struct config_profile {
     char credentials_file[CONFIG_PATH_MAX]; /* "" if off, as process_file */
     char process_file[CONFIG_PATH_MAX];
     struct config_access access; /* on top of the sidecar's */
+    size_t token_count;
+    struct config_token tokens[CONFIG_TOKENS_MAX];
 };
 
 struct config {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sidecar/config_file.h"
+#include "sidecar/config_tokens.h"
 #include "sidecar/separation.h"
 
 static const char *const command_names[] = {"serve", "once", "probe", "whoami", "explain", "version", NULL};
@@ -43,7 +44,7 @@ static bool read_http_token(struct config *out, struct buf *problem) {
 }
 
 static bool writes(const struct config_profile *p) {
-    return p->credentials_file[0] != '\0' || p->process_file[0] != '\0';
+    return p->credentials_file[0] != '\0' || p->process_file[0] != '\0' || p->token_count > 0;
 }
 
 /* Two profiles may share a credentials file, each with a section of its own, and nothing else. */
@@ -116,7 +117,8 @@ static bool has_bearer(const struct config *c) {
 }
 
 static bool check_together(const struct config *c, struct buf *problem) {
-    if (!check_files(c, problem) || (c->command == COMMAND_SERVE && !check_listeners(c, problem)))
+    if (!check_files(c, problem) || !config_tokens_check(c, problem) ||
+        (c->command == COMMAND_SERVE && !check_listeners(c, problem)))
         return false;
     if (c->command == COMMAND_PROBE && c->access.unix_socket[0] == '\0')
         buf_str(problem, "probe needs --unix-socket");
@@ -203,6 +205,10 @@ void config_warn(const struct config *c) {
         warn_of_mode("--socket-mode", c->socket_mode, NULL);
     for (size_t i = 0; i < c->profile_count && c->command <= COMMAND_ONCE; i++) {
         const struct config_profile *p = &c->profiles[i];
+        for (size_t k = 0; k < p->token_count; k++) {
+            if ((p->tokens[k].mode & 04) != 0)
+                warn_of_mode("tokens", p->tokens[k].mode, p->name);
+        }
         if (writes(p) && (p->file_mode & 04) != 0)
             warn_of_mode("--file-mode", p->file_mode, c->profile_count > 1 ? p->name : NULL);
     }

@@ -10,6 +10,7 @@
 #include "sidecar/bearer.h"
 #include "sidecar/complain.h"
 #include "sidecar/imds.h"
+#include "sidecar/tokens.h"
 
 #define OF_PROFILE LISTENERS /* the first of those of profiles, each with the number of its own on top */
 
@@ -150,6 +151,7 @@ void doors_server(size_t descriptors_kept) {
                                          .refusals_close = kind != LISTENER_SOCKET,
                                          .borrows = kind == LISTENER_SOCKET || kind == LISTENER_HTTP,
                                          .unix_socket = kind == LISTENER_SOCKET,
+                                         .extras = kind == LISTENER_SOCKET ? &tokens_extras : NULL,
                                          .share = shares[row].share,
                                          .partials = shares[row].partials},
                             .routes = {.kind = kind, .view = i < OF_PROFILE ? ANSWERS_ALL : i - OF_PROFILE}};

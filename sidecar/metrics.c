@@ -22,7 +22,7 @@ static const enum reason reasons[] = {
 };
 #define REASONS (sizeof reasons / sizeof reasons[0])
 
-static const uint16_t statuses[] = {200, 400, 401, 403, 404, 405, 413, 414, 431, 501, 503, 505};
+static const uint16_t statuses[] = {200, 400, 401, 403, 404, 405, 413, 414, 429, 431, 501, 503, 505};
 #define STATUSES (sizeof statuses / sizeof statuses[0])
 
 /* Upper bounds. A warm agent answers within a few milliseconds, a cold one within three attempts of a second.
@@ -35,6 +35,7 @@ static uint64_t within[BOUNDS + 1]; /* by the first bound that it did not exceed
 static int64_t upstream_total_ms;
 static uint64_t requests[LISTENERS + ANSWERS_PROFILES_MAX][STATUSES]; /* the last: sockets of profiles */
 static uint64_t files[2];
+static uint64_t tokens[METRICS_TOKENS];
 static int64_t fetched_wall_ms[ANSWERS_PROFILES_MAX], expires_wall_ms[ANSWERS_PROFILES_MAX];
 static const char *const *names;
 static size_t profiles = 1;
@@ -62,6 +63,10 @@ void metrics_serving(size_t profile, int64_t fetched_ms, int64_t expires_ms) {
 
 void metrics_files(bool written) {
     files[written]++;
+}
+
+void metrics_token(enum metrics_token result) {
+    tokens[result]++;
 }
 
 void metrics_request(enum listener listener, size_t view, int status) {
@@ -193,6 +198,14 @@ static void put_files(struct buf *out) {
                 (unsigned long long)files[i]);
 }
 
+static void put_tokens(struct buf *out) {
+    static const char results[METRICS_TOKENS][8] = {"signed", "kept", "limited", "refused"};
+    describe(out, "tokens_total", "counter", "Signed tokens, by result.");
+    for (int i = 0; i < METRICS_TOKENS; i++)
+        buf_fmt(out, "pod_identity_tokens_total{result=\"%s\"} %llu\n", results[i],
+                (unsigned long long)tokens[i]);
+}
+
 const struct answer *metrics_answer(size_t view) {
     struct buf out = answers_moment_begin();
     describe(&out, "build_info", "gauge", "Always 1; the labels say what runs.");
@@ -203,6 +216,7 @@ const struct answer *metrics_answer(size_t view) {
         put_refreshes(&out);
         put_latency(&out);
         put_files(&out);
+        put_tokens(&out);
     }
     put_requests(&out, view);
     if (view == ANSWERS_ALL)

@@ -19,6 +19,17 @@ void metrics_files(bool written);
 /* view: what the listener shows, see answers.h; a socket of one profile is counted by itself. */
 void metrics_request(enum listener listener, size_t view, int status);
 
+enum metrics_token {
+    METRICS_TOKEN_SIGNED,
+    METRICS_TOKEN_KEPT,
+    METRICS_TOKEN_LIMITED,
+    METRICS_TOKEN_REFUSED,
+    METRICS_TOKENS
+};
+/* A token was asked for, and signed; or there was one; or not given, as the user asked too often, or as
+ * something was wrong with the request. Files count as signed. */
+void metrics_token(enum metrics_token result);
+
 /* /metrics, as of now. For whoever may see one profile only, what is about that one alone. */
 const struct answer *metrics_answer(size_t view);
 

@@ -7,7 +7,7 @@
 struct paths {
     const char *option, *path;
 };
-enum { PATHS_MAX = 5 };
+enum { PATHS_MAX = 5 + CONFIG_TOKENS_MAX };
 
 static const struct config_access *access_of(const struct config *c, size_t owner) {
     return owner == ANSWERS_ALL ? &c->access : &c->profiles[owner].access;
@@ -21,6 +21,8 @@ static void paths_of(const struct config *c, size_t owner, struct paths out[PATH
     if (owner != ANSWERS_ALL) {
         out[2] = (struct paths){"credentials-file", c->profiles[owner].credentials_file};
         out[3] = (struct paths){"process-file", c->profiles[owner].process_file};
+        for (size_t i = 0; i < c->profiles[owner].token_count; i++)
+            out[4 + i] = (struct paths){"tokens", c->profiles[owner].tokens[i].file};
     }
 }
 

@@ -20,6 +20,7 @@
 #include "sidecar/imds.h"
 #include "sidecar/metrics.h"
 #include "sidecar/refresher.h"
+#include "sidecar/tokens.h"
 #include "sidecar/trust.h"
 
 static const struct config *config;
@@ -178,6 +179,7 @@ static void end(void) {
     refresher_stop();
     doors_close();
     imds_wipe();
+    tokens_wipe();
     answers_wipe();
     http_close();
     LOG(LOG_INFO, "ended", LOG_NUMBER("status", 0));
@@ -198,6 +200,8 @@ static int enter_sandbox(void) {
         sandbox_allow(&rules, source_token_path(&sources[i]), SANDBOX_READ_BESIDE);
         sandbox_allow(&rules, config->profiles[i].credentials_file, SANDBOX_WRITE_BESIDE);
         sandbox_allow(&rules, config->profiles[i].process_file, SANDBOX_WRITE_BESIDE);
+        for (size_t k = 0; k < config->profiles[i].token_count; k++)
+            sandbox_allow(&rules, config->profiles[i].tokens[k].file, SANDBOX_WRITE_BESIDE);
     }
     /* A name may need DNS over TCP, a proxy has any port, and a chain several servers. */
     rules.may_resolve = tls || names_only;

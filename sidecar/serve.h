@@ -14,9 +14,9 @@
 #define SERVE_DESCRIPTORS_KEPT 60
 _Static_assert(SERVE_DESCRIPTORS_KEPT == 1 + 3 + DOORS_SOCKETS + 4 + SERVE_UPSTREAM_SOCKETS + 2 + 6,
                "as above");
-/* Token and two files of each profile; sockets and bearers; pid file, /proc, authorities, and two of name
- * resolution. */
-#define SERVE_SANDBOX_PATHS (CONFIG_PROFILES_MAX * 3 + DOORS_SANDBOX_PATHS + 5)
+/* Token, two files and those of signed tokens, of each profile; sockets and bearers; pid file, /proc,
+ * authorities, and two of name resolution. */
+#define SERVE_SANDBOX_PATHS (CONFIG_PROFILES_MAX * (3 + CONFIG_TOKENS_MAX) + DOORS_SANDBOX_PATHS + 5)
 
 /* Returns the program's exit status. */
 int serve(const struct config *config);

@@ -16,13 +16,14 @@
 
 /* Arrays: a pointer would cost a relocation. */
 static const struct kind {
-    char name[12], service[16], query[48];
+    char name[12], service[14], query[46], takes[32];
 } kinds[AWS_TOKEN_KINDS] = {
-    [AWS_TOKEN_RDS] = {"rds", "rds-db", "Action=connect&DBUser="},
-    [AWS_TOKEN_ELASTICACHE] = {"elasticache", "elasticache", "Action=connect&User="},
-    [AWS_TOKEN_MEMORYDB] = {"memorydb", "memorydb", "Action=connect&User="},
-    [AWS_TOKEN_MSK] = {"msk", "kafka-cluster", "Action=kafka-cluster%3AConnect"},
-    [AWS_TOKEN_EKS] = {"eks", "sts", "Action=GetCallerIdentity&Version=2011-06-15"},
+    [AWS_TOKEN_RDS] = {"rds", "rds-db", "Action=connect&DBUser=", "host, port, user, region"},
+    [AWS_TOKEN_ELASTICACHE] = {"elasticache", "elasticache",
+                               "Action=connect&User=", "cache, user, serverless, region"},
+    [AWS_TOKEN_MEMORYDB] = {"memorydb", "memorydb", "Action=connect&User=", "cache, user, region"},
+    [AWS_TOKEN_MSK] = {"msk", "kafka-cluster", "Action=kafka-cluster%3AConnect", "region"},
+    [AWS_TOKEN_EKS] = {"eks", "sts", "Action=GetCallerIdentity&Version=2011-06-15", "cluster, region"},
 };
 
 enum parameter { HOST, CACHE, CLUSTER, PORT, USER, SERVERLESS, REGION, PARAMETERS };
@@ -52,14 +53,6 @@ bool aws_token_find(const char *name, enum aws_token_kind *kind) {
     return false;
 }
 
-const char *aws_token_parameter(enum aws_token_kind kind, size_t i) {
-    for (size_t p = 0; p < PARAMETERS; p++) {
-        if ((parameters[p].kinds & BIT(kind)) != 0 && i-- == 0)
-            return parameters[p].name;
-    }
-    return NULL;
-}
-
 /* ---- parameters ---- */
 
 static bool take_port(struct aws_token *t, const char *value, struct buf *problem) {
@@ -76,7 +69,7 @@ static bool take_place(struct aws_token *t, const char *value, const char *more,
     if (!option_text(value, t->place, sizeof t->place, problem))
         return false;
     if (value[strspn(value, all)] != '\0')
-        buf_fmt(problem, "letters, digits, - and %s are wanted, and nothing else", more);
+        buf_fmt(problem, "only letters, digits, - and %s are allowed", more);
     return problem->len == 0;
 }
 
@@ -87,7 +80,10 @@ static bool take(struct aws_token *t, enum parameter p, const char *value, struc
     case USER:
         return option_text(value, t->user, sizeof t->user, problem);
     case SERVERLESS:
-        return option_flag(value, &t->serverless, problem);
+        t->serverless = strcmp(value, "true") == 0;
+        if (!t->serverless && strcmp(value, "false") != 0)
+            buf_str(problem, "neither true nor false");
+        return problem->len == 0;
     case REGION:
         return endpoint_region_check(value, problem) &&
                option_text(value, t->region, sizeof t->region, problem);
@@ -103,9 +99,7 @@ bool aws_token_set(struct aws_token *t, const char *name, const char *value, str
     while (p < PARAMETERS && strcmp(parameters[p].name, name) != 0)
         p++;
     if (p == PARAMETERS || (parameters[p].kinds & BIT(t->kind)) == 0) {
-        buf_fmt(&why, "no parameter of %s, which takes", kinds[t->kind].name);
-        for (size_t i = 0; aws_token_parameter(t->kind, i) != NULL; i++)
-            buf_fmt(&why, "%s %s", i > 0 ? "," : "", aws_token_parameter(t->kind, i));
+        buf_fmt(&why, "no parameter of %s, which takes %s", kinds[t->kind].name, kinds[t->kind].takes);
     } else if ((t->given & BIT(p)) != 0) {
         buf_str(&why, "given twice");
     } else {
@@ -132,7 +126,7 @@ static bool find_origin(struct aws_token *t, injection_getenv *lookup, struct bu
         return false;
     }
     if (eks && e.uri.path[0] != '\0' && strcmp(e.uri.path, "/") != 0) {
-        buf_fmt(problem, "%s: it has a path, with which no token can be signed", e.origin);
+        buf_fmt(problem, "%s: a URL with a path", e.origin);
         return false;
     }
     memcpy(t->region, e.region, strlen(e.region) + 1);
@@ -151,7 +145,7 @@ bool aws_token_complete(struct aws_token *t, injection_getenv *lookup, struct bu
     for (size_t p = 0; p < PARAMETERS; p++) {
         if ((parameters[p].kinds & BIT(t->kind)) != 0 && !parameters[p].optional &&
             (t->given & BIT(p)) == 0) {
-            buf_fmt(problem, "%s: missing, and %s needs it", parameters[p].name, kinds[t->kind].name);
+            buf_fmt(problem, "%s: %s needs it", parameters[p].name, kinds[t->kind].name);
             return false;
         }
     }

@@ -44,9 +44,7 @@ struct aws_token {
 /* "rds", "elasticache", "memorydb", "msk", "eks". */
 const char *aws_token_name(enum aws_token_kind kind);
 bool aws_token_find(const char *name, enum aws_token_kind *kind);
-
-/* The name of parameter i of a kind, NULL behind the last. */
-const char *aws_token_parameter(enum aws_token_kind kind, size_t i);
+#define AWS_TOKEN_KINDS_TEXT "the kind of a token is rds, elasticache, memorydb, msk or eks"
 
 /* Sets a parameter: host, port and user of rds; cache, user and serverless (true or false) of elasticache;
  * cache and user of memorydb; cluster of eks; region of all. False with the parameter's name and what is

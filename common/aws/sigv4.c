@@ -279,32 +279,38 @@ void sigv4_signature(const struct sigv4_scope *scope, const char *to_sign, size_
     wipe(key, sizeof key);
 }
 
-enum err sigv4_authorization(const struct sigv4_scope *scope, const struct sigv4_request *request,
-                             struct sigv4_scratch *scratch, struct buf *out) {
+/* The three stages, one behind the other. */
+static enum err sign(const struct sigv4_scope *scope, const struct sigv4_request *request,
+                     struct sigv4_scratch *scratch, char signature[HASH_HEX_SIZE]) {
     struct buf canonical = BUF(scratch->canonical);
-    enum err e = sigv4_canonical_request(request, scratch, &canonical);
     char to_sign_text[STRING_TO_SIGN_MAX];
     struct buf to_sign = BUF(to_sign_text);
-    const struct sigv4_header *sorted[SIGV4_HEADERS_MAX];
+    enum err e = sigv4_canonical_request(request, scratch, &canonical);
     if (e == ERR_OK) {
         sigv4_string_to_sign(scope, canonical.data, canonical.len, &to_sign);
-        e = to_sign.overflow ? ERR_TOO_LONG : sort_headers(request, sorted);
+        e = to_sign.overflow ? ERR_TOO_LONG : ERR_OK;
     }
-    if (e == ERR_OK) {
-        char signature[HASH_HEX_SIZE];
+    if (e == ERR_OK)
         sigv4_signature(scope, to_sign.data, to_sign.len, signature);
-        buf_str(out, "AWS4-HMAC-SHA256 Credential=");
-        buf_str(out, scope->access_key_id);
-        buf_char(out, '/');
-        put_scope(out, scope);
-        buf_str(out, ", SignedHeaders=");
-        put_signed_headers(out, sorted, request->header_count);
-        buf_str(out, ", Signature=");
-        buf_str(out, signature);
-        e = out->overflow ? ERR_TOO_LONG : ERR_OK;
-    }
     buf_wipe(&canonical);
     return e;
+}
+
+enum err sigv4_authorization(const struct sigv4_scope *scope, const struct sigv4_request *request,
+                             struct sigv4_scratch *scratch, struct buf *out) {
+    char signature[HASH_HEX_SIZE];
+    const struct sigv4_header *sorted[SIGV4_HEADERS_MAX];
+    enum err e = sign(scope, request, scratch, signature);
+    if (e == ERR_OK)
+        e = sort_headers(request, sorted);
+    if (e != ERR_OK)
+        return e;
+    buf_fmt(out, "AWS4-HMAC-SHA256 Credential=%s/", scope->access_key_id);
+    put_scope(out, scope);
+    buf_str(out, ", SignedHeaders=");
+    put_signed_headers(out, sorted, request->header_count);
+    buf_fmt(out, ", Signature=%s", signature);
+    return out->overflow ? ERR_TOO_LONG : ERR_OK;
 }
 
 /* ---- in the query ---- */
@@ -350,25 +356,16 @@ enum err sigv4_presigned_query(const struct sigv4_scope *scope, const struct sig
 
 enum err sigv4_presign(const struct sigv4_scope *scope, const struct sigv4_request *request,
                        const struct sigv4_presign *presign, struct sigv4_scratch *scratch, struct buf *out) {
-    struct buf canonical = BUF(scratch->canonical);
     struct sigv4_request signing = *request;
-    char to_sign_text[STRING_TO_SIGN_MAX], signature[HASH_HEX_SIZE];
-    struct buf to_sign = BUF(to_sign_text);
+    char signature[HASH_HEX_SIZE];
     signing.query = out->data + out->len;
     enum err e = sigv4_presigned_query(scope, request, presign, out);
     if (e == ERR_OK)
-        e = sigv4_canonical_request(&signing, scratch, &canonical);
-    if (e == ERR_OK) {
-        sigv4_string_to_sign(scope, canonical.data, canonical.len, &to_sign);
-        e = to_sign.overflow ? ERR_TOO_LONG : ERR_OK;
-    }
-    if (e == ERR_OK) {
-        sigv4_signature(scope, to_sign.data, to_sign.len, signature);
-        if (presign->session_token != NULL && presign->token_unsigned)
-            put_token(out, presign->session_token);
-        buf_fmt(out, "&X-Amz-Signature=%s", signature);
-        e = out->overflow ? ERR_TOO_LONG : ERR_OK;
-    }
-    buf_wipe(&canonical);
-    return e;
+        e = sign(scope, &signing, scratch, signature);
+    if (e != ERR_OK)
+        return e;
+    if (presign->session_token != NULL && presign->token_unsigned)
+        put_token(out, presign->session_token);
+    buf_fmt(out, "&X-Amz-Signature=%s", signature);
+    return out->overflow ? ERR_TOO_LONG : ERR_OK;
 }

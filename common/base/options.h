@@ -130,14 +130,14 @@ void options_unknown(const struct options *options, options_tell *tell, void *co
 /* The options of all programs, and a variable that is none: containers of a pod may share their variables. */
 #define OPTIONS_OF_ALL                                                                                       \
     " "                                                                                                      \
-    "allow-uid assume-role ca-bundle cluster-name config credentials-file expect-account "                   \
+    "allow-uid assume-role ca-bundle cache cluster cluster-name config credentials-file expect-account "     \
     "expect-namespace expect-role expect-service-account expired external-id file-mode "                     \
-    "file-profile format host-network http http-token http-token-file imds install install-sh linger "       \
+    "file-profile format host host-network http http-token http-token-file imds install install-sh linger "  \
     "list-checks log-format log-level metrics min-ttl name node-credentials "                                \
-    "notify-pid-file notify-signal pod-labels process-file region role-session-name "                        \
-    "sandbox self-injected session-duration session-policy-file session-tag socket-group "                   \
+    "notify-pid-file notify-signal pod-labels port process-file region role-session-name "                   \
+    "sandbox self-injected serverless session-duration session-policy-file session-tag socket-group "        \
     "socket-mode source source-identity strict termination-log transitive-tag-key "                          \
-    "try-other-family unix-socket verify wait "
+    "try-other-family unix-socket user verify wait "
 
 /* Ready-made values. Each writes a problem and returns false if the text does not fit. */
 bool option_duration(const char *value, int64_t *ms, struct buf *problem);

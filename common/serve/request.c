@@ -22,17 +22,21 @@ enum state {
     LAST_CHUNK /* behind it, where the body is chunked: "0" and two line ends, as it is empty */
 };
 
+static size_t in_use(const struct request *r) {
+    return offsetof(struct request, query) + r->query_len;
+}
+
 void request_reset(struct request *r) {
     const struct request_room room = r->room;
     if (room.cap > 0)
         wipe(room.text, r->room_used);
-    wipe(r, sizeof *r);
+    wipe(r, in_use(r));
     r->room = room;
 }
 
 void request_move(struct request *from, struct request *to) {
     const struct request_room room = to->room;
-    *to = *from;
+    memcpy(to, from, in_use(from));
     to->room = room;
     if (room.cap > 0)
         memcpy(room.text, from->room.text, from->room_used);
@@ -99,6 +103,8 @@ static enum request_status in_target(struct request *r, char c) {
         return request_refuse(r, 400, "the request target does not begin with a slash");
     if (++r->target_len > REQUEST_TARGET_MAX)
         return request_refuse(r, 414, "the request target has more than 1024 characters");
+    if (r->in_query && r->wanted != NULL && r->wanted->query)
+        r->query[r->query_len++] = c; /* shorter than the target */
     r->in_query = r->in_query || c == '?';
     if (r->in_query)
         return REQUEST_MORE;

@@ -34,6 +34,7 @@ struct request_extras {
         const char *name; /* in lower case, under REQUEST_NAME_MAX characters; NULL behind the last one */
         bool once;        /* a request with two of them is refused */
     } headers[REQUEST_EXTRAS_MAX];
+    bool query;        /* it is kept */
     uint32_t head_max; /* as REQUEST_HEAD_MAX, which it is if this is 0 */
     /* Where requests may have bodies, and the headers are REQUEST_BODY_HEADERS (request_body.h): */
     uint32_t body_kept; /* bytes of a body that are kept; at least REQUEST_BODY_PREFIX */
@@ -86,6 +87,11 @@ struct request {
     uint32_t room_used; /* bytes of the room that are not zero */
     char name[REQUEST_NAME_MAX];
     char value[REQUEST_SHORT_VALUE_MAX];
+
+    /* For listeners that want it, without its question mark and as it came; a zero behind it. Last: where
+     * there is none it takes no memory, and no time. */
+    uint16_t query_len;
+    char query[REQUEST_TARGET_MAX];
 };
 
 #endif
