@@ -13,7 +13,7 @@
 /* Requests begun and not ended; SDKs send theirs in one piece. The sidecar's own four listeners, the denied,
  * and the socket of each profile. */
 #define DOORS_PARTIALS_OF_PROFILE 16
-#define DOORS_PARTIALS (176 + SERVER_DENIED_PARTIALS + CONFIG_PROFILES_MAX * DOORS_PARTIALS_OF_PROFILE)
+#define DOORS_PARTIALS 308 /* see the assertion in doors.c */
 #define DOORS_SOCKETS (LISTENERS + CONFIG_PROFILES_MAX)
 /* Landlock: a socket and a bearer of each profile, and of the sidecar. */
 #define DOORS_SANDBOX_PATHS (2 * (CONFIG_PROFILES_MAX + 1))
