@@ -45,7 +45,7 @@ SETUP_WALKTHROUGH_PACKAGES = python3-venv openssl util-linux
 B = build/$(ARCH)
 PROGRAMS = $(B)/pod-identity-init $(B)/pod-identity-sidecar $(B)/pod-identity-get $(B)/pod-identity-agent $(B)/pod-identity-webhook
 
-.PHONY: all deps distfiles size check-binaries setup setup-test demo install clean distclean help FORCE
+.PHONY: all man deps distfiles size check-binaries setup setup-test demo install clean distclean help FORCE
 ##@ Build
 all: $(PROGRAMS) $(B)/sbom.spdx.json ## the five programs and the SBOM, in build/ARCH/; what `make` alone does
 
@@ -240,11 +240,31 @@ setup-test: ## install what `make test` needs
 	@sh tests/tools.sh go node prometheus
 
 ##@ Build
+# Manual pages and completion, from what the programs of this machine's architecture print for --help.
+MAN_PROGRAMS = $(notdir $(PROGRAMS))
+MAN_B = build/$(NATIVE_ARCH)
+MAN_PAGES = $(MAN_PROGRAMS:%=build/man/%.1)
+man: $(MAN_PAGES) build/man/completion.bash ## manual pages and completion for bash, in build/man
+
+build/man/%.1: $(MAN_B)/% $(DEPS)/tools/man.awk
+	@mkdir -p build/man
+	@$< --help | awk -v program=$* -v version=$(VERSION) -f $(DEPS)/tools/man.awk >$@.new && mv $@.new $@
+
+build/man/completion.bash: $(MAN_PROGRAMS:%=$(MAN_B)/%) $(DEPS)/tools/completion.awk
+	@mkdir -p build/man
+	@for p in $(MAN_PROGRAMS); do echo "# $$p"; $(MAN_B)/$$p --help || exit 1; done >$@.help
+	@awk -f $(DEPS)/tools/completion.awk $@.help >$@.new && rm $@.help && mv $@.new $@
+
 PREFIX ?= /usr/local
-install: all ## into $(DESTDIR)$(PREFIX), by default /usr/local
+# Of another architecture only the programs: nothing here can run them.
+INSTALL_MAN = $(if $(CROSS),,man)
+install: all $(INSTALL_MAN) ## into $(DESTDIR)$(PREFIX), by default /usr/local
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/doc/pod-identity'
 	install -m 0755 $(PROGRAMS) '$(DESTDIR)$(PREFIX)/bin/'
 	install -m 0644 $(B)/sbom.spdx.json $(wildcard LICENSE) '$(DESTDIR)$(PREFIX)/share/doc/pod-identity/'
+	$(if $(INSTALL_MAN),install -d '$(DESTDIR)$(PREFIX)/share/man/man1' '$(DESTDIR)$(PREFIX)/share/bash-completion/completions')
+	$(if $(INSTALL_MAN),install -m 0644 $(MAN_PAGES) '$(DESTDIR)$(PREFIX)/share/man/man1/')
+	$(if $(INSTALL_MAN),for p in $(MAN_PROGRAMS); do install -m 0644 build/man/completion.bash '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/'"$$p" || exit 1; done)
 
 clean: ## remove our objects and programs, keep the libraries
 	rm -rf build/packed $(foreach a,amd64 arm64,$(addprefix build/$(a)/,obj debug common.a warm.a version.h docs_url.h sbom.spdx.json \
