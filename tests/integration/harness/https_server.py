@@ -111,9 +111,10 @@ class HttpsServer:
         with self.plain() as s:
             return tuple(map(int, ask(s, b"GET /counts HTTP/1.1\r\nHost: x\r\n\r\n")[1].split()))
 
-    def rss_kib(self) -> int:
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(text.split("VmRSS:")[1].split()[0])
+    def memory_kib(self) -> int:
+        """Of its own, without code: exact, which VmRSS is not."""
+        text = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
+        return int(text.split("Anonymous:")[1].split()[0])
 
     def __enter__(self) -> "HttpsServer":
         return self

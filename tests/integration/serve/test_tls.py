@@ -278,12 +278,12 @@ def test_a_handshake_that_stalls_is_cut_off(ec: HttpsServer) -> None:
 
 def test_memory_of_a_crowd_is_given_back(ec: HttpsServer) -> None:
     curl(ec)
-    before = ec.rss_kib()
+    before = ec.memory_kib()
     crowd = []
     for _ in range(20):
         crowd.append(ec.tls())
         assert ask(crowd[-1], b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 16000\r\n\r\n" + bytes(16_000))[0] == 200
-    assert ec.rss_kib() > before + 20 * 8
+    assert ec.memory_kib() > before + 20 * 8
     for s in crowd:
         s.close()
-    eventually(lambda: ec.rss_kib() < before + 200, what="the memory is given back")
+    eventually(lambda: ec.memory_kib() < before + 200, what="the memory is given back")
