@@ -74,23 +74,25 @@ static bool read_query(size_t view, struct wanted *w, const char *query, struct 
 
 /* ---- who may have how many ---- */
 
-static bool allowed(uint32_t user) {
+/* By user and by the profile whose socket it is: containers of one pod often have the same user. */
+static bool allowed(size_t view, uint32_t user) {
     static struct user {
+        size_t view;
         uint32_t id;
         int64_t paid_until_ms; /* monotonic */
     } users[TOKENS_USERS];
     int64_t now = loop_now().mono_ms;
     struct user *u = &users[0];
     for (size_t i = 0; i < TOKENS_USERS; i++) {
-        if (users[i].id == user && users[i].paid_until_ms != 0) {
+        if (users[i].id == user && users[i].view == view && users[i].paid_until_ms != 0) {
             u = &users[i];
             break;
         }
         if (users[i].paid_until_ms < u->paid_until_ms)
             u = &users[i];
     }
-    if (u->id != user || u->paid_until_ms < now)
-        *u = (struct user){user, now};
+    if (u->id != user || u->view != view || u->paid_until_ms < now)
+        *u = (struct user){view, user, now};
     if (u->paid_until_ms - now > (TOKENS_AT_ONCE - 1) * TOKENS_PACE_MS)
         return false;
     u->paid_until_ms += TOKENS_PACE_MS;
@@ -170,7 +172,7 @@ const struct answer *tokens_pick(size_t view, const struct request *r, const cha
         metrics_token(METRICS_TOKEN_KEPT);
         return &found->answer;
     }
-    if (!allowed(user)) {
+    if (!allowed(view, user)) {
         metrics_token(METRICS_TOKEN_LIMITED);
         return answers_moment_error(429, "TooManyRequests", "too many new tokens: try again in a second",
                                     "Retry-After: 1\r\n");

@@ -3,7 +3,7 @@
  *
  * The answer is the token, as text; a header says when it ends. The last token of each set of parameters is
  * handed out until two thirds of its life are over, or the credentials were refreshed. Signing costs time, so
- * each user of the socket may have TOKENS_AT_ONCE new ones, and another each TOKENS_PACE_MS: then 429. */
+ * each user of a socket may have TOKENS_AT_ONCE new ones, and another each TOKENS_PACE_MS: then 429. */
 #ifndef POD_IDENTITY_SIDECAR_TOKENS_H
 #define POD_IDENTITY_SIDECAR_TOKENS_H
 
