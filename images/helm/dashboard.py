@@ -45,6 +45,7 @@ SIDECARS = (
     one("Requests", "reqps", f"sum by (listener, code) (rate(pod_identity_requests_total{{%}}{EVERY}))", "{{listener}} {{code}}"),
     one("Connections", "none", "pod_identity_connections{%}"),
     one("Files written", "ops", f"sum by (result) (rate(pod_identity_file_writes_total{{%}}{EVERY}))", "{{result}}"),
+    one("Signed tokens", "ops", f"sum by (result) (rate(pod_identity_tokens_total{{%}}{EVERY}))", "{{result}}"),
 )
 
 A = "pod_identity_agent_"
