@@ -37,7 +37,8 @@ class Authority:
         folder.mkdir(parents=True, exist_ok=True)
         self.file = folder / f"{name}.crt"
         self._key(name, "ec")
-        openssl("req", "-x509", "-new", "-key", f"{name}.key", "-subj", f"/CN={name}", "-days", "30", "-out", f"{name}.crt", cwd=folder)
+        openssl("req", "-x509", "-new", "-key", f"{name}.key", "-subj", f"/CN={name}", "-days", "30", "-out", f"{name}.crt",
+                "-addext", "keyUsage=critical,keyCertSign", cwd=folder)
 
     def _key(self, name: str, kind: str) -> None:
         if kind == "ec":
