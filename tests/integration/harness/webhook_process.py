@@ -53,7 +53,7 @@ class Authority:
         (self.folder / "index.txt").touch()
         (self.folder / "ca.cnf").write_text(
             "[ca]\ndefault_ca = own\n[own]\ndatabase = index.txt\nnew_certs_dir = .\nrand_serial = yes\nunique_subject = no\npolicy = any\n"
-            f"default_md = sha256\nx509_extensions = ext\n[any]\ncommonName = supplied\n[ext]\nsubjectAltName=DNS:{NAME},IP:127.0.0.1\n")
+            f"default_md = sha256\nx509_extensions = ext\n[any]\ncommonName = supplied\n[ext]\nsubjectAltName=DNS:{NAME},IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n")
         openssl("req", "-new", "-key", f"{name}.key", "-subj", f"/CN={name}", "-out", f"{name}.csr", cwd=self.folder)
         openssl("ca", "-batch", "-notext", "-config", "ca.cnf", "-in", f"{name}.csr", "-out", f"{name}.crt", "-startdate", start, "-enddate", end,
                 "-cert", f"{self.name}.crt", "-keyfile", f"{self.name}.key", cwd=self.folder)
