@@ -1,4 +1,4 @@
-# make            the four programs, in build/$(ARCH)/
+# make            the five programs, in build/$(ARCH)/
 # make help       all targets: printed from the lines "target: … ## text" of all makefiles, under their "##@ group"
 #
 # Variables:
@@ -32,22 +32,22 @@ endif
 CROSS := $(if $(filter $(NATIVE_ARCH),$(ARCH)),,$(GNU_NAME_$(ARCH))-)
 
 # What `make setup` and `make setup-test` install. linux-libc-dev: the sandbox needs the kernel's headers, musl brings none. libc6-dev:
-# a tool of ours that runs at the build for arm64 (common/deps/tools/relr.c).
-SETUP_BUILD_PACKAGES = gcc make binutils linux-libc-dev patch xz-utils git $(if $(filter arm64,$(ARCH)),libc6-dev)
+# tools of ours that run at the build for arm64 (common/deps/tools/relr.c) and at each crossed one (pack.c).
+SETUP_BUILD_PACKAGES = gcc make binutils linux-libc-dev patch xz-utils git $(if $(or $(CROSS),$(filter arm64,$(ARCH))),libc6-dev)
 SETUP_CROSS_PACKAGES_amd64 = gcc-x86-64-linux-gnu linux-libc-dev-amd64-cross
 SETUP_CROSS_PACKAGES_arm64 = gcc-aarch64-linux-gnu linux-libc-dev-arm64-cross
 SETUP_TEST_PACKAGES = ca-certificates libc6-dev clang libclang-rt-dev clang-format cppcheck shellcheck libcmocka-dev python3 python3-venv \
-	iproute2 nftables strace curl openssl qemu-user-static $(SETUP_CROSS_PACKAGES_$(if $(filter amd64,$(NATIVE_ARCH)),arm64,amd64))
+	iproute2 nftables strace curl openssl groff-base qemu-user-static $(SETUP_CROSS_PACKAGES_$(if $(filter amd64,$(NATIVE_ARCH)),arm64,amd64))
 
 SETUP_DEMO_PACKAGES = python3 curl
 SETUP_WALKTHROUGH_PACKAGES = python3-venv openssl util-linux
 
 B = build/$(ARCH)
-PROGRAMS = $(B)/pod-identity-init $(B)/pod-identity-sidecar $(B)/pod-identity-get $(B)/pod-identity-agent
+PROGRAMS = $(B)/pod-identity-init $(B)/pod-identity-sidecar $(B)/pod-identity-get $(B)/pod-identity-agent $(B)/pod-identity-webhook
 
-.PHONY: all deps distfiles size check-binaries setup setup-test demo install clean distclean help FORCE
+.PHONY: all man deps distfiles size check-binaries setup setup-test demo install clean distclean help FORCE
 ##@ Build
-all: $(PROGRAMS) $(B)/sbom.spdx.json ## the four programs and the SBOM, in build/ARCH/; what `make` alone does
+all: $(PROGRAMS) $(B)/sbom.spdx.json ## the five programs and the SBOM, in build/ARCH/; what `make` alone does
 
 help: ## this list
 	@awk -f tests/lint/help.awk $(filter %Makefile %.mk,$(MAKEFILE_LIST))
@@ -121,12 +121,26 @@ $(B)/sbom.spdx.json: build/%/sbom.spdx.json: $(SRC_STAMP) $(DEPS)/describe.sh FO
 	@sh $(DEPS)/describe.sh sbom $(VERSION) $(REVISION) build/sources $* >$@.$$$$.new && \
 	{ cmp -s $@.$$$$.new $@ && rm $@.$$$$.new || mv $@.$$$$.new $@; }
 
+# ---- packed texts ----
+# The same for all architectures: made once, by a program that runs here.
+
+PACKED = build/packed/explain_packed.h build/packed/help_packed.h
+PACK_CC = $(if $(CROSS),$(or $(HOSTCC),gcc),$(CC_TARGET))
+build/packed/explain_packed.h: ROWS = -DROWS_FILE='"common/pod/explain_texts.h"' -DROWS=EXPLANATIONS
+build/packed/help_packed.h: ROWS = -DROWS_FILE='"sidecar/config_table.h"' -DROWS=CONFIG_TEXTS
+
+$(PACKED): build/packed/%_packed.h: $(DEPS)/tools/pack.c Makefile | $(DEPS_STAMP)
+	@mkdir -p $(@D)
+	$(Q)flock build/.lock sh -ec '$(PACK_CC) -D_GNU_SOURCE -std=c11 -O1 -Wall -Wextra -I. "$$@" -MMD -MP -MT $@ -MF $(@:.h=.d) $< -o $(@:.h=); \
+		$(@:.h=) $(shell echo $* | tr a-z A-Z) >$@.new; mv $@.new $@' sh $(ROWS)
+-include $(PACKED:.h=.d)
+
 # ---- our programs ----
 
 WERROR ?= -Werror
 Q = $(if $(V),,@)
 CC_TARGET = $(B)/cc
-OUR_CPPFLAGS = -D_GNU_SOURCE -I. -I$(B) -idirafter $(B)/deps/kernel
+OUR_CPPFLAGS = -D_GNU_SOURCE -I. -I$(B) -Ibuild/packed -idirafter $(B)/deps/kernel
 OUR_CFLAGS = -std=c11 -Os -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wconversion $(WERROR) \
 	-ffunction-sections -fdata-sections -fstack-protector-strong -fomit-frame-pointer \
 	-fno-asynchronous-unwind-tables -fno-unwind-tables
@@ -134,11 +148,14 @@ OUR_CFLAGS = -std=c11 -Os -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-p
 # its files). Not wipe.c: a comparison that must take the same time whatever it finds must not see its caller.
 # What is warm lies in an archive of its own, which is how the linker script knows it.
 WARM_OBJ = $(patsubst %,$(B)/obj/common/%.o,base/buf base/clock base/log base/pages base/version base/wipe source/refresh text/base64url text/hash \
-	$(addprefix serve/,answer connections footprint loop peers request request_field server upstream watches))
-COLD_SIDECAR = $(patsubst %,$(B)/obj/sidecar/%.o,complain config config_file config_read once whoami main)
+	$(addprefix serve/,answer connections footprint loop peers request request_body request_field server server_bodies tls_client tls_refusal tls_server tls_server_curves tls_sessions tls_setup tls_slots tls_turns upstream watches))
+COLD_SIDECAR = $(patsubst %,$(B)/obj/sidecar/%.o,complain config config_file config_read config_tokens once token_make tokens whoami main separation)
 # arm64: the linker works round an erratum of the Cortex-A53 in place: with stubs it would cost a page each time. Needs
 # variables to be near: see common/base/far.h.
 OUR_LDFLAGS_arm64 = -Wl,--fix-cortex-a53-843419=adr
+# All but those that have such storage; what these hand on goes through far_hidden() there.
+NEAR_arm64 = -mcmodel=tiny
+NEAR_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(shell grep -Lw FAR common/*/*.c sidecar/*.c sidecar/get/*.c init/*.c agent/*.c))
 OUR_LDFLAGS = -Wl,--gc-sections $(OUR_LDFLAGS_$(ARCH))
 
 COMMON_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/*/*.c))
@@ -146,16 +163,21 @@ INIT_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard init/*.c))
 SIDECAR_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard sidecar/*.c))
 GET_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard sidecar/get/*.c))
 AGENT_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard agent/*.c))
+# With the agent's readers of associations, and its walk over JSON.
+WEBHOOK_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard agent/webhook/*.c)) \
+	$(patsubst %,$(B)/obj/agent/%.o,association_folder association_table association_value json_scan)
 
 $(filter-out $(WARM_OBJ),$(COMMON_OBJ)) $(INIT_OBJ) $(COLD_SIDECAR): LTO = -flto -fno-data-sections
+
+$(NEAR_OBJ): NEAR = $(NEAR_$(ARCH))
 
 # common/base/version.c cannot reach the generated version.h by name: its own header, beside it, has the same.
 $(B)/obj/common/base/version.o: OUR_CPPFLAGS += -include $(B)/version.h
 
-$(B)/obj/%.o: %.c $(DEPS_STAMP) Makefile | $(B)/version.h $(B)/docs_url.h
+$(B)/obj/%.o: %.c $(DEPS_STAMP) Makefile | $(B)/version.h $(B)/docs_url.h $(PACKED)
 	@mkdir -p $(@D)
 	@echo '  CC    $(ARCH) $<'
-	$(Q)$(CC_TARGET) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(LTO) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC_TARGET) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(LTO) $(NEAR) $(CFLAGS) -MMD -MP -c $< -o $@
 
 # A library, so that each program takes only what it uses.
 COMMON = $(B)/common.a $(B)/warm.a
@@ -169,7 +191,9 @@ $(B)/debug/pod-identity-init: $(INIT_OBJ) $(COMMON)
 $(B)/debug/pod-identity-sidecar: $(SIDECAR_OBJ) $(COMMON)
 $(B)/debug/pod-identity-get: $(GET_OBJ) $(COMMON)
 $(B)/debug/pod-identity-agent: $(AGENT_OBJ) $(COMMON)
+$(B)/debug/pod-identity-webhook: $(WEBHOOK_OBJ) $(COMMON)
 $(B)/debug/pod-identity-init $(B)/debug/pod-identity-sidecar $(B)/debug/pod-identity-agent: LIBS = -lcurl $(COMMON) -lbearssl -lcjson
+$(B)/debug/pod-identity-webhook: LIBS = $(COMMON) -lbearssl -lcjson
 # Our library again behind libcurl: common/http/tls.c takes the place of a function of BearSSL that only libcurl calls.
 
 # With symbols, for debuggers; what ships is the same file, stripped.
@@ -181,7 +205,7 @@ $(B)/debug/%:
 $(PROGRAMS): $(B)/%: $(B)/debug/%
 	$(Q)$(CROSS)strip -s -R .rela.dyn -R .comment -R .note.gnu.property -o $@ $<
 
--include $(patsubst %.o,%.d,$(COMMON_OBJ) $(INIT_OBJ) $(SIDECAR_OBJ) $(GET_OBJ) $(AGENT_OBJ))
+-include $(patsubst %.o,%.d,$(COMMON_OBJ) $(INIT_OBJ) $(SIDECAR_OBJ) $(GET_OBJ) $(AGENT_OBJ) $(WEBHOOK_OBJ))
 
 # ---- checks ----
 
@@ -191,6 +215,7 @@ KIB_pod-identity-init = 448
 KIB_pod-identity-sidecar = 448
 KIB_pod-identity-get = 64
 KIB_pod-identity-agent = 512
+KIB_pod-identity-webhook = 448
 
 size: $(PROGRAMS) ## the sizes of the programs against their limits
 	@status=0; for p in $(foreach p,$(PROGRAMS),$(p):$(KIB_$(notdir $(p)))); do \
@@ -215,15 +240,35 @@ setup-test: ## install what `make test` needs
 	@sh tests/tools.sh go node prometheus
 
 ##@ Build
+# Manual pages and completion, from what the programs of this machine's architecture print for --help.
+MAN_PROGRAMS = $(notdir $(PROGRAMS))
+MAN_B = build/$(NATIVE_ARCH)
+MAN_PAGES = $(MAN_PROGRAMS:%=build/man/%.1)
+man: $(MAN_PAGES) build/man/completion.bash ## manual pages and completion for bash, in build/man
+
+build/man/%.1: $(MAN_B)/% $(DEPS)/tools/man.awk
+	@mkdir -p build/man
+	@$< --help | awk -v program=$* -v version=$(VERSION) -f $(DEPS)/tools/man.awk >$@.new && mv $@.new $@
+
+build/man/completion.bash: $(MAN_PROGRAMS:%=$(MAN_B)/%) $(DEPS)/tools/completion.awk
+	@mkdir -p build/man
+	@for p in $(MAN_PROGRAMS); do echo "# $$p"; $(MAN_B)/$$p --help || exit 1; done >$@.help
+	@awk -f $(DEPS)/tools/completion.awk $@.help >$@.new && rm $@.help && mv $@.new $@
+
 PREFIX ?= /usr/local
-install: all ## into $(DESTDIR)$(PREFIX), by default /usr/local
+# Of another architecture only the programs: nothing here can run them.
+INSTALL_MAN = $(if $(CROSS),,man)
+install: all $(INSTALL_MAN) ## into $(DESTDIR)$(PREFIX), by default /usr/local
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/doc/pod-identity'
 	install -m 0755 $(PROGRAMS) '$(DESTDIR)$(PREFIX)/bin/'
 	install -m 0644 $(B)/sbom.spdx.json $(wildcard LICENSE) '$(DESTDIR)$(PREFIX)/share/doc/pod-identity/'
+	$(if $(INSTALL_MAN),install -d '$(DESTDIR)$(PREFIX)/share/man/man1' '$(DESTDIR)$(PREFIX)/share/bash-completion/completions')
+	$(if $(INSTALL_MAN),install -m 0644 $(MAN_PAGES) '$(DESTDIR)$(PREFIX)/share/man/man1/')
+	$(if $(INSTALL_MAN),for p in $(MAN_PROGRAMS); do install -m 0644 build/man/completion.bash '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/'"$$p" || exit 1; done)
 
 clean: ## remove our objects and programs, keep the libraries
-	rm -rf $(foreach a,amd64 arm64,$(addprefix build/$(a)/,obj debug common.a warm.a version.h docs_url.h sbom.spdx.json \
-		pod-identity-init pod-identity-sidecar pod-identity-get pod-identity-agent))
+	rm -rf build/packed $(foreach a,amd64 arm64,$(addprefix build/$(a)/,obj debug common.a warm.a version.h docs_url.h sbom.spdx.json \
+		pod-identity-init pod-identity-sidecar pod-identity-get pod-identity-agent pod-identity-webhook))
 
 distclean: ## remove build/
 	rm -rf build

@@ -13,7 +13,7 @@
 
 FAR static struct client clients[SETS][WAYS];
 
-void client_of(int fd, struct client_address *out) {
+static void ask_peer(int fd, struct client_address *out) {
     union {
         struct sockaddr any;
         struct sockaddr_in v4;
@@ -31,6 +31,15 @@ void client_of(int fd, struct client_address *out) {
     }
 }
 
+const struct client_address *client_address_of(struct connection *c) {
+    FAR static struct client_address addresses[CLIENT_PLACES];
+    struct client_address *address = &addresses[connections_number(c)];
+    if (!c->known)
+        ask_peer(c->watch.fd, address);
+    c->known = true;
+    return address;
+}
+
 bool client_bucket_take(struct client_bucket *b, int64_t mono_ms) {
     int64_t filled = (mono_ms - b->mono_ms) * (CLIENT_RATE * WHOLE / 1000);
     if (mono_ms > b->mono_ms)
@@ -42,11 +51,18 @@ bool client_bucket_take(struct client_bucket *b, int64_t mono_ms) {
     return true;
 }
 
+static bool same(const struct client_address *a, const struct client_address *b) {
+    uint64_t x[2], y[2];
+    memcpy(x, a->bytes, sizeof x);
+    memcpy(y, b->bytes, sizeof y);
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+}
+
 struct client *client_find(const struct client_address *address, int64_t mono_ms) {
-    struct keyed_hash hash = keyed_hash('a', address->bytes, sizeof address->bytes);
-    struct client *set = clients[keyed_hash_bits(&hash) % SETS], *oldest = NULL;
+    struct client *set = clients[keyed_hash_place(address->bytes, sizeof address->bytes) % SETS];
+    struct client *oldest = NULL;
     for (size_t i = 0; i < WAYS; i++) {
-        if (set[i].used_mono_ms != 0 && memcmp(&set[i].address, address, sizeof *address) == 0) {
+        if (set[i].used_mono_ms != 0 && same(&set[i].address, address)) {
             set[i].used_mono_ms = mono_ms;
             return &set[i];
         }

@@ -18,8 +18,10 @@ struct client_address {
     unsigned char bytes[16]; /* IPv4 as ::ffff:a.b.c.d */
 };
 
-/* The other end of a connected TCP socket; zero if it cannot be told. */
-void client_of(int fd, struct client_address *out);
+#define CLIENT_PLACES 1024 /* of connections, that the server may have at most */
+
+/* The other end of a TCP connection, asked once of each; zero if it cannot be told. As long as it is open. */
+const struct client_address *client_address_of(struct connection *connection);
 
 /* A bucket of so many requests that fills up with time. Zero: it is full. */
 struct client_bucket {

@@ -8,6 +8,8 @@
 #include "common/base/wipe.h"
 #include "common/serve/loop.h"
 
+#define USUAL_TOKEN 4096 /* bytes; tokens have 1 to 2 KiB */
+
 FAR static struct exchange slots[EXCHANGE_SLOTS_MAX];
 FAR struct aws_call exchange_call;
 static size_t slot_count, used_high; /* used_high: slots that were taken since all were free */
@@ -77,10 +79,19 @@ static void give_back(void) {
     pages_give_back(&slots[1], &slots[slot_count]);
 }
 
+/* The memory of one that is larger than tokens are goes back: else each slot would come to hold one, as long
+ * as others are busy. */
+static void forget_token(struct token *token) {
+    bool large = token->len > USUAL_TOKEN;
+    token_wipe(token);
+    if (large)
+        pages_give_back(token->text + USUAL_TOKEN, token->text + sizeof token->text);
+}
+
 static void release(struct exchange *x) {
     if (x->method != NULL && x->method->wipe != NULL)
         x->method->wipe(x);
-    token_wipe(&x->token);
+    forget_token(&x->token);
     credentials_wipe(&x->credentials);
     wipe(&x->claims, sizeof x->claims);
     x->association = NULL;

@@ -18,10 +18,11 @@ static struct loop_timer kick = {.deadline_ms = CLOCK_NEVER};
 
 /* ---- the table ---- */
 
+/* The address first: whoever comes behind a crowd of others pays little for it. */
 static bool is(const struct flight *f, const struct keyed_hash *key, bool trusted,
                const struct client_address *client) {
     return f->state != FLIGHT_FREE && f->state != FLIGHT_ENDING && f->trusted == trusted &&
-           keyed_hash_equal(&f->key, key) && (trusted || memcmp(&f->client, client, sizeof *client) == 0);
+           (trusted || memcmp(&f->client, client, sizeof *client) == 0) && keyed_hash_equal(&f->key, key);
 }
 
 static struct flight *find(const struct keyed_hash *key, bool trusted, const struct client_address *client) {

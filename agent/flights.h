@@ -14,10 +14,10 @@
 #define FLIGHTS_MAX 1088 /* as many as connections that wait, and renewals */
 
 /* Tokens of EKS and of clusters have 1 to 2 KiB. What is much larger is taken, but memory for it is bounded
- * in all, and few are under way at a time: each has several copies then. Others do not wait for them. */
+ * in all, and one is under way at a time: it has several copies then. Others do not wait for them. */
 #define FLIGHTS_LARGE 8192              /* bytes of a token… */
-#define FLIGHTS_LARGE_KEPT (512 * 1024) /* …and of all such that wait */
-#define FLIGHTS_LARGE_UNDER_WAY 2
+#define FLIGHTS_LARGE_KEPT (256 * 1024) /* …and of all such that wait */
+#define FLIGHTS_LARGE_UNDER_WAY 1
 
 enum flight_state {
     FLIGHT_FREE,

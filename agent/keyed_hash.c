@@ -6,10 +6,21 @@
 
 #include "common/base/wipe.h"
 
-static uint64_t secret[2];
+#define PAIR (2 * sizeof(uint64_t)) /* of words, which are multiplied */
 
+static struct { uint64_t hash[2], words[KEYED_HASH_PLACED / sizeof(uint64_t)], mix[6]; } secret;
+
+/* The kernel gives at most 256 bytes at once for certain. */
 bool keyed_hash_open(void) {
-    return getrandom(secret, sizeof secret, 0) == sizeof secret;
+    unsigned char *at = (unsigned char *)&secret;
+    for (size_t left = sizeof secret; left > 0;) {
+        ssize_t n = getrandom(at, left < 256 ? left : 256, 0);
+        if (n <= 0)
+            return false;
+        at += n;
+        left -= (size_t)n;
+    }
+    return true;
 }
 
 static uint64_t rotate(uint64_t x, int by) {
@@ -23,16 +34,13 @@ static uint64_t little(const unsigned char *at, size_t len) {
     return x;
 }
 
-/* In line and so in registers: every request hashes its token. */
-#define IN_LINE static inline __attribute__((always_inline))
-
-IN_LINE uint64_t whole_word(const unsigned char *at) {
+static uint64_t whole_word(const unsigned char *at) {
     uint64_t x;
     memcpy(&x, at, sizeof x);
     return le64toh(x);
 }
 
-IN_LINE void rounds(uint64_t v[4], int count) {
+static void rounds(uint64_t v[4], int count) {
     for (int i = 0; i < count; i++) {
         v[0] += v[1];
         v[2] += v[3];
@@ -47,7 +55,7 @@ IN_LINE void rounds(uint64_t v[4], int count) {
     }
 }
 
-IN_LINE void absorb(uint64_t v[4], uint64_t word) {
+static void absorb(uint64_t v[4], uint64_t word) {
     v[3] ^= word;
     rounds(v, 2);
     v[0] ^= word;
@@ -74,7 +82,7 @@ struct keyed_hash keyed_hash_with(const uint64_t key[2], const void *data, size_
 }
 
 struct keyed_hash keyed_hash(char kind, const void *data, size_t len) {
-    const uint64_t key[2] = {secret[0] ^ (uint64_t)(unsigned char)kind, secret[1]};
+    const uint64_t key[2] = {secret.hash[0] ^ (uint64_t)(unsigned char)kind, secret.hash[1]};
     return keyed_hash_with(key, data, len);
 }
 
@@ -84,4 +92,33 @@ bool keyed_hash_equal(const struct keyed_hash *a, const struct keyed_hash *b) {
 
 uint32_t keyed_hash_bits(const struct keyed_hash *hash) {
     return (uint32_t)little(hash->bytes, 4);
+}
+
+/* ---- places ---- */
+
+__extension__ typedef unsigned __int128 wide;
+
+static wide product(const unsigned char *at, const uint64_t keys[2]) {
+    uint64_t words[2];
+    memcpy(words, at, sizeof words);
+    return (wide)(words[0] + keys[0]) * (words[1] + keys[1]);
+}
+
+uint32_t keyed_hash_place(const void *data, size_t len) {
+    size_t left = len < KEYED_HASH_PLACED ? len : KEYED_HASH_PLACED;
+    const unsigned char *at = (const unsigned char *)data + (len - left);
+    const uint64_t *keys = secret.words, *mix = secret.mix;
+    unsigned char rest[PAIR] = {0};
+    wide sum = 0;
+    for (const unsigned char *end = at + left / PAIR * PAIR; at != end; at += PAIR, keys += 2)
+        sum += product(at, keys);
+    left %= PAIR;
+    if (left > 0) {
+        memcpy(rest, at, left);
+        sum += product(rest, keys);
+    }
+    uint64_t mixed = mix[0] + mix[1] * (uint32_t)len;
+    for (int i = 2; i < 6; i++, sum >>= 32)
+        mixed += mix[i] * (uint32_t)sum;
+    return (uint32_t)(mixed >> 32);
 }

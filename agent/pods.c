@@ -328,19 +328,21 @@ void pods_reconsider(void) {
     flights_judge_all(judge_waiting);
 }
 
-/* A token that nobody has taken yet. */
+/* A token that nobody has taken yet. Only here is it known by its strong hash. */
 static const struct answer *serve_unknown(struct connection *c, struct flights_wish *wish,
                                           struct moment now) {
     static struct jwt_claims claims;
     char text[REPLIES_TEXT_MAX];
     struct buf error = BUF(text);
+    wish->key = pod_key_of_token(wish->text, wish->text_len);
     if (!judge_token(wish->text, wish->text_len, &claims, &error) ||
         !judge_times(claims.expires_s, claims.not_before_s, now.wall_ms, &error))
         return refused(400, text);
     const struct exchange_error *failed = failures_find(&wish->key, wish->address, now.mono_ms);
     if (failed != NULL)
         return refused(failed->status, failed->text);
-    wish->token = (struct store_token){.hash = wish->key, .expires_s = claims.expires_s};
+    wish->token.hash = wish->key;
+    wish->token.expires_s = claims.expires_s;
     if (settings->association_count > 0)
         return serve_judged(c, wish, now);
     metrics_cache(METRICS_MISS);
@@ -355,13 +357,13 @@ static const struct answer *serve_token(struct connection *c, const struct clien
         return refused(400, "Service account token cannot be parsed: token has more than 65536 characters");
     if (len == 0)
         return refused(400, "Service account token cannot be empty");
-    struct flights_wish wish = {.key = pod_key_of_token(token, len),
+    struct flights_wish wish = {.token.place = keyed_hash_place(token, len),
                                 .address = address,
                                 .client = client,
                                 .text = token,
                                 .text_len = len};
     const struct store_token *which;
-    struct store_entry *e = store_find_token(&wish.key, token, len, &which);
+    struct store_entry *e = store_find_token(wish.token.place, token, len, &which);
     if (e != NULL && !still_associated(e)) {
         metrics_cache(METRICS_EVICTED);
         store_remove(e);
@@ -378,17 +380,16 @@ static const struct answer *pick(struct connection *c, const struct request *r) 
             return replies_redirect(out.data, r->method == REQUEST_GET || r->method == REQUEST_HEAD);
         return replies_fixed(REPLIES_NOT_FOUND);
     }
-    struct moment now = clock_now();
-    struct client_address address;
-    client_of(c->watch.fd, &address);
-    struct client *client = client_find(&address, now.mono_ms);
+    struct moment now = loop_now(); /* of this round: a cached answer takes microseconds */
+    const struct client_address *address = client_address_of(c);
+    struct client *client = client_find(address, now.mono_ms);
     if (client == NULL || !client_bucket_take(&client->bucket, now.mono_ms)) {
         return limit(false);
     }
     buf_reset(&out);
     if (!judge_host(r->host, &out))
         return refused(403, text);
-    return serve_token(c, &address, client, r, now);
+    return serve_token(c, address, client, r, now);
 }
 
 static const struct answer *refuse(const struct server_listener *listener, int status) {

@@ -25,11 +25,11 @@
 #include "common/serve/watches.h"
 #include "common/source/authorities.h"
 
-#define PLACES 1024    /* connections; divided among the listeners */
-#define PARTIALS 64    /* requests begun and not ended: SDKs send theirs in one piece */
-#define PODS_SHARE 950 /* of the places, for all addresses of pods together… */
+#define PLACES CLIENT_PLACES /* connections; divided among the listeners */
+#define PARTIALS 64          /* requests begun and not ended: SDKs send theirs in one piece */
+#define PODS_SHARE 950       /* of the places, for all addresses of pods together… */
 #define PODS_PARTIALS 48
-#define PODS_LARGES 8  /* with tokens of more than 4 KiB: those of EKS and of clusters have 1 to 2 KiB */
+#define PODS_LARGES 4  /* with tokens of more than 4 KiB: those of EKS and of clusters have 1 to 2 KiB */
 #define ADMIN_SHARE 24 /* …and for each of the other two */
 #define ADMIN_PARTIALS 6
 _Static_assert(PODS_PARTIALS + 2 * ADMIN_PARTIALS + SERVER_DENIED_PARTIALS <= PARTIALS, "all have a place");

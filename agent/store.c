@@ -7,14 +7,10 @@
 #include "common/base/wipe.h"
 
 #define INDEX_SIZE STORE_ENTRIES_MAX /* a power of two */
+#define EMPTY_LINE "\r\n"
 #define KEPT_MAX (STORE_KEPT_BYTES / STORE_CHUNK)
 #define CHUNKS_MAX (STORE_BYTES_MAX / STORE_CHUNK + KEPT_MAX)
 
-struct chunk {
-    uint32_t next; /* in its text, or in the free list */
-    char text[STORE_CHUNK_TEXT];
-};
-_Static_assert(sizeof(struct chunk) == STORE_CHUNK, "no gaps");
 _Static_assert((INDEX_SIZE & (INDEX_SIZE - 1)) == 0, "a mask finds the place");
 
 /* One for the process: it serves one node. What was never used takes no memory. */
@@ -22,7 +18,10 @@ FAR static struct store_entry entries[STORE_ENTRIES_MAX + 1]; /* numbers from 1 
 FAR static uint32_t by_key[INDEX_SIZE], by_token[INDEX_SIZE];
 FAR static uint32_t
     token_next[2 * (STORE_ENTRIES_MAX + 1)]; /* of a token: twice its entry's number, and which */
-FAR static struct chunk chunks[CHUNKS_MAX + 1];
+/* Links lie apart, so that chunks behind one another, which most of a text's are, are one piece. */
+FAR static char chunks[CHUNKS_MAX + 1][STORE_CHUNK_TEXT];
+FAR static uint32_t next_chunk[CHUNKS_MAX + 1]; /* in its text, or in the free list */
+_Static_assert(sizeof chunks[0] + sizeof next_chunk[0] == STORE_CHUNK, "what a chunk costs");
 static size_t entry_max, entry_high, entry_count, chunk_max, chunk_high, chunk_count, kept_count;
 static uint32_t free_entry, free_chunk, oldest, newest;
 static uint64_t evicted;
@@ -36,6 +35,7 @@ void store_open(size_t count, size_t bytes, store_retiring *on_retiring) {
 
 void store_close(void) {
     wipe(chunks, (chunk_high + 1) * sizeof chunks[0]);
+    memset(next_chunk, 0, (chunk_high + 1) * sizeof next_chunk[0]);
     wipe(entries, (entry_high + 1) * sizeof entries[0]);
     memset(by_key, 0, sizeof by_key);
     memset(by_token, 0, sizeof by_token);
@@ -45,27 +45,26 @@ void store_close(void) {
 
 /* ---- texts ---- */
 
+/* In their order, so that the next text is in one piece again. */
 static void drop_text(struct store_text *text) {
-    uint32_t at = text->first;
-    while (at != 0) {
-        uint32_t next = chunks[at].next;
-        wipe(chunks[at].text, sizeof chunks[at].text);
-        chunks[at].next = free_chunk;
-        free_chunk = at;
+    uint32_t *link = &text->first;
+    for (; *link != 0; link = &next_chunk[*link]) {
+        wipe(chunks[*link], sizeof chunks[*link]);
         chunk_count--;
-        at = next;
     }
+    *link = free_chunk;
+    free_chunk = text->first;
     *text = (struct store_text){0};
 }
 
 static uint32_t take_chunk(void) {
     uint32_t at = free_chunk;
     if (at != 0)
-        free_chunk = chunks[at].next;
+        free_chunk = next_chunk[at];
     else
         at = (uint32_t)++chunk_high;
     chunk_count++;
-    chunks[at].next = 0;
+    next_chunk[at] = 0;
     return at;
 }
 
@@ -80,42 +79,61 @@ static struct store_text make_text(const char *bytes, size_t len) {
     for (size_t done = 0; done < len;) {
         size_t n = len - done < STORE_CHUNK_TEXT ? len - done : STORE_CHUNK_TEXT;
         uint32_t at = take_chunk();
-        memcpy(chunks[at].text, bytes + done, n);
+        memcpy(chunks[at], bytes + done, n);
         *link = at;
-        link = &chunks[at].next;
+        link = &next_chunk[at];
         done += n;
     }
     return text;
 }
 
+/* The piece of a text that begins with chunk *at, of which `left` bytes are to come: returns how many of them
+ * lie behind one another. *at is the chunk behind them then. */
+static size_t take_piece(uint32_t *at, size_t left) {
+    size_t len = STORE_CHUNK_TEXT;
+    uint32_t last = *at;
+    for (; next_chunk[last] == last + 1; last++)
+        len += STORE_CHUNK_TEXT;
+    *at = next_chunk[last];
+    return len < left ? len : left;
+}
+
 void store_copy(const struct store_text *text, char *out) {
-    size_t done = 0;
-    for (uint32_t at = text->first; at != 0; at = chunks[at].next) {
-        size_t n = text->len - done < STORE_CHUNK_TEXT ? text->len - done : STORE_CHUNK_TEXT;
-        memcpy(out + done, chunks[at].text, n);
-        done += n;
+    char *end = out + text->len;
+    for (uint32_t at = text->first; at != 0;) {
+        const char *from = chunks[at];
+        size_t n = take_piece(&at, (size_t)(end - out));
+        memcpy(out, from, n);
+        out += n;
     }
-    out[done] = '\0';
+    *out = '\0';
 }
 
-static uint64_t word_at(const char *at) {
-    uint64_t word;
-    memcpy(&word, at, sizeof word);
-    return word;
+/* All of it, wherever it differs: the time says nothing about the text. In two blocks at a time. */
+static uint64_t differences(const char *a, const char *b, size_t len) {
+    typedef uint64_t block __attribute__((vector_size(16)));
+    block all = {0}, x[2], y[2];
+    unsigned char rest = 0;
+    for (const char *end = a + len / sizeof x * sizeof x; a != end; a += sizeof x, b += sizeof x) {
+        memcpy(x, a, sizeof x);
+        memcpy(y, b, sizeof y);
+        all |= (x[0] ^ y[0]) | (x[1] ^ y[1]);
+    }
+    for (const char *end = a + len % sizeof x; a != end; a++, b++)
+        rest |= (unsigned char)(*a ^ *b);
+    return all[0] | all[1] | rest;
 }
 
-/* All of it, wherever it differs: the time says nothing about the text. */
 bool store_equal(const struct store_text *text, const char *bytes, size_t len) {
-    uint64_t differs = text->len != len;
-    size_t done = 0;
-    for (uint32_t at = text->first; at != 0 && !(text->len != len); at = chunks[at].next) {
-        size_t n = len - done < STORE_CHUNK_TEXT ? len - done : STORE_CHUNK_TEXT;
-        size_t i = 0;
-        for (; i + sizeof differs <= n; i += sizeof differs)
-            differs |= word_at(chunks[at].text + i) ^ word_at(bytes + done + i);
-        for (; i < n; i++)
-            differs |= (unsigned char)(chunks[at].text[i] ^ bytes[done + i]);
-        done += n;
+    uint64_t differs = 0;
+    if (text->len != len)
+        return false;
+    for (uint32_t at = text->first; at != 0;) {
+        const char *ours = chunks[at];
+        size_t n = take_piece(&at, len);
+        differs |= differences(ours, bytes, n);
+        bytes += n;
+        len -= n;
     }
     return differs == 0;
 }
@@ -123,34 +141,33 @@ bool store_equal(const struct store_text *text, const char *bytes, size_t len) {
 /* Bytes from..to of a text, as pieces. */
 static size_t put_pieces(const struct store_text *text, size_t from, size_t to, struct iovec *out,
                          size_t max) {
-    size_t skip = from / STORE_CHUNK_TEXT, n = 0, at_byte = skip * STORE_CHUNK_TEXT;
-    uint32_t at = text->first;
-    while (skip-- > 0)
-        at = chunks[at].next;
-    for (; at_byte < to && n < max; at = chunks[at].next, at_byte += STORE_CHUNK_TEXT, n++) {
-        size_t begin = from > at_byte ? from - at_byte : 0;
-        size_t end = to - at_byte < STORE_CHUNK_TEXT ? to - at_byte : STORE_CHUNK_TEXT;
-        out[n] = (struct iovec){chunks[at].text + begin, end - begin};
+    size_t n = 0, at_byte = 0;
+    for (uint32_t at = text->first; at_byte < to && n < max;) {
+        char *piece = chunks[at];
+        size_t len = take_piece(&at, to - at_byte), skip = from > at_byte ? from - at_byte : 0;
+        if (skip < len)
+            out[n++] = (struct iovec){piece + skip, len - skip};
+        at_byte += len;
     }
     return n;
 }
 
-/* An answer, for the server: head, the line that ends it, body. */
+/* An answer, for the server: as it is, or with the line that says that the connection ends. */
 static size_t pieces(const struct answer *a, bool close, bool with_body, size_t from, struct iovec *out,
                      size_t max) {
-    static const char keeping[] = "\r\n", closing[] = "Connection: close\r\n\r\n";
     const struct store_entry *e = OWNER(a, const struct store_entry, answer);
-    const char *line = close ? closing : keeping;
-    size_t line_len = strlen(line), n = 0, body_from = e->head_len;
-    if (from < e->head_len)
-        n = put_pieces(&e->text, from, e->head_len, out, max);
-    from = from < e->head_len ? 0 : from - e->head_len; /* behind the head */
-    if (from < line_len && n < max)
-        out[n++] = (struct iovec){(void *)(uintptr_t)(line + from), line_len - from};
-    body_from += from < line_len ? 0 : from - line_len;
-    if (with_body && body_from < e->text.len)
-        n += put_pieces(&e->text, body_from, e->text.len, out + n, max - n);
-    return n;
+    static const char closing[] = "Connection: close\r\n";
+    size_t added = sizeof closing - 1, n = 0, head_len = e->head_len;
+    size_t end = with_body ? e->text.len : head_len + strlen(EMPTY_LINE);
+    if (!close)
+        return put_pieces(&e->text, from, end, out, max);
+    if (from < head_len)
+        n = put_pieces(&e->text, from, head_len, out, max);
+    from = from < head_len ? 0 : from - head_len; /* behind the head */
+    if (from < added && n < max)
+        out[n++] = (struct iovec){(void *)(uintptr_t)(closing + from), added - from};
+    from = from < added ? 0 : from - added;
+    return n + put_pieces(&e->text, head_len + from, end, out + n, max - n);
 }
 
 /* ---- the index ---- */
@@ -159,12 +176,16 @@ static uint32_t number(const struct store_entry *e) {
     return (uint32_t)(e - entries);
 }
 
-static uint32_t *place(uint32_t *table, const struct keyed_hash *hash) {
-    return &table[keyed_hash_bits(hash) & (INDEX_SIZE - 1)];
+static uint32_t *place(uint32_t *table, uint32_t bits) {
+    return &table[bits & (INDEX_SIZE - 1)];
+}
+
+static uint32_t *place_of_key(const struct keyed_hash *key) {
+    return place(by_key, keyed_hash_bits(key));
 }
 
 static void unlink_key(const struct store_entry *e) {
-    uint32_t *link = place(by_key, &e->key);
+    uint32_t *link = place_of_key(&e->key);
     while (*link != number(e))
         link = &entries[*link].next;
     *link = e->next;
@@ -179,14 +200,14 @@ static void unlink_token(const struct store_entry *e, unsigned which) {
     uint32_t node = 2 * number(e) + which;
     if (!has_token(e, which))
         return;
-    uint32_t *link = place(by_token, &e->tokens[which].hash);
+    uint32_t *link = place(by_token, e->tokens[which].place);
     while (*link != node)
         link = &token_next[*link];
     *link = token_next[node];
 }
 
 static void link_token(const struct store_entry *e, unsigned which) {
-    uint32_t node = 2 * number(e) + which, *link = place(by_token, &e->tokens[which].hash);
+    uint32_t node = 2 * number(e) + which, *link = place(by_token, e->tokens[which].place);
     if (!has_token(e, which))
         return;
     token_next[node] = *link;
@@ -194,7 +215,7 @@ static void link_token(const struct store_entry *e, unsigned which) {
 }
 
 struct store_entry *store_find(const struct keyed_hash *key) {
-    for (uint32_t at = *place(by_key, key); at != 0; at = entries[at].next) {
+    for (uint32_t at = *place_of_key(key); at != 0; at = entries[at].next) {
         if (keyed_hash_equal(&entries[at].key, key))
             return &entries[at];
     }
@@ -210,12 +231,12 @@ static bool is_token(const struct store_entry *e, unsigned which, const char *to
     return secret_equal(sha, sizeof sha, e->sha_before, sizeof e->sha_before);
 }
 
-struct store_entry *store_find_token(const struct keyed_hash *hash, const char *token, size_t len,
+struct store_entry *store_find_token(uint32_t bits, const char *token, size_t len,
                                      const struct store_token **which) {
-    for (uint32_t at = *place(by_token, hash); at != 0; at = token_next[at]) {
+    for (uint32_t at = *place(by_token, bits); at != 0; at = token_next[at]) {
         struct store_entry *e = &entries[at / 2];
         *which = &e->tokens[at % 2];
-        if (keyed_hash_equal(&(*which)->hash, hash) && is_token(e, at % 2, token, len))
+        if ((*which)->place == bits && is_token(e, at % 2, token, len))
             return e;
     }
     return NULL;
@@ -250,8 +271,8 @@ void store_remove(struct store_entry *e) {
     unlink_token(e, 0);
     unlink_token(e, 1);
     unlink_use(e);
-    drop_text(&e->token);
     drop_text(&e->text);
+    drop_text(&e->token); /* last, as the next entry's comes first */
     memset(e, 0, sizeof *e);
     e->next = free_entry;
     free_entry = number(e);
@@ -291,7 +312,7 @@ struct store_entry *store_put(const struct keyed_hash *key, uint32_t space) {
         at = (uint32_t)++entry_high;
     e = &entries[at];
     *e = (struct store_entry){.key = *key, .space = space, .taken = true};
-    uint32_t *link = place(by_key, key);
+    uint32_t *link = place_of_key(key);
     e->next = *link;
     *link = at;
     append_use(e);
@@ -337,23 +358,24 @@ bool store_set_token(struct store_entry *e, const char *token, size_t len, const
     return true;
 }
 
-/* Both parts behind one another. */
-static struct store_text join(const char *head, size_t head_len, const char *body, size_t body_len) {
-    FAR static char both[STORE_ANSWER_MAX];
-    memcpy(both, head, head_len);
-    memcpy(both + head_len, body, body_len);
-    struct store_text text = make_text(both, head_len + body_len);
-    wipe(both, head_len + body_len);
+static struct store_text join(const char *head, const char *body, size_t body_len) {
+    FAR static char all[STORE_ANSWER_MAX + 1];
+    struct buf out = BUF(all);
+    buf_str(&out, head);
+    buf_str(&out, EMPTY_LINE);
+    buf_put(&out, body, body_len);
+    struct store_text text = make_text(out.data, out.len);
+    buf_wipe(&out);
     return text;
 }
 
 bool store_set_answer(struct store_entry *e, const char *head, const char *body, size_t body_len) {
-    size_t head_len = strlen(head), len = head_len + body_len;
+    size_t head_len = strlen(head), len = head_len + strlen(EMPTY_LINE) + body_len;
     if (len > STORE_ANSWER_MAX || !make_room(chunks_for(len), e->space, e))
         return false;
     if (e->text.first != 0)
         retiring(e, false);
-    struct store_text fresh = join(head, head_len, body, body_len);
+    struct store_text fresh = join(head, body, body_len);
     drop_text(&e->text);
     e->text = fresh;
     e->head_len = (uint32_t)head_len;

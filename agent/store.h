@@ -23,8 +23,8 @@
 #define STORE_KEPT_BYTES (1024 * 1024)     /* of texts outside of the entries */
 #define STORE_ANSWER_MAX 12288             /* head and body: CREDENTIALS_RENDERED_MAX */
 #define STORE_TOKEN_MAX 65536              /* TOKEN_FILE_MAX */
-#define STORE_CHUNK 128
-#define STORE_CHUNK_TEXT (STORE_CHUNK - 4)
+#define STORE_CHUNK_TEXT 128
+#define STORE_CHUNK (STORE_CHUNK_TEXT + 4) /* with its link */
 
 /* A text in chunks. */
 struct store_text {
@@ -37,6 +37,7 @@ struct store_text {
 struct store_token {
     struct keyed_hash hash;
     int64_t expires_s; /* 0: it does not say */
+    uint32_t place;    /* keyed_hash_place() of it */
 };
 
 struct store_entry {
@@ -45,8 +46,8 @@ struct store_entry {
     unsigned char sha_before[HASH_SIZE]; /* of the one before, whose text is gone; tokens[1].hash is zero if
                                             there is none */
     struct store_text token;             /* the last one, whole */
-    struct store_text text;              /* of the answer: head without its last line, and body */
-    uint32_t head_len;                   /* of that */
+    struct store_text text;              /* of the answer: head, empty line and body */
+    uint32_t head_len;                   /* without the empty line */
     struct answer answer;                /* over it */
     struct refresh refresh;
     uint64_t association;        /* hash of what it was fetched by; 0: EKS Auth knows */
@@ -71,8 +72,9 @@ void store_close(void);
 
 /* The entry of that key, or NULL. Does not count as use. */
 struct store_entry *store_find(const struct keyed_hash *key);
-/* The entry that this very token leads to (all of its text is compared), or NULL; *which of its tokens. */
-struct store_entry *store_find_token(const struct keyed_hash *hash, const char *token, size_t len,
+/* The entry that this very token leads to (all of its text is compared), or NULL; *which of its tokens.
+ * place: keyed_hash_place() of it. */
+struct store_entry *store_find_token(uint32_t place, const char *token, size_t len,
                                      const struct store_token **which);
 
 /* The entry of that key: the one that is there, or a new one (zero but for key and space). If all are taken

@@ -20,6 +20,7 @@ created=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 case $image in
 init) description='Init container: waits until AWS credentials can be had in this pod, or says in one line why not' ;;
 agent) description='Node agent: hands AWS credentials to the pods of its node, on EKS and on any other Kubernetes' ;;
+webhook) description='Admission webhook: injects what pods need for AWS credentials, init container and sidecar among it' ;;
 sidecar) description='Sidecar: fetches AWS credentials once, keeps them fresh, serves them to every process of the pod' ;;
 esac
 # The agent binds ports below 1024 and then becomes another user; what its chart runs as its init container is root, too.
@@ -29,6 +30,7 @@ if [ "$image" = agent ]; then
 	user=0:0
 	beside='go-runner eks-pod-identity-agent'
 fi
+[ "$image" != webhook ] || beside=
 
 # Each with its name and value on a line: the labels of the image, and the annotations of its manifest and of the index.
 annotations() {

@@ -16,7 +16,7 @@ top=$work/$name
 
 rm -rf "$top"
 mkdir -p "$top/images" "$top/sbom"
-for image in init sidecar agent; do
+for image in init sidecar agent webhook; do
 	cp "$images/pod-identity-$image.oci.tar" "$top/images/"
 	cp "$images/pod-identity-$image.digest" "$top/images/"
 done

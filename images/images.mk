@@ -2,7 +2,7 @@
 
 .PHONY: images image-roots image-emulator setup-images e2e setup-e2e
 
-IMAGE_NAMES = init sidecar agent
+IMAGE_NAMES = init sidecar agent webhook
 IMAGE_ARCHES = amd64 arm64
 IMAGE_TAG ?= $(VERSION)
 # The version of what is released: that of the tag, if this is what was tagged, else with the revision.
@@ -25,7 +25,7 @@ image-roots: ## the file trees of the images, build/images/root/IMAGE/ARCH, for 
 		sh images/root.sh $$image build/$$arch build/src build/images/ca-certificates.crt build/images/root/$$image/$$arch || exit 1; \
 	done; done
 
-images: image-roots ## OCI images of init, sidecar and agent for amd64 and arm64, in build/images
+images: image-roots ## OCI images of init, sidecar, agent and webhook for amd64 and arm64, in build/images
 	@$(call need,umoci,umoci)
 	@$(call need,skopeo,skopeo)
 	@for image in $(IMAGE_NAMES); do \
@@ -50,4 +50,4 @@ e2e: $(PROGRAMS) ## images, manifests, policies, real containers and a real Kube
 
 setup-e2e: ## install what `make e2e` needs; Go, a Kubernetes (built in ten minutes, once) and others into ~/.cache/pod-identity/tools
 	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(SETUP_IMAGE_PACKAGES) $(SETUP_E2E_PACKAGES)
-	@sh tests/tools.sh go kubectl docker-registry hclfmt helm actionlint cluster
+	@sh tests/tools.sh go kubectl docker-registry hclfmt helm actionlint minio cluster apiserver

@@ -2,7 +2,7 @@
 # Checks this bundle, and loads its images: load.sh [--check] [--registry HOST/PATH] [--tag TAG] [--tool TOOL] [--insecure]
 #
 #   (nothing)              into this machine's own store: ctr (containerd of Kubernetes), podman or docker, the first that is there
-#   --registry HOST/PATH   into a registry, both architectures, as HOST/PATH/pod-identity-init:TAG, …-sidecar:TAG, …-agent:TAG; needs skopeo
+#   --registry HOST/PATH   into a registry, both architectures, as HOST/PATH/pod-identity-init:TAG, …-sidecar:TAG, …-agent:TAG, …-webhook:TAG; needs skopeo
 #   --tag TAG              another tag than the bundle's
 #   --tool TOOL            ctr, podman, docker or skopeo, instead of the first that is there
 #   --insecure             the registry speaks plain HTTP, or has a certificate that is not trusted
@@ -70,7 +70,7 @@ if [ -n "$registry" ]; then
 	case $registry in *://*) fail "--registry=$registry: without https://" ;; esac
 	[ -z "$tool" ] || [ "$tool" = skopeo ] || fail "--registry needs skopeo: $tool would push one architecture only"
 	has skopeo || fail 'skopeo is not there: apt-get install skopeo, or use any tool that copies an OCI archive with all platforms'
-	for image in init sidecar agent; do
+	for image in init sidecar agent webhook; do
 		target=$registry/pod-identity-$image:$tag
 		skopeo copy --quiet --all --preserve-digests --dest-tls-verify=$verify "oci-archive:images/pod-identity-$image.oci.tar" "docker://$target" ||
 			fail "cannot copy pod-identity-$image to $target (above)"
@@ -86,7 +86,7 @@ if [ -z "$tool" ]; then
 	done
 fi
 own=$(cat images/TAG)
-for image in init sidecar agent; do
+for image in init sidecar agent webhook; do
 	archive=images/pod-identity-$image.oci.tar
 	from=localhost/pod-identity-$image:$own
 	target=localhost/pod-identity-$image:$tag

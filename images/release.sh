@@ -14,12 +14,12 @@ shift 6
 rm -rf "$target"
 mkdir -p "$target"
 for arch; do
-	for program in init sidecar get agent; do
+	for program in init sidecar get agent webhook; do
 		install -m 0755 "$build/$arch/pod-identity-$program" "$target/pod-identity-$program-$version-linux-$arch"
 	done
 	install -m 0644 "$build/$arch/sbom.spdx.json" "$target/pod-identity-$version-linux-$arch.spdx.json"
 done
-for image in init sidecar agent; do
+for image in init sidecar agent webhook; do
 	install -m 0644 "$images/pod-identity-$image.oci.tar" "$target/pod-identity-$image-$version.oci.tar"
 	install -m 0644 "$images/pod-identity-$image.digest" "$target/pod-identity-$image-$version.digest"
 done

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The files of one image for one architecture: root.sh IMAGE BUILD SOURCES CA_BUNDLE FOLDER
-# IMAGE is init, sidecar or agent, BUILD the folder of the programs, SOURCES the unpacked libraries, FOLDER is made anew.
+# IMAGE is init, sidecar, agent or webhook, BUILD the folder of the programs, SOURCES the unpacked libraries, FOLDER is made anew.
 # /etc/passwd gives the user its name for programs that ask; nothing of the toolkit does.
 set -eu
 image=$1
@@ -21,6 +21,7 @@ agent)
 	ln -s pod-identity-agent "$folder/eks-pod-identity-agent"
 	echo 'root:x:0:0:root:/root:/sbin/nologin' >"$folder/etc/passwd"
 	;;
+webhook) ;;
 *) # The helper: init copies it into a volume (--install), and for the sidecar it is the client at hand.
 	install -m 0755 "$build/pod-identity-get" "$folder/pod-identity-get"
 	;;

@@ -89,10 +89,8 @@ static void explain_by_labels(const struct run *run, struct failure *finding) {
         failure_remedy(
             finding,
             "the webhook acts only when a pod is created, and its failure is ignored, so restarting this "
-            "container cannot help: check that an association exists for the pod's service account (aws eks "
-            "list-pod-identity-associations --cluster-name CLUSTER), then delete the pod so that it is "
-            "created "
-            "anew");
+            "container cannot help: check that an association exists for the pod's service account "
+            "(" INJECTION_ASSOCIATIONS "), then delete the pod so that it is created anew");
     }
 }
 
@@ -102,6 +100,14 @@ static void explain_by_labels(const struct run *run, struct failure *finding) {
 static bool is_name(const char *text) {
     size_t len = strlen(text);
     return len > 0 && len <= 253 && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789.-") == len;
+}
+
+/* EKS's issuers are https://oidc.eks.REGION.amazonaws.com/id/…, or https://oidc-eks.REGION.api.aws/id/… for
+ * both families; those of other clusters are whatever their API servers were told. */
+static bool issued_by_eks(const struct jwt_claims *c) {
+    static const char plain[] = "https://oidc.eks.", dual_stack[] = "https://oidc-eks.";
+    return strncmp(c->issuer, plain, sizeof plain - 1) == 0 ||
+           strncmp(c->issuer, dual_stack, sizeof dual_stack - 1) == 0;
 }
 
 /* Most pods mount a token for the API server, which says whose association is missing. */
@@ -118,13 +124,23 @@ static void name_account(struct run *run, struct failure *finding) {
     struct buf m = failure_more(finding);
     buf_fmt(&m, "; this pod is of service account \"%s\" in namespace \"%s\"", c->service_account,
             c->namespace);
-    failure_remedy(
-        finding,
-        "restarting this container cannot help, a new pod can: aws eks create-pod-identity-association "
-        "--cluster-name CLUSTER --namespace %s --service-account %s --role-arn ROLE (aws eks "
-        "list-pod-identity-associations shows whether it is there already), wait some seconds, then kubectl "
-        "-n %s delete pod %s",
-        c->namespace, c->service_account, c->namespace, is_name(c->pod) ? c->pod : "POD");
+    const char *pod = is_name(c->pod) ? c->pod : "POD";
+    if (issued_by_eks(c))
+        failure_remedy(
+            finding,
+            "restarting this container cannot help, a new pod can: aws eks create-pod-identity-association "
+            "--cluster-name CLUSTER --namespace %s --service-account %s --role-arn ROLE (aws eks "
+            "list-pod-identity-associations shows whether it is there already), wait some seconds, then "
+            "kubectl -n %s delete pod %s",
+            c->namespace, c->service_account, c->namespace, pod);
+    else
+        failure_remedy(
+            finding,
+            "restarting this container cannot help, a new pod can: this cluster is not EKS, so give %s.%s a "
+            "role in the ConfigMap of pod-identity-agent (kubectl -n pod-identity edit configmap "
+            "associations, or what its --associations names), wait some seconds, then kubectl -n %s delete "
+            "pod %s",
+            c->namespace, c->service_account, c->namespace, pod);
 }
 
 static enum check_status own_token(const struct run *run, struct failure *finding) {

@@ -90,8 +90,9 @@ static bool write_target(const char *directory, const char *name, const char *co
 }
 
 bool install_get(const char *directory, bool as_shell, struct buf *message, struct failure *failure) {
-    FAR static char content[INSTALL_SIZE_MAX + 1];
+    FAR static char storage[INSTALL_SIZE_MAX + 1];
     static char source_text[ATOMIC_FILE_PATH_MAX];
+    char *content = far_hidden(storage);
     struct buf source = BUF(source_text);
     size_t len = 0;
     if (!find_source(&source, failure) || !read_source(source.data, content, &len, failure))

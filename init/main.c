@@ -74,7 +74,7 @@ static int check_all(const struct config *config) {
     run.config = config;
     run.lookup = environment;
     run.source.kind = config->source.kind;
-    checks_run(&run, &report);
+    checks_run(far_hidden(&run), &report);
     source_wipe_result(&run.source);
     const struct check_result *decisive = report_decisive(&report);
     if (decisive != NULL)

@@ -11,6 +11,7 @@ struct access {
     struct server_listener listener; /* its handlers are access_handlers */
     struct routes routes;
     const struct peers *peers; /* NULL: everybody */
+    bool open;                 /* a Unix socket that is there */
 };
 
 extern const struct server_handlers access_handlers;

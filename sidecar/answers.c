@@ -4,10 +4,11 @@
 
 #include "common/base/docs.h"
 #include "common/base/far.h"
+#include "common/base/timefmt.h"
 #include "common/base/wipe.h"
 #include "common/text/secrets.h"
 
-#define HEAD_MAX 256
+#define HEAD_MAX ANSWERS_HEAD_MAX
 #define JSON "application/json" /* exactly: Go and Kotlin read no error with a charset behind it */
 #define TEXT "text/plain; charset=utf-8"
 #define FIXED_BODY_MAX 512
@@ -27,7 +28,7 @@ struct edition {
     char bodies[CREDENTIAL_PAGES * CREDENTIALS_RENDERED_MAX + READY_PAGES * READY_MAX];
 };
 
-FAR static struct profile {
+FAR_BY_ADDRESS static struct profile {
     struct edition editions[2];
     int current;
 } profiles[ANSWERS_PROFILES_MAX];
@@ -59,9 +60,6 @@ static const struct error {
     [ANSWERS_NO_ROLE] = {.status = 404,
                          .code = "NotFound",
                          .message = "There are no credentials at the moment; the sidecar's log says why."},
-    [ANSWERS_NO_PROFILE] = {.status = 404,
-                            .code = "NotFound",
-                            .message = "No profile has that name; there are: "},
     {.status = 400, .code = "BadRequest", .message = "This is not a well-formed HTTP/1.1 request."},
     {.status = 401,
      .code = "Unauthorized",
@@ -86,16 +84,26 @@ static const struct error {
 
 #define ERRORS (sizeof errors / sizeof errors[0])
 
+static const struct error no_profile = {404, "NotFound", "No profile has that name; there are: "};
+
 static struct fixed {
     struct answer answer;
     char keep[HEAD_MAX], close[HEAD_MAX], body[FIXED_BODY_MAX];
-} fixed[ERRORS], health;
+} fixed[ERRORS], no_profiles[ANSWERS_ALL + 1], health;
 
-FAR static struct moment_answer {
+FAR_BY_ADDRESS static struct moment_answer {
     struct answer answer;
     char keep[HEAD_MAX], close[HEAD_MAX], body[ANSWERS_MOMENT_MAX];
 } moments[2];
 static int current_moment;
+
+static struct profile *profile_at(size_t i) {
+    return *FAR_ADDRESS(profiles) + i;
+}
+
+static struct moment_answer *moment_at(int i) {
+    return *FAR_ADDRESS(moments) + i;
+}
 
 static answers_retired *on_retired;
 static bool with_instance;
@@ -144,49 +152,62 @@ static void put_error_body(struct buf *out, const char *code, const char *messag
 }
 
 const struct answer *answers_page(size_t profile, enum answers_page page) {
-    const struct profile *p = &profiles[profile];
+    const struct profile *p = profile_at(profile);
     return &p->editions[p->current].answers[page];
 }
 
-const struct answer *answers_ready(enum answers_page page) {
-    size_t i = 0;
-    while (i < profile_count && answers_page(i, page)->status == 200)
-        i++;
-    return answers_page(i < profile_count ? i : 0, page);
+const struct answer *answers_ready(size_t view, enum answers_page page) {
+    for (size_t i = 0; i < profile_count; i++) {
+        if (answers_may_see(view, i) && answers_page(i, page)->status != 200)
+            return answers_page(i, page);
+    }
+    return answers_page(answers_own(view), page);
 }
 
-bool answers_find(const char *name, size_t *profile) {
+bool answers_find(size_t view, const char *name, size_t *profile) {
     for (*profile = 0; *profile < profile_count; ++*profile) {
-        if (strcmp(profile_names[*profile], name) == 0)
+        if (answers_may_see(view, *profile) && (*name == '\0' || strcmp(profile_names[*profile], name) == 0))
             return true;
     }
     return false;
 }
 
 /* Twice the message and what is around it fits into a body; of long names only the first are told. */
-static void put_message(struct buf *body, const struct error *e) {
+static void put_message(struct buf *body, const struct error *e, size_t view) {
     char text[FIXED_BODY_MAX / 2 - 32];
     struct buf message = buf_over(text, sizeof text - 8);
+    const char *comma = "";
     buf_str(&message, e->message);
-    for (size_t i = 0; e == &errors[ANSWERS_NO_PROFILE] && i < profile_count; i++)
-        buf_fmt(&message, "%s%s", i > 0 ? ", " : "", profile_names[i]);
+    for (size_t i = 0; e == &no_profile && i < profile_count; i++) {
+        if (answers_may_see(view, i)) {
+            buf_fmt(&message, "%s%s", comma, profile_names[i]);
+            comma = ", ";
+        }
+    }
     if (message.overflow)
         memcpy(text + message.len, ", ...", 6);
     put_error_body(body, e->code, text);
 }
 
 /* The fixed answers are rendered when they are first wanted: most never are. */
-static const struct answer *fixed_error(size_t i) {
-    struct fixed *f = &fixed[i];
+static const struct answer *rendered(struct fixed *f, const struct error *e, size_t view) {
     if (f->answer.body == NULL) {
         struct buf body = BUF(f->body);
-        put_message(&body, &errors[i]);
-        const char *allow = i == ANSWERS_PUT_ONLY     ? "Allow: PUT\r\n"
-                            : errors[i].status == 405 ? "Allow: GET, HEAD\r\n"
-                                                      : "";
-        render(&f->answer, f->keep, f->close, &(struct head){errors[i].status, JSON, allow}, &body);
+        put_message(&body, e, view);
+        const char *allow = e == &errors[ANSWERS_PUT_ONLY] ? "Allow: PUT\r\n"
+                            : e->status == 405             ? "Allow: GET, HEAD\r\n"
+                                                           : "";
+        render(&f->answer, f->keep, f->close, &(struct head){e->status, JSON, allow}, &body);
     }
     return &f->answer;
+}
+
+const struct answer *answers_no_profile(size_t view) {
+    return rendered(&no_profiles[view], &no_profile, view);
+}
+
+static const struct answer *fixed_error(size_t i) {
+    return rendered(&fixed[i], &errors[i], ANSWERS_ALL);
 }
 
 const struct answer *answers_health(void) {
@@ -211,17 +232,37 @@ const struct answer *answers_refuse(enum answers_refusal refusal) {
 }
 
 struct buf answers_moment_begin(void) {
-    struct moment_answer *m = &moments[1 - current_moment];
+    struct moment_answer *m = moment_at(1 - current_moment);
     if (m->answer.body != NULL)
         on_retired(&m->answer);
     return BUF(m->body);
 }
 
-const struct answer *answers_moment_end(const struct buf *body, const char *header) {
+static const struct answer *moment_end(const struct buf *body, const struct head *head) {
     current_moment = 1 - current_moment;
-    struct moment_answer *m = &moments[current_moment];
-    render(&m->answer, m->keep, m->close, &(struct head){200, TEXT, header}, body);
+    struct moment_answer *m = moment_at(current_moment);
+    render(&m->answer, m->keep, m->close, head, body);
     return &m->answer;
+}
+
+const struct answer *answers_moment_end(const struct buf *body, const char *header) {
+    return moment_end(body, &(struct head){200, TEXT, header});
+}
+
+const struct answer *answers_moment_error(int status, const char *code, const char *message,
+                                          const char *header) {
+    struct buf body = answers_moment_begin();
+    put_error_body(&body, code, message);
+    return moment_end(&body, &(struct head){status, JSON, header});
+}
+
+void answers_render_text(struct answer *out, char heads[2][ANSWERS_HEAD_MAX], const char *header,
+                         const struct buf *body) {
+    render(out, heads[0], heads[1], &(struct head){200, TEXT, header}, body);
+}
+
+void answers_retire(const struct answer *answer) {
+    on_retired(answer);
 }
 
 /* A builder over the rest of the storage, for the next body. */
@@ -287,7 +328,7 @@ static void put_failure(struct edition *e, const struct failure *f) {
 
 void answers_publish(size_t profile, const struct credentials *credentials, int64_t fetched_s,
                      const struct failure *failure, const char *not_ready) {
-    struct profile *p = &profiles[profile];
+    struct profile *p = profile_at(profile);
     struct edition *e = &p->editions[1 - p->current];
     for (int i = 0; i < ANSWERS_PAGES && e->used > 0; i++)
         on_retired(&e->answers[i]);
@@ -315,6 +356,33 @@ static void take_member(const struct answer *a, const char *name, secrets_take *
         return;
     at += strlen(name);
     take(context, at, strcspn(at, "\""));
+}
+
+static void copy_member(void *context, const char *text, size_t len) {
+    struct buf *out = context;
+    buf_put(out, text, len);
+}
+
+void answers_credentials(size_t profile, struct credentials *out) {
+    static const struct {
+        char name[20];
+        uint16_t at, cap;
+    } members[] = {
+        {"\"AccountId\":\"", offsetof(struct credentials, account_id), sizeof out->account_id},
+        {"\"AccessKeyId\":\"", offsetof(struct credentials, access_key_id), sizeof out->access_key_id},
+        {"\"SecretAccessKey\":\"", offsetof(struct credentials, secret_access_key),
+         sizeof out->secret_access_key},
+        {"\"Token\":\"", offsetof(struct credentials, session_token), sizeof out->session_token},
+    };
+    const struct answer *a = answers_page(profile, ANSWERS_CREDENTIALS);
+    char ends[TIME_UTC_MAX];
+    struct buf end = BUF(ends);
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        struct buf text = buf_over((char *)out + members[i].at, members[i].cap);
+        take_member(a, members[i].name, copy_member, &text);
+    }
+    take_member(a, "\"Expiration\":\"", copy_member, &end);
+    (void)time_parse_rfc3339(end.data, end.len, &out->expires_ms); /* we wrote it */
 }
 
 /* What is served is kept in the pages only. */
@@ -345,9 +413,9 @@ void answers_open(answers_retired *retired, bool instance, const char *const *na
 
 void answers_wipe(void) {
     for (size_t i = 0; i < 2 * profile_count; i++) {
-        struct edition *e = &profiles[i / 2].editions[i % 2];
+        struct edition *e = &profile_at(i / 2)->editions[i % 2];
         wipe(e->bodies, e->used);
     }
     for (int i = 0; i < 2; i++)
-        wipe(moments[i].body, moments[i].answer.body_len);
+        wipe(moment_at(i)->body, moment_at(i)->answer.body_len);
 }

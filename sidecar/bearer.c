@@ -12,13 +12,16 @@
 #define RANDOM_BYTES 32
 #define FILE_MODE 0640
 
-static bool choose_path(const struct config *config, char out[CONFIG_PATH_MAX]) {
-    struct buf path = buf_over(out, CONFIG_PATH_MAX);
-    if (config->http_token_file[0] != '\0') {
-        buf_str(&path, config->http_token_file);
-    } else if (config->http_token[0] == '\0') {
-        const char *slash = strrchr(config->unix_socket, '/');
-        buf_put(&path, config->unix_socket, (size_t)(slash + 1 - config->unix_socket));
+/* *fixed: the text that was given, or "". */
+static bool choose(const struct config *config, size_t owner, struct bearer *out, const char **fixed) {
+    const struct config_access *a = owner == ANSWERS_ALL ? &config->access : &config->profiles[owner].access;
+    struct buf path = BUF(out->path);
+    *fixed = owner == ANSWERS_ALL ? config->http_token : "";
+    if (a->http_token_file[0] != '\0') {
+        buf_str(&path, a->http_token_file);
+    } else if (owner == ANSWERS_ALL && **fixed == '\0' && a->unix_socket[0] != '\0') {
+        const char *slash = strrchr(a->unix_socket, '/');
+        buf_put(&path, a->unix_socket, (size_t)(slash + 1 - a->unix_socket));
         buf_str(&path, "http-token");
     }
     return !path.overflow;
@@ -35,34 +38,38 @@ static bool generate(char out[ROUTES_BEARER_MAX], struct buf *problem) {
     return true;
 }
 
-bool bearer_open(const struct config *config, struct bearer *out, struct buf *problem) {
-    memset(out, 0, sizeof *out);
-    if (!choose_path(config, out->path)) {
+bool bearer_open(const struct config *config, size_t owner, gid_t group, struct bearer *out,
+                 struct buf *problem) {
+    const char *fixed;
+    if (!choose(config, owner, out, &fixed)) {
         buf_str(problem, "the path of the bearer's file is too long");
         return false;
     }
-    out->generated = config->http_token[0] == '\0';
-    if (!out->generated)
-        memcpy(out->text, config->http_token, sizeof out->text);
-    else if (!generate(out->text, problem))
+    out->group = group;
+    out->generated = *fixed == '\0' && out->path[0] != '\0';
+    if (*fixed != '\0')
+        memcpy(out->text, fixed, sizeof out->text);
+    else if (out->generated && !generate(out->text, problem))
         return false;
+    if (out->text[0] == '\0')
+        return true;
     out->secret.text = out->text;
     secrets_hold(&out->secret);
     if (out->path[0] != '\0')
         atomic_file_clean(out->path);
-    return bearer_publish(config, out, problem);
+    return bearer_publish(out, problem);
 }
 
-bool bearer_publish(const struct config *config, const struct bearer *bearer, struct buf *problem) {
+bool bearer_publish(const struct bearer *bearer, struct buf *problem) {
     struct atomic_file_problem failed;
     if (bearer->path[0] == '\0')
         return true;
     /* Without a newline at the end: most SDKs would send it, or refuse the file. */
-    if (atomic_file_write(bearer->path, bearer->text, strlen(bearer->text), FILE_MODE, config->socket_group,
+    if (atomic_file_write(bearer->path, bearer->text, strlen(bearer->text), FILE_MODE, bearer->group,
                           &failed))
         return true;
-    buf_fmt(problem, "cannot %s the bearer's file %s: %s (errno %d)", failed.step, bearer->path,
-            strerror(failed.error), failed.error);
+    buf_fmt(problem, "%scannot %s the bearer's file %s: %s (errno %d)", problem->len > 0 ? "; " : "",
+            failed.step, bearer->path, strerror(failed.error), failed.error);
     return false;
 }
 
@@ -70,5 +77,6 @@ void bearer_close(struct bearer *bearer) {
     if (bearer->generated && bearer->path[0] != '\0')
         unlink(bearer->path);
     bearer->generated = false;
-    wipe(bearer->text, sizeof bearer->text); /* not the whole: it stays among those that hold secrets */
+    if (bearer->text[0] != '\0')
+        wipe(bearer->text, sizeof bearer->text); /* not the whole: it stays among those that hold secrets */
 }

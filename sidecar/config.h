@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/aws/aws_token.h"
 #include "common/base/log.h"
 #include "common/base/options.h"
 #include "common/sandbox/sandbox.h"
@@ -37,6 +38,24 @@ struct config_address {
 
 #define CONFIG_PROFILES_MAX ANSWERS_PROFILES_MAX
 
+/* Who reaches credentials, and where: of the whole sidecar, those of every profile; or of one profile, its
+ * own. */
+struct config_access {
+    gid_t socket_group; /* (gid_t)-1: leave it */
+    uid_t allow_uid[OPTIONS_REPEAT_MAX];
+    size_t allow_uid_count;                /* 0: no list */
+    char unix_socket[LISTEN_PATH_MAX];     /* "" if off */
+    char http_token_file[CONFIG_PATH_MAX]; /* "": of the sidecar, beside the socket; of a profile, none */
+};
+
+/* A token that is kept in a file. The file last, so that what is not set takes no memory. */
+#define CONFIG_TOKENS_MAX 8 /* of each profile */
+struct config_token {
+    struct aws_token token;
+    mode_t mode;
+    char file[CONFIG_PATH_MAX];
+};
+
 /* One result: where it comes from, and the files that it goes to. The long texts last, so that what is not
  * set takes no memory. */
 struct config_profile {
@@ -46,6 +65,9 @@ struct config_profile {
     char profile[INI_PROFILE_MAX];          /* in the credentials file */
     char credentials_file[CONFIG_PATH_MAX]; /* "" if off, as process_file */
     char process_file[CONFIG_PATH_MAX];
+    struct config_access access; /* on top of the sidecar's */
+    size_t token_count;
+    struct config_token tokens[CONFIG_TOKENS_MAX];
 };
 
 struct config {
@@ -54,9 +76,6 @@ struct config {
     enum config_command command;
     const char *explain; /* the reason to explain */
     mode_t socket_mode;
-    gid_t socket_group; /* (gid_t)-1: leave it */
-    uid_t allow_uid[OPTIONS_REPEAT_MAX];
-    size_t allow_uid_count; /* 0: no list */
     int notify_signal;
     int64_t linger_ms;
     int64_t wait_ms; /* of `once`, `whoami` and `probe` */
@@ -65,10 +84,9 @@ struct config {
     enum log_level log_level;
     enum log_format log_format;
     struct config_address http, imds, metrics;
-    char unix_socket[LISTEN_PATH_MAX];     /* "" if off, as all below */
     char http_token[ROUTES_BEARER_MAX];    /* from the environment; "": make one */
-    char http_token_file[CONFIG_PATH_MAX]; /* "": beside the socket */
-    char notify_pid_file[CONFIG_PATH_MAX];
+    struct config_access access;           /* to every profile */
+    char notify_pid_file[CONFIG_PATH_MAX]; /* "" if off */
 };
 
 /* The first option that is not of a profile: its value is a file, which is read before all others. */
@@ -78,6 +96,8 @@ struct config {
  * of a profile; and how many rows at its start are of one. */
 extern const struct options config_options;
 size_t config_profile_rows(void);
+/* Whether a row further down is of a profile, too: who reaches it, and where. */
+bool config_is_access(const struct option_spec *spec);
 /* Where such a row puts its value in any profile. */
 void *config_profile_place(struct config_profile *profile, const struct option_spec *spec);
 void config_profile_defaults(struct config_profile *profile, const char *name);

@@ -10,9 +10,11 @@
 #include "common/base/nearest.h"
 #include "common/base/setting.h"
 #include "common/text/json.h"
+#include "sidecar/config_tokens.h"
 
 #define PROFILES "profiles"
 #define NAME "name"
+#define TOKENS "tokens"
 #define ASSUME_ROLE "assume-role"
 #define ROLE_ARN "role-arn"
 
@@ -105,6 +107,14 @@ static const struct option_spec *find(const char *key, size_t from, size_t until
             return &specs[i];
     }
     return NULL;
+}
+
+/* A key of a profile: NULL if it is none. */
+static const struct option_spec *find_of_profile(const char *key) {
+    const struct option_spec *found = find(key, 0, SIZE_MAX);
+    bool of_profile =
+        found != NULL && (found < config_options.specs + config_profile_rows() || config_is_access(found));
+    return of_profile ? found : NULL;
 }
 
 /* Of those that are a role's, not of all that is a profile's. */
@@ -243,10 +253,15 @@ static bool refuse_key(const struct file *f, const struct json *member, const ch
     struct buf problem = BUF(why);
     struct nearest n = {NULL, 0};
     size_t len = strnlen(key, sizeof why);
-    if (from == 0)
+    if (from == 0) {
         nearest_try(&n, key, len, NAME);
-    for (size_t i = from; i < until && config_options.specs[i].name != NULL; i++)
-        nearest_try(&n, key, len, config_options.specs[i].name);
+        nearest_try(&n, key, len, TOKENS);
+    }
+    for (const struct option_spec *spec = config_options.specs; spec->name != NULL; spec++) {
+        size_t i = (size_t)(spec - config_options.specs);
+        if ((i >= from && i < until) || (from == 0 && config_is_access(spec)))
+            nearest_try(&n, key, len, spec->name);
+    }
     buf_str(&problem, what);
     if (n.best != NULL)
         buf_fmt(&problem, "; did you mean %s?", n.best);
@@ -258,10 +273,18 @@ static bool keys_known(const struct file *f, const struct json *object) {
     const struct json *member;
     for (size_t i = 0; (member = json_item(object, i)) != NULL; i++) {
         const char *key = json_name(member);
-        if (strcmp(key, NAME) != 0 && find(key, 0, config_profile_rows()) == NULL)
+        if (strcmp(key, NAME) != 0 && strcmp(key, TOKENS) != 0 && find_of_profile(key) == NULL)
             return refuse_key(f, member, "no key of a profile", 0, config_profile_rows());
     }
     return true;
+}
+
+static bool take_tokens(const struct file *f, struct config_profile *p, const struct json *list) {
+    char text[OPTIONS_PROBLEM_MAX / 2];
+    struct buf why = BUF(text);
+    const struct json *at;
+    const char *key;
+    return config_tokens_take(p, list, &at, &key, &why) || refuse(f, at, key, text);
 }
 
 static bool take_profile(const struct file *f, const struct config *c, struct config_profile *p,
@@ -272,12 +295,15 @@ static bool take_profile(const struct file *f, const struct config *c, struct co
         return false;
     for (size_t i = 0; (member = json_item(object, i)) != NULL; i++) {
         const char *key = json_name(member);
-        const struct option_spec *spec = find(key, 0, config_profile_rows());
+        const struct option_spec *spec = find_of_profile(key);
         if (twice(object, member))
             return refuse(f, member, key, "it is there twice");
         if (strcmp(key, NAME) == 0)
             continue;
-        if (strcmp(key, ASSUME_ROLE) == 0) {
+        if (strcmp(key, TOKENS) == 0) {
+            if (!take_tokens(f, p, member))
+                return false;
+        } else if (strcmp(key, ASSUME_ROLE) == 0) {
             if (!take_roles(f, &p->source, member, &own))
                 return false;
         } else if (strcmp(key, "session-tag") == 0 && json_is_object(member)) {

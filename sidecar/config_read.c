@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "sidecar/config_file.h"
+#include "sidecar/config_tokens.h"
+#include "sidecar/separation.h"
 
 static const char *const command_names[] = {"serve", "once", "probe", "whoami", "explain", "version", NULL};
 
@@ -42,7 +44,7 @@ static bool read_http_token(struct config *out, struct buf *problem) {
 }
 
 static bool writes(const struct config_profile *p) {
-    return p->credentials_file[0] != '\0' || p->process_file[0] != '\0';
+    return p->credentials_file[0] != '\0' || p->process_file[0] != '\0' || p->token_count > 0;
 }
 
 /* Two profiles may share a credentials file, each with a section of its own, and nothing else. */
@@ -94,24 +96,33 @@ static bool same_address(const struct config_address *a, const struct config_add
 static bool check_listeners(const struct config *c, struct buf *problem) {
     bool files = false, imds = same_address(&c->imds, &c->http);
     for (size_t i = 0; i < c->profile_count; i++)
-        files = files || writes(&c->profiles[i]);
-    if (!files && c->unix_socket[0] == '\0' && c->http.text[0] == '\0' && c->imds.text[0] == '\0')
+        files = files || writes(&c->profiles[i]) || c->profiles[i].access.unix_socket[0] != '\0';
+    if (!files && c->access.unix_socket[0] == '\0' && c->http.text[0] == '\0' && c->imds.text[0] == '\0')
         buf_str(problem,
                 "there is nothing to serve: give --unix-socket, --http, --imds, --credentials-file or "
                 "--process-file");
     else if (imds || same_address(&c->metrics, &c->http) || same_address(&c->metrics, &c->imds))
         buf_fmt(problem, "--%s=%s: another option has that address, too: each needs a port of its own",
                 imds ? "imds" : "metrics", imds ? c->imds.text : c->metrics.text);
-    return problem->len == 0;
+    return problem->len == 0 && separation_check(c, problem);
+}
+
+/* With --http: who has a right to what is served there? */
+static bool has_bearer(const struct config *c) {
+    bool any =
+        c->http_token[0] != '\0' || c->access.http_token_file[0] != '\0' || c->access.unix_socket[0] != '\0';
+    for (size_t i = 0; i < c->profile_count; i++)
+        any = any || c->profiles[i].access.http_token_file[0] != '\0';
+    return any;
 }
 
 static bool check_together(const struct config *c, struct buf *problem) {
-    if (!check_files(c, problem) || (c->command == COMMAND_SERVE && !check_listeners(c, problem)))
+    if (!check_files(c, problem) || !config_tokens_check(c, problem) ||
+        (c->command == COMMAND_SERVE && !check_listeners(c, problem)))
         return false;
-    if (c->command == COMMAND_PROBE && c->unix_socket[0] == '\0')
+    if (c->command == COMMAND_PROBE && c->access.unix_socket[0] == '\0')
         buf_str(problem, "probe needs --unix-socket");
-    else if (c->http.text[0] != '\0' && c->http_token[0] == '\0' && c->http_token_file[0] == '\0' &&
-             c->unix_socket[0] == '\0')
+    else if (c->http.text[0] != '\0' && !has_bearer(c))
         buf_str(problem, "--http without --unix-socket needs --http-token-file or POD_IDENTITY_HTTP_TOKEN");
     return problem->len == 0;
 }
@@ -188,11 +199,16 @@ static void warn_of_variable(void *context, const char *variable, const char *me
 void config_warn(const struct config *c) {
     if (c->command <= COMMAND_ONCE) /* a probe shares the variables of its sidecar, which said it */
         options_unknown(&config_options, warn_of_variable, NULL);
-    bool socket = c->command == COMMAND_SERVE && c->unix_socket[0] != '\0';
-    if (socket && (c->socket_mode & 02) != 0 && c->allow_uid_count == 0 && c->socket_group == (gid_t)-1)
+    bool socket = c->command == COMMAND_SERVE && c->access.unix_socket[0] != '\0';
+    if (socket && (c->socket_mode & 02) != 0 && c->access.allow_uid_count == 0 &&
+        c->access.socket_group == (gid_t)-1)
         warn_of_mode("--socket-mode", c->socket_mode, NULL);
     for (size_t i = 0; i < c->profile_count && c->command <= COMMAND_ONCE; i++) {
         const struct config_profile *p = &c->profiles[i];
+        for (size_t k = 0; k < p->token_count; k++) {
+            if ((p->tokens[k].mode & 04) != 0)
+                warn_of_mode("tokens", p->tokens[k].mode, p->name);
+        }
         if (writes(p) && (p->file_mode & 04) != 0)
             warn_of_mode("--file-mode", p->file_mode, c->profile_count > 1 ? p->name : NULL);
     }

@@ -20,7 +20,7 @@
 
 static bool is_ready(const struct config *config, struct buf *problem) {
     static struct unix_answer answer;
-    if (!unix_client_get(config->unix_socket, "/readyz", &answer, problem))
+    if (!unix_client_get(config->access.unix_socket, "/readyz", &answer, problem))
         return false;
     if (answer.status == 200)
         return true;
@@ -97,13 +97,14 @@ static bool is_beside(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    FAR static struct config config;
+    FAR static struct config storage;
+    struct config *config = far_hidden(&storage);
     char text[OPTIONS_PROBLEM_MAX];
     struct buf problem = BUF(text);
     process_harden();
     if (!is_beside(argc, argv))
         complain_open();
-    switch (config_read(argc, argv, &config, &problem)) {
+    switch (config_read(argc, argv, config, &problem)) {
     case OPTIONS_USAGE:
         return complain(REASON_USAGE, text);
     case OPTIONS_HELP:
@@ -113,9 +114,9 @@ int main(int argc, char **argv) {
     case OPTIONS_OK:
         break;
     }
-    log_setup(config.log_level, config.log_format, STDERR_FILENO);
-    config_warn(&config);
-    int status = run(&config);
-    wipe(&config, sizeof config);
+    log_setup(config->log_level, config->log_format, STDERR_FILENO);
+    config_warn(config);
+    int status = run(config);
+    wipe(config, sizeof *config);
     return status;
 }

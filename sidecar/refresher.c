@@ -13,6 +13,7 @@
 #include "sidecar/metrics.h"
 #include "sidecar/notify.h"
 #include "sidecar/sinks.h"
+#include "sidecar/tokens.h"
 
 /* One profile's. */
 struct refresher {
@@ -26,6 +27,7 @@ struct refresher {
     int64_t expires_ms, fetched_ms; /* of what is or was served: as it says itself; wall time */
     unsigned unwritten;             /* files that could not be written, of sinks.h */
     int64_t write_again_mono_ms, write_delay_ms;
+    int64_t renew_mono_ms; /* when the files with tokens are written anew */
     struct failure last_failure;
     struct log_repeat fetch_failing, sinks_failing;
     char sinks_problem[SINKS_PROBLEM_MAX]; /* "" if all files are written */
@@ -37,8 +39,12 @@ struct refresher {
 #define WRITE_AGAIN_MAX_MS 60000 /* …doubling up to this */
 
 static const struct config *config;
-FAR static struct refresher refreshers[CONFIG_PROFILES_MAX];
+FAR_BY_ADDRESS static struct refresher refreshers[CONFIG_PROFILES_MAX];
 static bool stopped;
+
+static struct refresher *refresher_at(size_t i) {
+    return *FAR_ADDRESS(refreshers) + i;
+}
 
 /* In the log, where there are several. */
 static struct log_field profile_field(const struct refresher *r) {
@@ -69,6 +75,8 @@ static void withdraw(struct refresher *r) {
     }
     name_end(r);
     r->serving = false;
+    r->renew_mono_ms = CLOCK_NEVER;
+    tokens_forget(r->number);
     forget_kept(r);
     metrics_serving(r->number, 0, 0);
     answers_publish(r->number, NULL, 0, &r->last_failure, r->last_failure.message);
@@ -82,6 +90,8 @@ static void set_timer(struct refresher *r) {
     r->timer.deadline_ms = r->refresh.deadline_mono_ms;
     if (r->unwritten != 0 && r->write_again_mono_ms < r->timer.deadline_ms)
         r->timer.deadline_ms = r->write_again_mono_ms;
+    if (r->renew_mono_ms < r->timer.deadline_ms)
+        r->timer.deadline_ms = r->renew_mono_ms;
 }
 
 /* Writes those of the files. What fails is tried again, from memory. */
@@ -105,6 +115,11 @@ static void write_files(struct refresher *r, unsigned files, const struct creden
         r->write_delay_ms = WRITE_AGAIN_MAX_MS;
 }
 
+static void plan_renewal(struct refresher *r, const struct credentials *c) {
+    int64_t keep_ms = sinks_tokens_keep_ms(r->profile, c);
+    r->renew_mono_ms = keep_ms == CLOCK_NEVER ? CLOCK_NEVER : clock_now().mono_ms + keep_ms;
+}
+
 static void show(const struct refresher *r, const struct credentials *c) {
     answers_publish(r->number, c, r->fetched_ms / 1000, &r->last_failure,
                     r->unwritten != 0 ? r->sinks_problem : NULL);
@@ -117,7 +132,9 @@ static void publish(struct refresher *r, const struct fetch_outcome *outcome) {
     r->passed = outcome->ends_wall_ms <= r->fetched_ms;
     r->write_delay_ms = WRITE_AGAIN_MIN_MS;
     forget_kept(r);
+    tokens_forget(r->number);
     write_files(r, sinks_wanted(r->profile), c);
+    plan_renewal(r, c);
     r->serving = true;
     metrics_serving(r->number, r->fetched_ms, outcome->ends_wall_ms);
     show(r, c);
@@ -134,6 +151,21 @@ static void write_again(struct refresher *r) {
         return;
     forget_kept(r);
     notify_refreshed(config);
+}
+
+/* From what is served: nothing else keeps the keys. What could not be written before is tried along with it.
+ */
+static void renew_tokens(struct refresher *r) {
+    unsigned before = r->unwritten;
+    if (before == 0)
+        answers_credentials(r->number, &r->kept);
+    r->write_delay_ms = WRITE_AGAIN_MIN_MS;
+    write_files(r, before | (sinks_wanted(r->profile) & SINKS_TOKENS), &r->kept);
+    plan_renewal(r, &r->kept);
+    if (r->unwritten != before)
+        show(r, &r->kept);
+    if (r->unwritten == 0)
+        forget_kept(r);
 }
 
 static void log_refresh(const struct refresher *r, const struct fetch_outcome *outcome, int64_t expires_ms,
@@ -232,6 +264,8 @@ static void on_timer(struct loop_timer *t) {
     struct refresher *r = OWNER(t, struct refresher, timer);
     if (r->unwritten != 0 && clock_now().mono_ms >= r->write_again_mono_ms)
         write_again(r);
+    if (clock_now().mono_ms >= r->renew_mono_ms)
+        renew_tokens(r);
     drive(r, &(struct refresh_event){.kind = REFRESH_TICK});
 }
 
@@ -250,13 +284,14 @@ void refresher_open(const struct config *given, struct source *sources) {
     if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed)
         seed = (uint64_t)clock_now().wall_ms;
     for (size_t i = 0; i < config->profile_count; i++) {
-        struct refresher *r = &refreshers[i];
+        struct refresher *r = refresher_at(i);
         r->number = i;
         r->profile = &config->profiles[i];
         r->source = &sources[i];
         sinks_open(r->profile);
         publish_starting(r);
         refresh_init(&r->refresh, seed + i, clock_now());
+        r->renew_mono_ms = CLOCK_NEVER;
         r->timer = (struct loop_timer){.deadline_ms = r->refresh.deadline_mono_ms, .expired = on_timer};
         loop_add_timer(&r->timer);
     }
@@ -264,11 +299,16 @@ void refresher_open(const struct config *given, struct source *sources) {
 
 void refresher_event(enum refresh_event_kind kind) {
     for (size_t i = 0; i < config->profile_count && !stopped; i++) {
+        if (kind == REFRESH_CLOCK_JUMPED) { /* what was signed has another time */
+            tokens_forget(i);
+            if (refresher_at(i)->renew_mono_ms != CLOCK_NEVER)
+                refresher_at(i)->renew_mono_ms = 0;
+        }
         if (kind == REFRESH_REQUESTED)
-            source_renew(refreshers[i].source);
-        drive(&refreshers[i], &(struct refresh_event){.kind = kind});
+            source_renew(refresher_at(i)->source);
+        drive(refresher_at(i), &(struct refresh_event){.kind = kind});
         if (kind != REFRESH_CLOCK_JUMPED)
-            log_wait(&refreshers[i]);
+            log_wait(refresher_at(i));
     }
 }
 
@@ -276,17 +316,18 @@ void refresher_event(enum refresh_event_kind kind) {
 void refresher_check(void) {
     struct moment now = clock_now();
     for (size_t i = 0; i < config->profile_count; i++) {
-        if (over(&refreshers[i], now))
-            withdraw(&refreshers[i]);
+        if (over(refresher_at(i), now))
+            withdraw(refresher_at(i));
     }
 }
 
 void refresher_stop(void) {
     stopped = true;
     for (size_t i = 0; config != NULL && i < config->profile_count; i++) {
-        refreshers[i].timer.deadline_ms = CLOCK_NEVER;
-        fetch_cancel(&refreshers[i].fetch);
-        forget_kept(&refreshers[i]);
-        source_wipe(refreshers[i].source);
+        refresher_at(i)->timer.deadline_ms = CLOCK_NEVER;
+        fetch_cancel(&refresher_at(i)->fetch);
+        forget_kept(refresher_at(i));
+        source_wipe(refresher_at(i)->source);
+        refresher_at(i)->renew_mono_ms = CLOCK_NEVER;
     }
 }

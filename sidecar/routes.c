@@ -7,43 +7,49 @@
 #include "sidecar/imds.h"
 #include "sidecar/metrics.h"
 
+#define CREDENTIALS_PATH "/v1/credentials"
+
 static bool readable(const struct request *r) {
     return r->method == REQUEST_GET || r->method == REQUEST_HEAD;
 }
 
-static const struct answer *pick_metrics(const struct request *r, enum answers_page ready) {
+static const struct answer *pick_metrics(size_t view, const struct request *r, enum answers_page ready) {
     if (strcmp(r->path, "/healthz") == 0)
         return answers_health();
     if (strcmp(r->path, "/readyz") == 0)
-        return answers_ready(ready);
+        return answers_ready(view, ready);
     if (strcmp(r->path, "/metrics") == 0)
-        return metrics_answer();
+        return metrics_answer(view);
     return answers_error(404);
 }
 
 _Static_assert(sizeof "/latest/meta-data/iam/security-credentials/" + INI_PROFILE_MAX <= REQUEST_PATH_MAX,
                "the longest path with the longest name of a profile");
 
-/* PATH is the first profile's, PATH/NAME that of another, or a refusal if there is none. NULL: neither. */
-static const struct answer *pick_page(const struct request *r, const char *path, enum answers_page page) {
-    size_t len = strlen(path), profile = 0;
-    if (strncmp(r->path, path, len) != 0)
+/* What follows PATH in a request for it: "" or "/…". NULL: it is for something else. */
+static const char *rest_of(const struct request *r, const char *path) {
+    size_t len = strlen(path);
+    if (strncmp(r->path, path, len) != 0 || (r->path[len] != '/' && r->path[len] != '\0'))
         return NULL;
-    const char *rest = r->path + len;
-    if (*rest == '/' && !answers_find(rest + 1, &profile))
-        return answers_refuse(ANSWERS_NO_PROFILE);
-    return *rest == '/' || *rest == '\0' ? answers_page(profile, page) : NULL;
+    return r->path + len;
 }
 
-static const struct answer *pick_credentials(const struct request *r) {
-    return pick_page(r, "/v1/credentials", ANSWERS_CREDENTIALS);
+/* PATH is the caller's own profile, PATH/NAME another that he may see, or a refusal if there is none. */
+static const struct answer *pick_page(size_t view, const char *rest, enum answers_page page) {
+    size_t profile = answers_own(view);
+    if (*rest != '\0' && (rest[1] == '\0' || !answers_find(view, rest + 1, &profile)))
+        return answers_no_profile(view);
+    return answers_page(profile, page);
 }
 
-static const struct answer *pick_socket(const struct request *r) {
-    const struct answer *a = pick_credentials(r);
-    if (a == NULL)
-        a = pick_page(r, "/v1/credential-process", ANSWERS_PROCESS);
-    return a != NULL ? a : pick_metrics(r, ANSWERS_READY);
+static const struct answer *pick_socket(const struct routes *routes, const struct request *r) {
+    const char *rest = rest_of(r, CREDENTIALS_PATH);
+    if (rest != NULL)
+        return pick_page(routes->view, rest, ANSWERS_CREDENTIALS);
+    rest = rest_of(r, "/v1/credential-process");
+    if (rest != NULL)
+        return pick_page(routes->view, rest, ANSWERS_PROCESS);
+    return pick_metrics(routes->view, r, ANSWERS_READY);
 }
 
 /* Keeps out web pages whose name was bound to loopback. */
@@ -51,14 +57,18 @@ static bool host_fits(const struct routes *routes, const struct request *r) {
     return strcmp(r->host, routes->host) == 0 || strcmp(r->host, routes->host_port) == 0;
 }
 
-/* The bearer keeps out everybody whom the Host check does not. */
+/* The bearer keeps out everybody whom the Host check does not. All are compared, whichever it is. */
 static const struct answer *pick_http(const struct routes *routes, const struct request *r) {
-    const struct answer *a = pick_credentials(r);
-    if (a == NULL)
+    const char *rest = rest_of(r, CREDENTIALS_PATH);
+    const struct routes_right *given = NULL;
+    if (rest == NULL)
         return answers_error(404);
-    if (!secret_equal(r->authorization, strlen(r->authorization), routes->bearer, strlen(routes->bearer)))
-        return answers_error(401);
-    return a;
+    size_t len = strlen(r->authorization);
+    for (const struct routes_right *k = routes->rights; k < routes->rights + routes->right_count; k++) {
+        if (secret_equal(r->authorization, len, k->bearer, strlen(k->bearer)))
+            given = k;
+    }
+    return given != NULL ? pick_page(given->view, rest, ANSWERS_CREDENTIALS) : answers_error(401);
 }
 
 const struct answer *routes_pick(const struct routes *routes, const struct request *request) {
@@ -73,9 +83,9 @@ const struct answer *routes_pick(const struct routes *routes, const struct reque
     case LISTENER_IMDS:
         return imds_pick(request);
     case LISTENER_METRICS:
-        return pick_metrics(request, ANSWERS_READY_BARE);
+        return pick_metrics(ANSWERS_ALL, request, ANSWERS_READY_BARE);
     default:
         break;
     }
-    return pick_socket(request);
+    return pick_socket(routes, request);
 }

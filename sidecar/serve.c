@@ -14,13 +14,13 @@
 #include "common/serve/upstream.h"
 #include "common/serve/watches.h"
 #include "common/source/authorities.h"
-#include "sidecar/access.h"
 #include "sidecar/answers.h"
-#include "sidecar/bearer.h"
 #include "sidecar/complain.h"
+#include "sidecar/doors.h"
 #include "sidecar/imds.h"
 #include "sidecar/metrics.h"
 #include "sidecar/refresher.h"
+#include "sidecar/tokens.h"
 #include "sidecar/trust.h"
 
 static const struct config *config;
@@ -29,11 +29,6 @@ FAR static struct source_scratch source_scratch;
 static const char *names[CONFIG_PROFILES_MAX];
 static struct watches_file token_files[CONFIG_PROFILES_MAX];
 static struct loop_watch upstream_sockets[SERVE_UPSTREAM_SOCKETS];
-static struct bearer bearer;
-static struct access listeners[LISTENERS];
-static struct peers peers;
-FAR static struct connection places[SERVE_PLACES];
-FAR static struct partial partials[SERVE_PARTIALS];
 static struct loop_timer linger = {.deadline_ms = CLOCK_NEVER};
 static bool ending;
 
@@ -67,15 +62,15 @@ static void watch_tokens(void) {
     }
 }
 
-/* Whatever happened to the files meanwhile: the bearer's is written anew, the token's directory watched anew,
- * and the refresh writes the others. */
+/* Whatever happened to the files meanwhile: those of bearers are written anew, the token's directory watched
+ * anew, and the refresh writes the others. */
 static void reopen(void) {
     char text[512];
     struct buf problem = BUF(text);
     watches_forget_files();
     watch_tokens();
-    if (config->http.text[0] != '\0' && !bearer_publish(config, &bearer, &problem))
-        LOG(LOG_ERROR, "cannot write the bearer's file", LOG_TEXT("error", problem.data));
+    if (!doors_publish(&problem))
+        LOG(LOG_ERROR, "cannot write a bearer's file", LOG_TEXT("error", problem.data));
 }
 
 static void on_signal(int signal) {
@@ -86,7 +81,7 @@ static void on_signal(int signal) {
         refresher_event(REFRESH_REQUESTED);
         return;
     }
-    const struct answer *ready = answers_ready(ANSWERS_READY);
+    const struct answer *ready = answers_ready(ANSWERS_ALL, ANSWERS_READY);
     LOG(LOG_INFO, "ending", LOG_TEXT("signal", signal == SIGTERM ? "TERM" : "INT"),
         LOG_NUMBER("linger_ms", ending ? 0 : config->linger_ms));
     /* It is often a startup probe's patience that has ended: then this is why. */
@@ -109,30 +104,6 @@ static void on_clock_jump(void) {
 
 /* ---- start ---- */
 
-#define ENDED_EARLY (-1) /* by a signal, before it served: no failure */
-
-static int cannot_listen(const char *option, const char *where, const struct buf *problem) {
-    char text[1024];
-    struct buf line = BUF(text);
-    buf_fmt(&line, "--%s=%s: %s", option, where, problem->data);
-    return complain(EXIT_CANNOT_CREATE, line.data);
-}
-
-static void explain_taken(struct buf *problem) {
-    char text[128];
-    struct buf why = BUF(text);
-    if (host_network_seen(&why))
-        buf_fmt(problem,
-                "; the usual cause is hostNetwork, which this pod has (%s): it shares its ports with the "
-                "node and "
-                "with all other such pods",
-                text);
-    else
-        buf_str(problem,
-                "; another process of this pod has it, or, where the pod has hostNetwork, which is the "
-                "usual cause, one of the node");
-}
-
 static const char *shared_network; /* by what it was seen; NULL: it was not, or does not matter */
 
 /* Loopback is every process's of the node then. --http has its bearer; --imds has none. */
@@ -153,58 +124,6 @@ static int check_host_network(void) {
     }
     shared_network = text;
     return 0;
-}
-
-/* What a Host header may hold: the address, with or without the port. */
-static void name_hosts(struct routes *routes, const char *address, uint16_t port) {
-    struct buf host = BUF(routes->host), host_port = BUF(routes->host_port);
-    const char *colon = strrchr(address, ':');
-    buf_put(&host, address, (size_t)(colon - address));
-    buf_fmt(&host_port, "%s:%u", host.data, (unsigned)port);
-}
-
-static int open_tcp(enum listener which, const struct config_address *a) {
-    const char *option = listener_name(which); /* they have the same names */
-    struct access *access = &listeners[which];
-    char text[512];
-    struct buf problem = BUF(text);
-    if (a->text[0] == '\0')
-        return 0;
-    uint16_t port = a->port;
-    int fd = listen_tcp(a->ipv6, a->address, &port, which == LISTENER_METRICS ? 0 : 1, &problem);
-    if (fd < 0 && errno == EADDRINUSE)
-        explain_taken(&problem);
-    if (fd < 0)
-        return cannot_listen(option, a->text, &problem);
-    name_hosts(&access->routes, a->text, port);
-    if (server_listen(&access->listener, fd))
-        return 0;
-    close(fd);
-    return complain(REASON_INTERNAL, "cannot watch a listening socket: out of memory");
-}
-
-static int open_secrets(void) {
-    char text[512];
-    struct buf problem = BUF(text);
-    listeners[LISTENER_HTTP].routes.bearer = bearer.text;
-    if (config->http.text[0] != '\0' && !bearer_open(config, &bearer, &problem))
-        return complain(EXIT_CANNOT_CREATE, problem.data);
-    if (config->imds.text[0] != '\0' && !imds_open())
-        return complain(REASON_INTERNAL, "cannot get random bytes for the tokens of --imds");
-    return 0;
-}
-
-static int open_unix(void) {
-    char text[512];
-    struct buf problem = BUF(text);
-    if (config->unix_socket[0] == '\0')
-        return 0;
-    int fd = listen_unix(config->unix_socket, config->socket_mode, config->socket_group, &problem);
-    if (fd >= 0 && server_listen(&listeners[LISTENER_SOCKET].listener, fd))
-        return 0;
-    if (fd == LISTEN_INTERRUPTED)
-        return ENDED_EARLY;
-    return cannot_listen("unix-socket", config->unix_socket, &problem);
 }
 
 static void log_source(size_t i) {
@@ -229,66 +148,18 @@ static void warn_of_short_session(void) {
             LOG_NUMBER("session_duration_s", duration_s));
 }
 
-/* The socket first: its lock on the directory decides which of two sidecars goes on. */
 static int open_listeners(void) {
-    int status = open_unix();
+    int status = doors_open(config);
     if (status != 0)
         return status;
-    status = open_tcp(LISTENER_HTTP, &config->http);
-    if (status == 0)
-        status = open_tcp(LISTENER_IMDS, &config->imds);
-    if (status == 0)
-        status = open_tcp(LISTENER_METRICS, &config->metrics);
-    if (status == 0)
-        status = open_secrets();
-    if (status != 0) {
-        if (config->unix_socket[0] != '\0')
-            unlink(config->unix_socket);
-        return status;
-    }
-    LOG(LOG_INFO, "serving", LOG_TEXT("unix_socket", config->unix_socket),
-        LOG_TEXT("http", listeners[LISTENER_HTTP].routes.host_port),
-        LOG_TEXT("imds", listeners[LISTENER_IMDS].routes.host_port),
-        LOG_TEXT("metrics", listeners[LISTENER_METRICS].routes.host_port));
     if (shared_network != NULL)
         LOG(LOG_WARN, "this pod has hostNetwork: every process of the node may ask on its loopback addresses",
-            LOG_TEXT("because", shared_network), LOG_TEXT("http", listeners[LISTENER_HTTP].routes.host_port),
-            LOG_TEXT("imds", listeners[LISTENER_IMDS].routes.host_port));
+            LOG_TEXT("because", shared_network), LOG_TEXT("http", doors_address(LISTENER_HTTP)),
+            LOG_TEXT("imds", doors_address(LISTENER_IMDS)));
     for (size_t i = 0; i < config->profile_count; i++)
         log_source(i);
     warn_of_short_session();
     return 0;
-}
-
-/* Each listener has its own, so that nobody who reaches one of them can touch another: the metrics port is
- * open to the network, and loopback to every process of the pod. Shares are of SERVE_PLACES, if all are
- * there. The app may borrow what stands free: a pool of 1,000 connections on one listener is its good right.
- */
-static const struct {
-    size_t share, partials;
-} shares[LISTENERS] = {
-    [LISTENER_SOCKET] = {456, 64},
-    [LISTENER_HTTP] = {456, 64},
-    [LISTENER_IMDS] = {80, 32},
-    [LISTENER_METRICS] = {24, 16},
-};
-_Static_assert(64 + 64 + 32 + 16 + SERVER_DENIED_PARTIALS == SERVE_PARTIALS, "all partials have an owner");
-
-static void open_server(void) {
-    const struct server_storage storage = {
-        .places = places, .place_count = SERVE_PLACES, .partials = partials, .partial_count = SERVE_PARTIALS};
-    for (enum listener i = 0; i < LISTENERS; i++)
-        listeners[i] = (struct access){.listener = {.handlers = &access_handlers,
-                                                    .refusals_close = i != LISTENER_SOCKET,
-                                                    .borrows = i == LISTENER_SOCKET || i == LISTENER_HTTP,
-                                                    .share = shares[i].share,
-                                                    .partials = shares[i].partials},
-                                       .routes = {.kind = i}};
-    peers = (struct peers){config->allow_uid, config->allow_uid_count, config->socket_group};
-    listeners[LISTENER_IMDS].listener.extras = &imds_headers;
-    listeners[LISTENER_SOCKET].listener.unix_socket = true;
-    listeners[LISTENER_SOCKET].peers = &peers;
-    server_open(&storage, SERVE_DESCRIPTORS_KEPT);
 }
 
 static int open_events(void) {
@@ -300,19 +171,15 @@ static int open_events(void) {
     loop_add_timer(&linger);
     answers_open(server_retire, config->imds.text[0] != '\0', names, config->profile_count);
     metrics_open(names, config->profile_count);
-    open_server();
+    doors_server(SERVE_DESCRIPTORS_KEPT);
     return 0;
 }
 
 static void end(void) {
     refresher_stop();
-    /* Before the listener closes: as long as it answers, nobody else takes the path, and unlinking later
-     * could hit theirs. */
-    if (config->unix_socket[0] != '\0')
-        unlink(config->unix_socket);
-    server_close();
-    bearer_close(&bearer);
+    doors_close();
     imds_wipe();
+    tokens_wipe();
     answers_wipe();
     http_close();
     LOG(LOG_INFO, "ended", LOG_NUMBER("status", 0));
@@ -333,13 +200,14 @@ static int enter_sandbox(void) {
         sandbox_allow(&rules, source_token_path(&sources[i]), SANDBOX_READ_BESIDE);
         sandbox_allow(&rules, config->profiles[i].credentials_file, SANDBOX_WRITE_BESIDE);
         sandbox_allow(&rules, config->profiles[i].process_file, SANDBOX_WRITE_BESIDE);
+        for (size_t k = 0; k < config->profiles[i].token_count; k++)
+            sandbox_allow(&rules, config->profiles[i].tokens[k].file, SANDBOX_WRITE_BESIDE);
     }
     /* A name may need DNS over TCP, a proxy has any port, and a chain several servers. */
     rules.may_resolve = tls || names_only;
     if (!rules.may_resolve)
         rules.ports[rules.port_count++] = source_upstream(&sources[0])->port;
-    sandbox_allow(&rules, config->unix_socket, SANDBOX_WRITE_BESIDE);
-    sandbox_allow(&rules, bearer.path, SANDBOX_WRITE_BESIDE);
+    doors_allow(&rules);
     sandbox_allow(&rules, config->notify_pid_file, SANDBOX_READ_BESIDE);
     if (rules.may_signal)
         sandbox_allow(&rules, "/proc", SANDBOX_READ);
@@ -350,9 +218,7 @@ static int enter_sandbox(void) {
     sandbox_allow(&rules, "/etc/resolv.conf", SANDBOX_READ);
     if (!rules.overflow && sandbox_enter(config->sandbox, &rules, &problem))
         return 0;
-    if (config->unix_socket[0] != '\0')
-        unlink(config->unix_socket);
-    bearer_close(&bearer);
+    doors_close();
     if (rules.overflow)
         return complain(REASON_INTERNAL,
                         "more paths than the sandbox has rules for: an error of the program");
@@ -379,7 +245,7 @@ int serve(const struct config *given) {
     if (status == 0)
         status = enter_sandbox();
     if (status != 0)
-        return status == ENDED_EARLY ? 0 : status;
+        return status == DOORS_ENDED_EARLY ? 0 : status;
     refresher_open(config, sources);
     loop_run();
     end();

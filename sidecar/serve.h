@@ -4,21 +4,19 @@
 
 #include "common/serve/upstream.h"
 #include "sidecar/config.h"
-#include "sidecar/listeners.h"
+#include "sidecar/doors.h"
 
-/* What the server gets of storage. */
-#define SERVE_PLACES 1024  /* for connections; serve.c divides them among the listeners */
-#define SERVE_PARTIALS 180 /* requests begun and not ended; SDKs send theirs in one piece */
 /* One transfer of each profile at a time. */
 #define SERVE_UPSTREAM_SOCKETS (CONFIG_PROFILES_MAX * UPSTREAM_SOCKETS_A_TRANSFER)
 /* Not for clients: standard streams, listeners, the loop with signals, clock and files that are watched,
  * upstream with libcurl's own wake-up, and what is open for a moment: a token or a bundle, a file that is
  * written and its directory, the pid file and its process; and the termination message. */
-#define SERVE_DESCRIPTORS_KEPT 52
-_Static_assert(SERVE_DESCRIPTORS_KEPT == 1 + 3 + LISTENERS + 4 + SERVE_UPSTREAM_SOCKETS + 2 + 6, "as above");
-/* Token and two files of each profile; socket, bearer, pid file, /proc, authorities, and two of name
- * resolution. */
-#define SERVE_SANDBOX_PATHS (CONFIG_PROFILES_MAX * 3 + 7)
+#define SERVE_DESCRIPTORS_KEPT 60
+_Static_assert(SERVE_DESCRIPTORS_KEPT == 1 + 3 + DOORS_SOCKETS + 4 + SERVE_UPSTREAM_SOCKETS + 2 + 6,
+               "as above");
+/* Token, two files and those of signed tokens, of each profile; sockets and bearers; pid file, /proc,
+ * authorities, and two of name resolution. */
+#define SERVE_SANDBOX_PATHS (CONFIG_PROFILES_MAX * (3 + CONFIG_TOKENS_MAX) + DOORS_SANDBOX_PATHS + 5)
 
 /* Returns the program's exit status. */
 int serve(const struct config *config);

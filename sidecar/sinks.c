@@ -7,9 +7,12 @@
 #include <unistd.h>
 
 #include "common/base/atomic_file.h"
+#include "common/base/clock.h"
 #include "common/base/far.h"
 #include "common/base/io.h"
 #include "common/base/wipe.h"
+#include "sidecar/metrics.h"
+#include "sidecar/token_make.h"
 
 #define KEEP "keep the other profiles of"
 
@@ -24,6 +27,8 @@ void sinks_open(const struct config_profile *config) {
         atomic_file_clean(config->credentials_file);
     if (config->process_file[0] != '\0')
         atomic_file_clean(config->process_file);
+    for (size_t i = 0; i < config->token_count; i++)
+        atomic_file_clean(config->tokens[i].file);
 }
 
 static bool publish(const char *path, const struct buf *content, mode_t mode, struct buf *problem) {
@@ -105,9 +110,35 @@ static bool write_process_file(const struct config_profile *config, const struct
     return ok;
 }
 
+static bool write_token(const struct config_token *t, const struct credentials *c, struct buf *problem) {
+    FAR static char text[AWS_TOKEN_MAX];
+    char why_text[96];
+    struct buf content = BUF(text), why = BUF(why_text);
+    int64_t life_s;
+    bool ok = token_make(&t->token, c, &content, &life_s, &why);
+    metrics_token(ok ? METRICS_TOKEN_SIGNED : METRICS_TOKEN_REFUSED);
+    if (ok)
+        ok = publish(t->file, &content, t->mode, problem);
+    else
+        buf_fmt(problem, "%scannot write %s: %s", problem->len > 0 ? "; " : "", t->file, why_text);
+    wipe(text, content.len);
+    return ok;
+}
+
+int64_t sinks_tokens_keep_ms(const struct config_profile *config, const struct credentials *c) {
+    int64_t least_s = INT64_MAX;
+    for (size_t i = 0; i < config->token_count; i++) {
+        int64_t life_s = aws_token_life_s(&config->tokens[i].token, c, clock_now().wall_ms / 1000);
+        if (life_s < least_s)
+            least_s = life_s;
+    }
+    return least_s == INT64_MAX || least_s == 0 ? CLOCK_NEVER : least_s * 2000 / 3;
+}
+
 unsigned sinks_wanted(const struct config_profile *config) {
     return (config->credentials_file[0] != '\0' ? SINKS_CREDENTIALS_FILE : 0U) |
-           (config->process_file[0] != '\0' ? SINKS_PROCESS_FILE : 0U);
+           (config->process_file[0] != '\0' ? SINKS_PROCESS_FILE : 0U) |
+           SINKS_TOKEN * ((1U << config->token_count) - 1);
 }
 
 unsigned sinks_write(const struct config_profile *config, unsigned files, const struct credentials *c,
@@ -117,5 +148,9 @@ unsigned sinks_write(const struct config_profile *config, unsigned files, const 
         failed |= SINKS_CREDENTIALS_FILE;
     if ((files & SINKS_PROCESS_FILE) != 0 && !write_process_file(config, c, problem))
         failed |= SINKS_PROCESS_FILE;
+    for (size_t i = 0; i < config->token_count; i++) {
+        if ((files & SINKS_TOKEN << i) != 0 && !write_token(&config->tokens[i], c, problem))
+            failed |= SINKS_TOKEN << i;
+    }
     return failed;
 }

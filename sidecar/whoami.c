@@ -88,15 +88,15 @@ int whoami(const struct config *config) {
         endpoint_find(ENDPOINT_STS, config->profiles[0].source.region, environment, &sts, &failure);
     if (reason == REASON_OK && !trust_authorities(&config->profiles[0].source, sts.uri.https, &failure))
         reason = failure.reason;
-    bool served = reason == REASON_OK && from_sidecar(config->unix_socket, &credentials, &problem);
+    bool served = reason == REASON_OK && from_sidecar(config->access.unix_socket, &credentials, &problem);
     if (reason == REASON_OK && !served)
         reason = from_source(config, &credentials, &source, &failure);
     if (served)
-        buf_fmt(&whose, "served by the sidecar on %s", config->unix_socket);
+        buf_fmt(&whose, "served by the sidecar on %s", config->access.unix_socket);
     else
         buf_fmt(&whose, "fetched now, from %s", source);
     if (reason == REASON_OK)
-        reason = identity_ask(&sts, &credentials, &exchange, &who, &skew_s, &failure);
+        reason = identity_ask(&sts, &credentials, far_hidden(&exchange), &who, &skew_s, &failure);
     credentials_wipe(&credentials);
     http_close();
     if (reason != REASON_OK)

@@ -33,7 +33,7 @@ umask 077 # a file's mode is no part of it
 build "$second"
 
 passed=0 failed=0
-for file in pod-identity-init pod-identity-sidecar pod-identity-get pod-identity-agent sbom.spdx.json; do
+for file in pod-identity-init pod-identity-sidecar pod-identity-get pod-identity-agent pod-identity-webhook sbom.spdx.json; do
 	if cmp "$first/build/$arch/$file" "$second/build/$arch/$file"; then
 		passed=$((passed + 1))
 		echo "reproducible: $file $(sha256sum <"$first/build/$arch/$file" | cut -c1-16)"

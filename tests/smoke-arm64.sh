@@ -15,7 +15,7 @@ mkdir -p "$dir"
 . tests/waiting.sh
 trap stop_all EXIT
 
-for program in init sidecar get; do
+for program in init sidecar get webhook; do
 	$qemu "$bin/pod-identity-$program" --version | head -n 1
 done
 $qemu "$bin/pod-identity-agent" version | head -n 1

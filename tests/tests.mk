@@ -6,7 +6,7 @@
 
 ##@ Test
 
-.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration soak interop setup-interop walkthrough walkthrough-any pictures check-reproducible bench bench-init bench-sidecar bench-tls bench-attack bench-agent write-down
+.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration soak interop setup-interop walkthrough walkthrough-any pictures picture-monitoring check-reproducible bench bench-init bench-sidecar bench-tls bench-attack bench-agent bench-webhook write-down
 
 TEST_STAGES = build unit fuzz-replay lint integration check-reproducible size check-binaries
 
@@ -27,19 +27,19 @@ test-other-debian: ## the same on another Debian, in a minimal root that deboots
 HOST_CC ?= gcc
 H = build/host
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-HOST_CPPFLAGS = -D_GNU_SOURCE -I. -I$(H) -isystem $(BEARSSL_INC) -isystem $(CJSON_INC)
+HOST_CPPFLAGS = -D_GNU_SOURCE -I. -I$(H) -Ibuild/packed -isystem $(BEARSSL_INC) -isystem $(CJSON_INC)
 HOST_CFLAGS = -std=c11 -g -O1 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wformat=2 $(WERROR) $(SANITIZE)
 
 TESTED_SRC = $(filter-out common/http/http.c common/http/getaddrinfo.c common/source/fetch.c common/aws/identity.c common/sandbox/sandbox.c,$(wildcard common/*/*.c)) \
-	sidecar/config.c sidecar/config_file.c sidecar/config_read.c sidecar/routes.c sidecar/answers.c sidecar/get/shell_words.c \
-	sidecar/imds.c sidecar/metrics.c sidecar/listeners.c sidecar/sinks.c \
-	$(filter-out agent/main.c,$(wildcard agent/*.c)) init/labels.c init/shared_config.c init/wait_policy.c
+	sidecar/config.c sidecar/config_file.c sidecar/config_read.c sidecar/config_tokens.c sidecar/separation.c sidecar/routes.c sidecar/answers.c sidecar/get/shell_words.c \
+	sidecar/imds.c sidecar/metrics.c sidecar/listeners.c sidecar/sinks.c sidecar/tokens.c sidecar/token_make.c \
+	$(filter-out agent/main.c,$(wildcard agent/*.c)) $(filter-out agent/webhook/main.c,$(wildcard agent/webhook/*.c)) init/labels.c init/shared_config.c init/wait_policy.c
 TESTED_OBJ = $(patsubst %.c,$(H)/obj/%.o,$(TESTED_SRC)) $(H)/obj/cJSON.o
 
 $(H)/obj/common/base/version.o: HOST_CPPFLAGS += -include $(H)/version.h
 $(H)/obj/common/base/version.o: $(H)/version.h
 
-$(H)/obj/%.o: %.c $(HOST_DEPS) Makefile tests/tests.mk | $(H)/version.h $(H)/docs_url.h
+$(H)/obj/%.o: %.c $(HOST_DEPS) Makefile tests/tests.mk | $(H)/version.h $(H)/docs_url.h $(PACKED)
 	@mkdir -p $(@D)
 	$(HOST_CC) $(HOST_CPPFLAGS) $(HOST_CFLAGS) -MMD -MP -c $< -o $@
 
@@ -105,7 +105,7 @@ $(REPLAYS): $(H)/replay/%: $(H)/obj/tests/fuzz/%_fuzz.o $(H)/obj/tests/fuzz/driv
 fuzz-replay: $(REPLAYS) ## the corpus of each fuzz target, each input twice
 	@sh tests/fuzz/replay.sh build/test $(REPLAYS)
 
-$(H)/fuzz-obj/%.o: %.c $(HOST_DEPS) Makefile tests/tests.mk | $(H)/version.h $(H)/docs_url.h
+$(H)/fuzz-obj/%.o: %.c $(HOST_DEPS) Makefile tests/tests.mk | $(H)/version.h $(H)/docs_url.h $(PACKED)
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(HOST_CPPFLAGS) -std=c11 -g -O1 $(FUZZ_SANITIZE) -MMD -MP -c $< -o $@
 
@@ -140,7 +140,7 @@ fuzz: $(patsubst %,$(H)/fuzz/%,$(FUZZ)) ## libFuzzer on each parser; SECONDS=60 
 
 # ---- the rest ----
 
-lint: $(H)/version.h $(H)/docs_url.h ## architecture, form, clang-format, cppcheck, shellcheck, Markdown, spelling
+lint: $(H)/version.h $(H)/docs_url.h $(PACKED) ## architecture, form, clang-format, cppcheck, shellcheck, Markdown, spelling
 	@sh tests/lint/run.sh build/test '$(HOST_CPPFLAGS)'
 
 # The sidecar with made-up time, for the tests that let hours pass: the same objects, and a clock that reads a file.
@@ -160,6 +160,15 @@ $(B)/obj/tests/sandbox/attempts.o: Makefile tests/tests.mk
 $(SANDBOX_SIDECAR): $(B)/obj/tests/sandbox/attempts.o $(SIDECAR_OBJ) $(COMMON)
 	@mkdir -p $(@D)
 	$(CC_TARGET) $(OUR_LDFLAGS) -Wl,--wrap=loop_run $^ -lcurl $(COMMON) -lbearssl -lcjson -o $@
+
+# A server of TLS and bodies that serves nothing in particular.
+HTTPS_SERVER = $(B)/test/https_server
+
+$(B)/obj/tests/tls/https_server.o: Makefile tests/tests.mk
+
+$(HTTPS_SERVER): $(B)/obj/tests/tls/https_server.o $(COMMON)
+	@mkdir -p $(@D)
+	$(CC_TARGET) $(OUR_LDFLAGS) $^ $(COMMON) -lbearssl -lcjson -o $@
 
 # Programs that were built with DOCS_URL: the same objects, but for those that know of it.
 TEST_DOCS_URL = https://docs.example.com/pod-identity/TROUBLESHOOTING.md
@@ -189,7 +198,7 @@ $(DOCS_INIT) $(DOCS_SIDECAR):
 # So many integration tests at once: they wait more than they work. JOBS=1: one by one.
 JOBS ?= $(shell echo $$(($$(nproc) * 2)))
 
-integration: $(PROGRAMS) $(CLOCK_SIDECAR) $(SANDBOX_SIDECAR) $(DOCS_INIT) $(DOCS_SIDECAR) ## the real programs against the emulator; PYTEST_ARGS='tests/integration/… -k …' only those
+integration: $(PROGRAMS) $(HTTPS_SERVER) $(CLOCK_SIDECAR) $(SANDBOX_SIDECAR) $(DOCS_INIT) $(DOCS_SIDECAR) ## the real programs against the emulator; PYTEST_ARGS='tests/integration/… -k …' only those
 	@JOBS=$(JOBS) sh tests/integration.sh build/test $(PYTEST_ARGS)
 
 # A minute of it is among the integration tests, with the same seed each time. Another SEED is another order of events.
@@ -226,6 +235,9 @@ pictures: $(PROGRAMS) ## draw the pictures of the documentation, and record the 
 	@python3 images/pictures/pictures.py images/pictures
 	@python3 images/helm/dashboard.py images/helm/pod-identity-toolkit/monitoring/dashboard.json
 
+picture-monitoring: $(PROGRAMS) ## draw Prometheus' page with the dashboard's queries anew, from the real programs; needs Debian's prometheus and chromium
+	@sh tests/integration.sh build/test/picture tests/integration/agent/picture_of_monitoring.py
+
 ##@ Test
 check-reproducible: $(SRC_STAMP) ## two clean builds in two folders give the same bytes
 	@DISTFILES='$(abspath $(or $(DISTFILES),build/distfiles))' sh tests/reproducible.sh build/test '$(MAKE)' $(ARCH)
@@ -236,7 +248,7 @@ check-reproducible: $(SRC_STAMP) ## two clean builds in two folders give the sam
 
 ##@ Benchmarks
 
-bench: bench-init bench-sidecar bench-tls bench-attack bench-agent ## all benchmarks, about nine minutes
+bench: bench-init bench-sidecar bench-tls bench-attack bench-agent ## all benchmarks that need no other's program, about nine minutes
 
 $(B)/bench/%: tests/bench/%.c $(DEPS_STAMP)
 	@mkdir -p $(@D)
@@ -275,6 +287,21 @@ bench-attack: ## JSON: honest clients of the sidecar with 1,024 rude ones on eve
 bench-agent: ## JSON: the node agent beside a bare server, and beside the real agent if POD_IDENTITY_REAL_AGENT=PATH; PARTS='node start' only those parts
 	@$(MAKE) --no-print-directory $(BENCH_PROGRAMS) >&2
 	@$(call bench_json,agent,python3 tests/bench/agent.py $(B) $(PARTS))
+
+# Beside EKS's webhook, which `make setup-e2e` builds from its Go module; the client is Go's, as the API server's is.
+HOLD_WEBHOOK = $(B)/bench/pod-identity-webhook-hold
+
+$(HOLD_WEBHOOK): $(B)/obj/tests/bench/hold.o $(WEBHOOK_OBJ) $(COMMON)
+	@mkdir -p $(@D)
+	$(CC_TARGET) $(OUR_LDFLAGS) -Wl,--wrap=epoll_wait $^ $(COMMON) -lbearssl -lcjson -o $@
+
+$(B)/bench/admit: tests/bench/admit/main.go tests/bench/admit/go.mod
+	@mkdir -p $(@D)
+	cd tests/bench/admit && CGO_ENABLED=0 go build -trimpath -buildvcs=false -o '$(abspath $@)' .
+
+bench-webhook: ## JSON: the webhook beside EKS's own, which has to be built (make setup-e2e); PARTS='memory serving' only those parts
+	@$(MAKE) --no-print-directory $(BENCH_PROGRAMS) $(B)/bench/admit $(HOLD_WEBHOOK) >&2
+	@$(call bench_json,webhook,python3 tests/bench/webhook.py $(B) $(B)/bench/admit $(HOLD_WEBHOOK) $(PARTS))
 
 write-down: ## the numbers that the documentation quotes, from build/bench into tests/bench/numbers.json
 	@python3 tests/bench/write_down.py

@@ -1,9 +1,9 @@
 #!/bin/sh
 # Programs that tests need and that Debian may lack or have too old: tools.sh TOOL... (go, node, kubectl, docker-registry,
-# hclfmt, minio, helm, actionlint, prometheus, cluster).
+# hclfmt, minio, helm, actionlint, prometheus, cluster, apiserver).
 # One that the machine has, and that is new enough, is used as it is. What Debian has is installed. The rest goes into
 # ${XDG_CACHE_HOME:-~/.cache}/pod-identity/tools/bin, where the tests look first (tests/integration/harness/tools.py).
-# `cluster` is a whole Kubernetes for tests/e2e/cluster/cluster.sh, in .../tools/cluster.
+# `cluster` is a whole Kubernetes for tests/e2e/cluster/cluster.sh, in .../tools/cluster; `apiserver` the API server of a newer one.
 # A tool that no source offers is told, and is no error: the tests that need it are skipped, and say so.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -46,16 +46,17 @@ go_version() {
 }
 
 # A released Go is also a module, which any Go can fetch and check against the checksum database.
-get_go() {
-	! at_least "$GO_AT_LEAST" "$(go_version)" || return 0
+get_go() { # get_go [AT-LEAST]
+	wanted=${1:-$GO_AT_LEAST}
+	! at_least "$wanted" "$(go_version)" || return 0
 	has go || sh common/deps/setup.sh golang-go ca-certificates || return
-	! at_least "$GO_AT_LEAST" "$(go_version)" || return 0
+	! at_least "$wanted" "$(go_version)" || return 0
 	case $(uname -m) in
 	x86_64) arch=amd64 sum=$GO_SUM_amd64 ;;
 	aarch64) arch=arm64 sum=$GO_SUM_arm64 ;;
 	*) return 1 ;;
 	esac
-	say "Go $(go_version) is older than $GO_AT_LEAST: fetching $GO as a module"
+	say "Go $(go_version) is older than $wanted: fetching $GO as a module"
 	module=golang.org/toolchain@v0.0.1-go$GO.linux-$arch
 	got=$(cd "$tools" && in_go go mod download -json "$module") || {
 		say "$got"
@@ -186,6 +187,28 @@ get_cluster() {
 	touch "$made/.made-of-$key"
 }
 
+# The API server of a Kubernetes that has as stable what is beta in the cluster's own. Made anew when what it is made of changes.
+get_apiserver() {
+	made=$tools/apiserver
+	here=tests/e2e/apiserver
+	key=$({
+		cat "$here/go.mod" "$here/main.go"
+		sed -n '/^get_apiserver/,/^}/p' tests/tools.sh
+	} | sha256sum | cut -c1-16)
+	[ ! -e "$made/.made-of-$key" ] || return 0
+	get_go "$(sed -n 's/^go \([0-9.]*\)$/\1/p' "$here/go.mod")" || return
+	say 'building the API server of a newer Kubernetes from its module (five minutes or more; once)'
+	version=$(sed -n 's/.*k8s.io\/kubernetes \(v[0-9.]*\)$/\1/p' "$here/go.mod")
+	minor=${version#v1.}
+	flags='-s -w'
+	for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
+		flags="$flags -X $package.gitVersion=$version -X $package.gitMajor=1 -X $package.gitMinor=${minor%.*} -X $package.gitTreeState=clean"
+	done
+	rm -rf "$made"
+	mkdir -p "$made" || return
+	(cd "$here" && in_go go build -trimpath -buildvcs=false -ldflags "$flags" -o "$made/kube-apiserver" .) && touch "$made/.made-of-$key"
+}
+
 get() {
 	case $1 in
 	go) get_go ;;
@@ -198,6 +221,7 @@ get() {
 	actionlint) get_actionlint ;;
 	prometheus) get_prometheus ;;
 	cluster) get_cluster ;;
+	apiserver) get_apiserver ;;
 	*) say "$1: no such tool" && exit 64 ;;
 	esac
 }

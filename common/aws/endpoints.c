@@ -128,8 +128,8 @@ bool endpoint_region_check(const char *value, struct buf *problem) {
     return problem->len == 0;
 }
 
-static enum reason find_region(const char *asked, injection_getenv *lookup, struct endpoint *out,
-                               struct failure *f) {
+enum reason endpoint_find_region(const char *asked, injection_getenv *lookup, struct endpoint *out,
+                                 struct failure *f) {
     char why[160];
     struct buf problem = BUF(why);
     const char *value = asked;
@@ -217,7 +217,7 @@ enum reason endpoint_find(enum endpoint_service service, const char *region, inj
     const char *name = service == ENDPOINT_STS ? "AWS_ENDPOINT_URL_STS" : "AWS_ENDPOINT_URL_EKS_AUTH";
     struct wanted w = {.service = service};
     bool ignore = false;
-    enum reason reason = find_region(region, lookup, out, failure);
+    enum reason reason = endpoint_find_region(region, lookup, out, failure);
     if (reason == REASON_OK)
         reason = read_switch(lookup, "AWS_USE_FIPS_ENDPOINT", &w.fips, failure);
     if (reason == REASON_OK)

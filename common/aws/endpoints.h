@@ -31,6 +31,10 @@ struct endpoint {
 enum reason endpoint_find(enum endpoint_service service, const char *region, injection_getenv *lookup,
                           struct endpoint *out, struct failure *failure);
 
+/* Of that only the region, and what decided on it: for what is no service of the above. */
+enum reason endpoint_find_region(const char *region, injection_getenv *lookup, struct endpoint *out,
+                                 struct failure *failure);
+
 /* False, with the reason in words that fit behind the value ("is a zone, not a region"), for what is no
  * region. */
 bool endpoint_region_check(const char *region, struct buf *problem);

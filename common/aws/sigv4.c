@@ -279,30 +279,93 @@ void sigv4_signature(const struct sigv4_scope *scope, const char *to_sign, size_
     wipe(key, sizeof key);
 }
 
-enum err sigv4_authorization(const struct sigv4_scope *scope, const struct sigv4_request *request,
-                             struct sigv4_scratch *scratch, struct buf *out) {
+/* The three stages, one behind the other. */
+static enum err sign(const struct sigv4_scope *scope, const struct sigv4_request *request,
+                     struct sigv4_scratch *scratch, char signature[HASH_HEX_SIZE]) {
     struct buf canonical = BUF(scratch->canonical);
-    enum err e = sigv4_canonical_request(request, scratch, &canonical);
     char to_sign_text[STRING_TO_SIGN_MAX];
     struct buf to_sign = BUF(to_sign_text);
-    const struct sigv4_header *sorted[SIGV4_HEADERS_MAX];
+    enum err e = sigv4_canonical_request(request, scratch, &canonical);
     if (e == ERR_OK) {
         sigv4_string_to_sign(scope, canonical.data, canonical.len, &to_sign);
-        e = to_sign.overflow ? ERR_TOO_LONG : sort_headers(request, sorted);
+        e = to_sign.overflow ? ERR_TOO_LONG : ERR_OK;
     }
-    if (e == ERR_OK) {
-        char signature[HASH_HEX_SIZE];
+    if (e == ERR_OK)
         sigv4_signature(scope, to_sign.data, to_sign.len, signature);
-        buf_str(out, "AWS4-HMAC-SHA256 Credential=");
-        buf_str(out, scope->access_key_id);
-        buf_char(out, '/');
-        put_scope(out, scope);
-        buf_str(out, ", SignedHeaders=");
-        put_signed_headers(out, sorted, request->header_count);
-        buf_str(out, ", Signature=");
-        buf_str(out, signature);
-        e = out->overflow ? ERR_TOO_LONG : ERR_OK;
-    }
     buf_wipe(&canonical);
     return e;
+}
+
+enum err sigv4_authorization(const struct sigv4_scope *scope, const struct sigv4_request *request,
+                             struct sigv4_scratch *scratch, struct buf *out) {
+    char signature[HASH_HEX_SIZE];
+    const struct sigv4_header *sorted[SIGV4_HEADERS_MAX];
+    enum err e = sign(scope, request, scratch, signature);
+    if (e == ERR_OK)
+        e = sort_headers(request, sorted);
+    if (e != ERR_OK)
+        return e;
+    buf_fmt(out, "AWS4-HMAC-SHA256 Credential=%s/", scope->access_key_id);
+    put_scope(out, scope);
+    buf_str(out, ", SignedHeaders=");
+    put_signed_headers(out, sorted, request->header_count);
+    buf_fmt(out, ", Signature=%s", signature);
+    return out->overflow ? ERR_TOO_LONG : ERR_OK;
+}
+
+/* ---- in the query ---- */
+
+void sigv4_put_encoded(struct buf *out, const char *text) {
+    for (; *text != '\0'; text++)
+        put_encoded(out, *text);
+}
+
+/* A text that is put together here, escaped. */
+static void put_escaped(struct buf *out, struct buf *text) {
+    sigv4_put_encoded(out, text->data);
+    out->overflow = out->overflow || text->overflow;
+    buf_reset(text);
+}
+
+static void put_token(struct buf *out, const char *token) {
+    buf_str(out, "&X-Amz-Security-Token=");
+    sigv4_put_encoded(out, token);
+}
+
+enum err sigv4_presigned_query(const struct sigv4_scope *scope, const struct sigv4_request *request,
+                               const struct sigv4_presign *presign, struct buf *out) {
+    const struct sigv4_header *sorted[SIGV4_HEADERS_MAX];
+    char stamp[TIME_BASIC_MAX], text[SIGV4_AUTHORIZATION_MAX];
+    struct buf part = BUF(text);
+    enum err e = sort_headers(request, sorted);
+    if (e != ERR_OK)
+        return e;
+    time_format_basic(scope->unix_s, stamp);
+    buf_fmt(out, "%s%sX-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=", request->query,
+            request->query[0] != '\0' ? "&" : "");
+    buf_fmt(&part, "%s/", scope->access_key_id);
+    put_scope(&part, scope);
+    put_escaped(out, &part);
+    buf_fmt(out, "&X-Amz-Date=%s&X-Amz-Expires=%u&X-Amz-SignedHeaders=", stamp, (unsigned)presign->expires_s);
+    put_signed_headers(&part, sorted, request->header_count);
+    put_escaped(out, &part);
+    if (presign->session_token != NULL && !presign->token_unsigned)
+        put_token(out, presign->session_token);
+    return out->overflow ? ERR_TOO_LONG : ERR_OK;
+}
+
+enum err sigv4_presign(const struct sigv4_scope *scope, const struct sigv4_request *request,
+                       const struct sigv4_presign *presign, struct sigv4_scratch *scratch, struct buf *out) {
+    struct sigv4_request signing = *request;
+    char signature[HASH_HEX_SIZE];
+    signing.query = out->data + out->len;
+    enum err e = sigv4_presigned_query(scope, request, presign, out);
+    if (e == ERR_OK)
+        e = sign(scope, &signing, scratch, signature);
+    if (e != ERR_OK)
+        return e;
+    if (presign->session_token != NULL && presign->token_unsigned)
+        put_token(out, presign->session_token);
+    buf_fmt(out, "&X-Amz-Signature=%s", signature);
+    return out->overflow ? ERR_TOO_LONG : ERR_OK;
 }

@@ -1,4 +1,4 @@
-/* AWS Signature Version 4, signing in the headers.
+/* AWS Signature Version 4, signing in the headers or in the query.
  *
  * Source: IAM User Guide, "Create a signed AWS API request"; tested against the public test suite of
  * awslabs/aws-c-auth in all three stages. The caller provides all storage; nothing is sent from here. */
@@ -17,7 +17,9 @@
 #define SIGV4_PARAMETERS_MAX 32
 #define SIGV4_CANONICAL_MAX 16384 /* a canonical request: the longest part is a session token of 8 kB */
 #define SIGV4_AUTHORIZATION_MAX 1024
-#define SIGV4_SECRET_MAX 252 /* characters of a secret access key; AWS's have 40 */
+#define SIGV4_QUERY_MAX                                                                                      \
+    (SIGV4_CANONICAL_MAX / 2) /* of a signed query: three bytes for each that is escaped */
+#define SIGV4_SECRET_MAX 252  /* characters of a secret access key; AWS's have 40 */
 
 struct sigv4_header {
     const char *name;  /* any case; the canonical form is made here */
@@ -46,7 +48,7 @@ struct sigv4_scope {
 
 /* What is written down on the way to a signature: the caller's, and wiped after each use. */
 struct sigv4_scratch {
-    char query[SIGV4_CANONICAL_MAX / 2];
+    char query[SIGV4_QUERY_MAX];
     char canonical[SIGV4_CANONICAL_MAX];
 };
 
@@ -62,5 +64,23 @@ void sigv4_signature(const struct sigv4_scope *scope, const char *to_sign, size_
 /* All at once: the value of the Authorization header. */
 enum err sigv4_authorization(const struct sigv4_scope *scope, const struct sigv4_request *request,
                              struct sigv4_scratch *scratch, struct buf *out);
+
+/* A signature that is a part of the URL. */
+struct sigv4_presign {
+    uint32_t expires_s;
+    const char *session_token; /* NULL: none */
+    bool token_unsigned;       /* it is appended behind what is signed, as few services want it */
+};
+
+/* The query that is signed: the request's own, and behind it what says how it is signed. Then all at once:
+ * that query with its signature. In the order in which botocore writes them. headers are those to be signed:
+ * host, and no x-amz-date. ERR_TOO_LONG; what was appended to out is not complete then. */
+enum err sigv4_presigned_query(const struct sigv4_scope *scope, const struct sigv4_request *request,
+                               const struct sigv4_presign *presign, struct buf *out);
+enum err sigv4_presign(const struct sigv4_scope *scope, const struct sigv4_request *request,
+                       const struct sigv4_presign *presign, struct sigv4_scratch *scratch, struct buf *out);
+
+/* Appends the text as a part of a query has it. */
+void sigv4_put_encoded(struct buf *out, const char *text);
 
 #endif

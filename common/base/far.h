@@ -7,4 +7,26 @@
 
 #define FAR __attribute__((section(".sbss.far"))) /* a name by which the compiler knows that it is zero */
 
+/* The same where every use is by FAR_ADDRESS(), which needs no other code than this. */
+#define FAR_BY_ADDRESS FAR
+#ifdef __aarch64__
+#define FAR_ADDRESS(variable)                                                                                \
+    __extension__({                                                                                          \
+        __typeof__(&(variable)) at_;                                                                         \
+        __asm__("adrp %0, %1\n\tadd %0, %0, :lo12:%1" : "=r"(at_) : "S"(&(variable)));                       \
+        at_;                                                                                                 \
+    })
+#else
+#define FAR_ADDRESS(variable) (&(variable))
+#endif
+
+/* Code of files that have no such storage of their own expects all addresses within 1 MiB (the Makefile's
+ * NEAR): an address there takes one instruction. What is handed to a function of theirs goes through here,
+ * since the compiler, which sees all files together, would write a constant address into that function; the
+ * linker then says "relocation truncated to fit … against `.sbss.far'". */
+static inline void *far_hidden(void *address) {
+    __asm__("" : "+r"(address));
+    return address;
+}
+
 #endif

@@ -147,13 +147,27 @@ static bool listed(const char *list, const char *name, size_t len) {
     return false;
 }
 
+/* The option that took the place of an old name: it fills in the same. */
+static const char *new_name(const struct options *o, const struct option_spec *old) {
+    for (const struct option_spec *spec = o->specs; spec->name != NULL; spec++) {
+        if (!is_old(spec) && spec->take == old->take && spec->at == old->at)
+            return spec->name;
+    }
+    return NULL;
+}
+
+/* Near an old name counts, too, and means the new one. */
 static const char *nearest_option(const struct options *o, const char *name, size_t len) {
     struct nearest n = {NULL, 0};
+    const char *meant = NULL;
     for (const struct option_spec *spec = o->specs; spec->name != NULL; spec++) {
-        if (!is_old(spec))
+        const char *before = n.best;
+        if (!option_is_group(spec))
             nearest_try(&n, name, len, spec->name);
+        if (n.best != before)
+            meant = is_old(spec) ? new_name(o, spec) : spec->name;
     }
-    return n.best;
+    return meant;
 }
 
 /* An item of a YAML list that holds more than one word: the commonest mistake. */
@@ -298,15 +312,6 @@ static bool option_of_variable(const char *entry, char out[ENVIRONMENT_NAME_MAX]
     }
     out[len] = '\0';
     return true;
-}
-
-/* The option that took the place of an old name: it fills in the same. */
-static const char *new_name(const struct options *o, const struct option_spec *old) {
-    for (const struct option_spec *spec = o->specs; spec->name != NULL; spec++) {
-        if (!is_old(spec) && spec->take == old->take && spec->at == old->at)
-            return spec->name;
-    }
-    return NULL;
 }
 
 /* The variable that was meant, of whichever program. */

@@ -32,13 +32,13 @@ struct option_spec {
  * it is a flag, and `take` gets "true" or "false"; the default is for --help only, and may be "". All texts
  * lie one behind the other, each with its NUL, since in a static PIE each pointer costs 32 bytes. */
 #define OPTION(name, value_name, default_text, help, take, repeatable)                                       \
-    { name "\0" value_name "\0" default_text "\0" help, take, repeatable, 0 }
+    { name "\0" value_name "\0" default_text "\0" OPTION_HELP_OF(help), take, repeatable, 0 }
 
 /* The same for one member of a configuration: `take` gets its address. kind is the type that it takes: it
  * does not compile if the member has another. */
 #define OPTION_OF(type, member, kind, name, value_name, default_text, help, take, repeatable)                \
     {                                                                                                        \
-        name "\0" value_name "\0" default_text "\0" help, take, repeatable,                                  \
+        name "\0" value_name "\0" default_text "\0" OPTION_HELP_OF(help), take, repeatable,                  \
             offsetof(type, member) + 0 * sizeof(&((type *)0)->member == (kind *)0)                           \
     }
 #define OPTION_DURATION(type, member, name, default_text, help)                                              \
@@ -49,6 +49,20 @@ struct option_spec {
     OPTION_OF(type, member, option_path, name, value_name, default_text, help, option_take_path, false)
 
 typedef char option_path[OPTIONS_VALUE_MAX];
+
+/* A name from before: see option_part. */
+#define OPTION_OLD(type, member, kind, name, value_name, take)                                               \
+    {                                                                                                        \
+        name "\0" value_name "\0\0", take, false,                                                            \
+            offsetof(type, member) + 0 * sizeof(&((type *)0)->member == (kind *)0)                           \
+    }
+#define COMMAND(name, about, takes)                                                                          \
+    { name, OPTION_HELP_OF(about), takes }
+
+/* A program's table may redefine this as OPTIONS_PACKED: then these texts are not in it but what `unpack`
+ * of struct options returns (packed.h): one for each row, each command, about, and epilogue. */
+#define OPTION_HELP_OF(help) help
+#define OPTIONS_PACKED "\1"
 
 /* Which of the texts of a row. An old name of an option has no help: it is taken on the command line, and
  * neither shown nor taken as a variable. */
@@ -81,6 +95,7 @@ struct options {
     const char *epilogue;                  /* a paragraph at the end of --help, or NULL */
     const struct option_spec *specs;       /* ends with a spec whose name is NULL */
     const struct option_command *commands; /* ends with one whose name is NULL; NULL: there are none */
+    const char *(*unpack)(void);           /* the packed texts, see OPTIONS_PACKED; NULL: there are none */
 };
 
 enum options_result { OPTIONS_OK, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_USAGE };
@@ -115,14 +130,14 @@ void options_unknown(const struct options *options, options_tell *tell, void *co
 /* The options of all programs, and a variable that is none: containers of a pod may share their variables. */
 #define OPTIONS_OF_ALL                                                                                       \
     " "                                                                                                      \
-    "allow-uid assume-role ca-bundle cluster-name config credentials-file expect-account "                   \
+    "allow-uid assume-role ca-bundle cache cluster cluster-name config credentials-file expect-account "     \
     "expect-namespace expect-role expect-service-account expired external-id file-mode "                     \
-    "file-profile format host-network http http-token http-token-file imds install install-sh linger "       \
+    "file-profile format host host-network http http-token http-token-file imds install install-sh linger "  \
     "list-checks log-format log-level metrics min-ttl name node-credentials "                                \
-    "notify-pid-file notify-signal pod-labels process-file region role-session-name "                        \
-    "sandbox self-injected session-duration session-policy-file session-tag socket-group "                   \
+    "notify-pid-file notify-signal pod-labels port process-file region role-session-name "                   \
+    "sandbox self-injected serverless session-duration session-policy-file session-tag socket-group "        \
     "socket-mode source source-identity strict termination-log transitive-tag-key "                          \
-    "try-other-family unix-socket verify wait "
+    "try-other-family unix-socket user verify wait "
 
 /* Ready-made values. Each writes a problem and returns false if the text does not fit. */
 bool option_duration(const char *value, int64_t *ms, struct buf *problem);

@@ -4,6 +4,22 @@
 
 #define HELP_COLUMN 28
 
+/* What is printed, and the packed texts that belong to it. */
+struct help {
+    struct buf *out;
+    const char *texts;
+};
+
+/* A text of the table, or, where that has only a mark, the packed one of that number. */
+static const char *text_of(const struct help *h, const char *text, size_t number) {
+    if (strcmp(text, OPTIONS_PACKED) != 0)
+        return text;
+    const char *at = h->texts;
+    while (number-- > 0)
+        at += strlen(at) + 1;
+    return at;
+}
+
 void options_wrap(struct buf *out, const char *text, size_t len, size_t column, size_t at) {
     for (bool first = true; len > 0; first = false) {
         const char *space = memchr(text, ' ', len);
@@ -25,7 +41,8 @@ void options_wrap(struct buf *out, const char *text, size_t len, size_t column, 
     buf_char(out, '\n');
 }
 
-static void put_option(struct buf *out, const struct option_spec *spec) {
+static void put_option(const struct help *h, const struct option_spec *spec, size_t row) {
+    struct buf *out = h->out;
     const char *value_name = option_part(spec, OPTION_VALUE_NAME),
                *default_text = option_part(spec, OPTION_DEFAULT);
     size_t start = out->len;
@@ -40,14 +57,14 @@ static void put_option(struct buf *out, const struct option_spec *spec) {
         buf_char(out, ' ');
     char text[1024];
     struct buf line = BUF(text);
-    buf_str(&line, option_part(spec, OPTION_HELP));
+    buf_str(&line, text_of(h, option_part(spec, OPTION_HELP), row));
     if (*default_text != '\0')
         buf_fmt(&line, " [%s]", default_text);
     options_wrap(out, line.data, line.len, HELP_COLUMN, HELP_COLUMN);
 }
 
 /* A group's head only where one of its options follows. */
-static void put_options(struct buf *out, const struct options *options,
+static void put_options(const struct help *h, const struct options *options,
                         const struct option_command *command) {
     const struct option_spec *head = NULL;
     for (const struct option_spec *spec = options->specs; spec->name != NULL; spec++) {
@@ -56,9 +73,9 @@ static void put_options(struct buf *out, const struct options *options,
         } else if (*option_part(spec, OPTION_HELP) != '\0' &&
                    (command == NULL || option_is_of(command, spec->name))) {
             if (head != NULL)
-                buf_fmt(out, "\n%s:\n", head->name);
+                buf_fmt(h->out, "\n%s:\n", head->name);
             head = NULL;
-            put_option(out, spec);
+            put_option(h, spec, (size_t)(spec - options->specs));
         }
     }
 }
@@ -74,25 +91,35 @@ static const struct option_command *named_command(const struct options *options,
     return NULL;
 }
 
-static void put_commands(struct buf *out, const struct options *options) {
+static void put_commands(const struct help *h, const struct options *options, size_t rows) {
+    struct buf *out = h->out;
     if (options->commands == NULL)
         return;
     buf_str(out, "\nCommands:\n");
     for (const struct option_command *c = options->commands; c->name != NULL; c++) {
+        const char *about = text_of(h, c->about, rows + (size_t)(c - options->commands));
         buf_fmt(out, "  %-18s", c->name);
-        options_wrap(out, c->about, strlen(c->about), 20, 20);
+        options_wrap(out, about, strlen(about), 20, 20);
     }
 }
 
 void options_help(const struct options *options, int argc, char **argv, struct buf *out) {
     const struct option_command *command = named_command(options, argc, argv);
-    const char *about = command != NULL ? command->about : options->about;
+    size_t rows = 0, commands = 0;
+    while (options->specs[rows].name != NULL)
+        rows++;
+    while (options->commands != NULL && options->commands[commands].name != NULL)
+        commands++;
+    const struct help h = {.out = out, .texts = options->unpack != NULL ? options->unpack() : NULL};
+    const char *about = command != NULL
+                            ? text_of(&h, command->about, rows + (size_t)(command - options->commands))
+                            : text_of(&h, options->about, rows + commands);
     buf_fmt(out, "Usage: %s %s%s\n\n", options->program, command != NULL ? command->name : options->synopsis,
             command != NULL ? " [OPTION]..." : "");
     options_wrap(out, about, strlen(about), 0, 0);
     if (command == NULL)
-        put_commands(out, options);
-    put_options(out, options, command);
+        put_commands(&h, options, rows);
+    put_options(&h, options, command);
     buf_fmt(out,
             "\nGeneral:\n"
             "  -h, --help                print this%s\n"
@@ -104,6 +131,6 @@ void options_help(const struct options *options, int argc, char **argv, struct b
                 : "");
     if (options->epilogue != NULL) {
         buf_char(out, '\n');
-        buf_str(out, options->epilogue);
+        buf_str(out, text_of(&h, options->epilogue, rows + commands + 1));
     }
 }

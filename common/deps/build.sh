@@ -58,9 +58,9 @@ arm64)
 	machine=aarch64
 	tune="-mno-outline-atomics -mbranch-protection=none"
 	page="-z,max-page-size=65536"
-	# What these three have lies within 1 MiB of their code (common/base/far.h), so an address takes one instruction instead of
-	# two; what lay too far would be an error of the linker. Not for what is optimized at link time (libcurl, our own code),
-	# into which addresses of ours find their way.
+	# What these four have lies within 1 MiB of their code (common/base/far.h), so an address takes one instruction instead of
+	# two; what lay too far would be an error of the linker, also an address of ours that finds its way into libcurl, as the two
+	# are optimized as one piece.
 	near=-mcmodel=tiny
 	;;
 *)
@@ -158,7 +158,7 @@ curl() {
 		cd "$prefix/curl"
 		# Configure wants absolute paths for its libraries; they go into Makefiles, not into curl_config.h.
 		top=$(cd "$root" && pwd)
-		CC="$top/$out/cc" AR="${cross}gcc-ar" NM="${cross}gcc-nm" RANLIB="${cross}gcc-ranlib" CFLAGS="$cflags -flto" CPPFLAGS="" LDFLAGS="" LIBS="" PKG_CONFIG=false \
+		CC="$top/$out/cc" AR="${cross}gcc-ar" NM="${cross}gcc-nm" RANLIB="${cross}gcc-ranlib" CFLAGS="$cflags -flto $near" CPPFLAGS="" LDFLAGS="" LIBS="" PKG_CONFIG=false \
 			"$root/$src/curl/configure" --build="$($gcc -dumpmachine)" --host=$machine-linux-musl --prefix=/ \
 			--with-bearssl="$top/$prefix" --without-ca-bundle --without-ca-path --without-zlib --without-brotli --without-zstd \
 			--without-nghttp2 --without-libpsl --without-libidn2 --without-libssh2 --without-libgsasl --without-librtmp \

@@ -134,9 +134,9 @@ bool certificate_is_for(const struct certificate *c, const char *host) {
     return false;
 }
 
-bool certificate_for_servers(const struct certificate *c) {
-    static const unsigned char server[] = {0x2B, 6, 1, 5, 5, 7, 3, 1}, any[] = {0x55, 0x1D, 0x25, 0};
-    const struct der wanted[] = {{server, sizeof server}, {any, sizeof any}};
+static bool is_for_use(const struct certificate *c, const unsigned char use[8]) {
+    static const unsigned char any[] = {0x55, 0x1D, 0x25, 0};
+    const struct der wanted[] = {{use, 8}, {any, sizeof any}};
     struct der usages;
     bool critical;
     if (!certificate_extension(c, CERTIFICATE_USAGE, &usages, &critical))
@@ -147,4 +147,14 @@ bool certificate_for_servers(const struct certificate *c) {
             return true;
     }
     return false;
+}
+
+bool certificate_for_servers(const struct certificate *c) {
+    static const unsigned char server[] = {0x2B, 6, 1, 5, 5, 7, 3, 1};
+    return is_for_use(c, server);
+}
+
+bool certificate_for_clients(const struct certificate *c) {
+    static const unsigned char client[] = {0x2B, 6, 1, 5, 5, 7, 3, 2};
+    return is_for_use(c, client);
 }

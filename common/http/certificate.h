@@ -46,6 +46,8 @@ bool certificate_is_for(const struct certificate *certificate, const char *host)
 
 /* Whether it may stand for a server: no extended key usage at all, or one that has serverAuth or any. */
 bool certificate_for_servers(const struct certificate *certificate);
+/* Likewise for a client, with clientAuth. */
+bool certificate_for_clients(const struct certificate *certificate);
 
 bool der_equal(const struct der *a, const struct der *b);
 

@@ -11,11 +11,12 @@
     "the webhook acts only when a pod is created, so restarting this container cannot help: "
 #define RECREATE_REMEDY                                                                                      \
     RESTART_IN_VAIN                                                                                          \
-    "check the association (aws eks list-pod-identity-associations --cluster-name CLUSTER) and the pod's "   \
-    "serviceAccountName, then delete the pod so that it is created anew"
+    "check the association (" INJECTION_ASSOCIATIONS                                                         \
+    ") and the pod's serviceAccountName, then delete the pod so that it is created anew"
 #define IRSA_REMEDY                                                                                          \
     RESTART_IN_VAIN                                                                                          \
-    "make an association for this service account (aws eks create-pod-identity-association), which the "     \
+    "make an association for this service account (on EKS: aws eks create-pod-identity-association), which " \
+    "the "                                                                                                   \
     "webhook prefers to the annotation eks.amazonaws.com/role-arn, then delete the pod so that it is "       \
     "created anew"
 #define OWN_TOKEN_REMEDY                                                                                     \

@@ -11,6 +11,10 @@
 
 #define INJECTION_URI "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 #define INJECTION_TOKEN_FILE "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
+/* For a remedy: where associations are, if nobody knows what cluster it is. */
+#define INJECTION_ASSOCIATIONS                                                                               \
+    "on EKS: aws eks list-pod-identity-associations --cluster-name CLUSTER; on another cluster: the key "    \
+    "NAMESPACE.SERVICEACCOUNT in the ConfigMap of pod-identity-agent"
 #define INJECTION_TOKEN_VALUE "AWS_CONTAINER_AUTHORIZATION_TOKEN"
 #define INJECTION_ROLE_ARN "AWS_ROLE_ARN"
 #define INJECTION_WEB_TOKEN_FILE "AWS_WEB_IDENTITY_TOKEN_FILE"

@@ -100,6 +100,8 @@ void connections_close(struct connection *c) {
         gone(c);
     unlink_connection(c);
     connections_drop_partial(c);
+    if (c->link != NULL)
+        c->link->transport->end(c);
     close(c->watch.fd);
     c->watch.fd = -1;
     c->group->open--;
@@ -232,6 +234,10 @@ struct connection *connections_add(struct connection_group *group, const struct 
     return c;
 }
 
+size_t connections_number(const struct connection *c) {
+    return (size_t)(c - places);
+}
+
 /* Nobody is there, and more were than usual. */
 static bool places_to_give_back(void) {
     return open_count == 0 && used_count > PLACES_KEPT;
@@ -258,6 +264,8 @@ static void give_back_partials(void) {
 void connections_drop_partial(struct connection *c) {
     if (c->partial == NULL)
         return;
+    if (c->partial->bodies != NULL)
+        c->partial->bodies->class->release(c);
     request_reset(&c->partial->request);
     wipe(c->partial->pending, c->partial->pending_len);
     c->partial->pending_len = 0;

@@ -12,8 +12,10 @@
 #include <stdint.h>
 
 #include "common/serve/answer.h"
+#include "common/serve/bodies.h"
 #include "common/serve/loop.h"
 #include "common/serve/request.h"
+#include "common/serve/transport.h"
 
 #define CONNECTIONS_CHUNK 4096       /* bytes read at a time */
 #define CONNECTIONS_IDLE_MS 75000    /* between requests; SDKs that keep connections give them up earlier */
@@ -59,6 +61,10 @@ struct connection_group {
 struct partial {
     bool taken, large;
     struct request request;
+    size_t body_pending;   /* bytes of `pending` that are of this request's body, which waits for a room */
+    struct bodies *bodies; /* which this request waits for, or has a room of; NULL: none */
+    struct connection *body_next; /* behind it in their queue */
+    int64_t body_since_ms;
     size_t pending_len;
     char pending[CONNECTIONS_CHUNK];
 };
@@ -76,6 +82,7 @@ struct connection {
     bool denied;   /* every request gets a refusal */
     bool read_all; /* the client asked for the end, and nothing is left unread: no need to wait for its end */
     bool watched;  /* by the loop: not before a first look for what it has said already */
+    bool known;    /* the caller's: false on a new connection */
     uint32_t sent; /* bytes of the answer */
     uint32_t since_round; /* of the loop: what that round still has for its place is about another */
     struct connection_group *group;
@@ -84,7 +91,8 @@ struct connection {
     int64_t deadline_ms;
     const struct answer *answer; /* being written, in PHASE_WRITING only */
     struct partial *partial;
-    struct { /* in PHASE_WAITING; for whoever is to answer */
+    struct server_link *link; /* of the transport; NULL: the socket itself */
+    struct {                  /* in PHASE_WAITING; for whoever is to answer */
         void *on;
         struct connections_crowd *by; /* NULL: of nobody in particular */
         struct connection *before, *after;
@@ -112,6 +120,9 @@ size_t connections_count(void);
  * descriptor is the caller's then. */
 struct connection *connections_add(struct connection_group *group, const struct loop_watch *watch,
                                    const struct server_listener *listener);
+
+/* Which of the places given it has, from 0. */
+size_t connections_number(const struct connection *c);
 
 /* Whether there is a place for one more in the group: 0, or else when there will be, monotonic: it can take
  * no more, and some have just come. Who waits to be accepted meanwhile loses nothing. */

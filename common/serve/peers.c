@@ -34,12 +34,19 @@ static bool in_group(const struct peers *peers, int fd, const struct ucred *peer
     return false;
 }
 
+static bool peer_of(int fd, struct ucred *peer) {
+    socklen_t len = sizeof *peer;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, peer, &len) == 0;
+}
+
+uid_t peers_user(int fd) {
+    struct ucred peer;
+    return peer_of(fd, &peer) ? peer.uid : (uid_t)-1;
+}
+
 bool peers_allowed(const struct peers *peers, int fd) {
     struct ucred peer;
-    socklen_t len = sizeof peer;
     if (peers->user_count == 0 && peers->group == (gid_t)-1)
         return true;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
-        return false;
-    return user_listed(peers, peer.uid) || in_group(peers, fd, &peer);
+    return peer_of(fd, &peer) && (user_listed(peers, peer.uid) || in_group(peers, fd, &peer));
 }

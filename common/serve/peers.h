@@ -18,4 +18,7 @@ struct peers {
  * connected, as the kernel tells it (SO_PEERCRED, SO_PEERGROUPS); root is no exception. */
 bool peers_allowed(const struct peers *peers, int fd);
 
+/* The user at the other end when it connected; (uid_t)-1 if it is not known. */
+uid_t peers_user(int fd);
+
 #endif

@@ -22,17 +22,21 @@ enum state {
     LAST_CHUNK /* behind it, where the body is chunked: "0" and two line ends, as it is empty */
 };
 
+static size_t in_use(const struct request *r) {
+    return offsetof(struct request, query) + r->query_len;
+}
+
 void request_reset(struct request *r) {
     const struct request_room room = r->room;
     if (room.cap > 0)
         wipe(room.text, r->room_used);
-    wipe(r, sizeof *r);
+    wipe(r, in_use(r));
     r->room = room;
 }
 
 void request_move(struct request *from, struct request *to) {
     const struct request_room room = to->room;
-    *to = *from;
+    memcpy(to, from, in_use(from));
     to->room = room;
     if (room.cap > 0)
         memcpy(room.text, from->room.text, from->room_used);
@@ -46,15 +50,10 @@ bool request_begun(const struct request *r) {
 /* ---- the request line ---- */
 
 static enum request_status method_ends(struct request *r) {
-    static const struct {
-        const char *name;
-        enum request_method method;
-    } methods[] = {{"GET", REQUEST_GET}, {"HEAD", REQUEST_HEAD}, {"PUT", REQUEST_PUT}};
-    r->method = REQUEST_OTHER;
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-        if (strcmp(r->value, methods[i].name) == 0)
-            r->method = methods[i].method;
-    }
+    static const char names[REQUEST_OTHER][5] = {"GET", "HEAD", "PUT", "POST"}; /* as in the enum */
+    r->method = 0;
+    while (r->method < REQUEST_OTHER && strcmp(r->value, names[r->method]) != 0)
+        r->method++;
     r->at = 0;
     r->state = TARGET;
     return REQUEST_MORE;
@@ -104,6 +103,8 @@ static enum request_status in_target(struct request *r, char c) {
         return request_refuse(r, 400, "the request target does not begin with a slash");
     if (++r->target_len > REQUEST_TARGET_MAX)
         return request_refuse(r, 414, "the request target has more than 1024 characters");
+    if (r->in_query && r->wanted != NULL && r->wanted->query)
+        r->query[r->query_len++] = c; /* shorter than the target */
     r->in_query = r->in_query || c == '?';
     if (r->in_query)
         return REQUEST_MORE;
@@ -194,7 +195,7 @@ static size_t value_run(struct request *r, const char *bytes, size_t len) {
         blanks++;
     bytes += blanks;
     len -= blanks;
-    while (len - n >= PRINTABLE_BLOCK && all_printable(bytes + n))
+    for (size_t block = len / PRINTABLE_BLOCK; block > 0 && all_printable(bytes + n); block--)
         n += PRINTABLE_BLOCK;
     while (n < len && (unsigned char)bytes[n] >= ' ' && bytes[n] != 0x7F)
         n++;

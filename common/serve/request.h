@@ -2,8 +2,8 @@
  * allocation.
  *
  * It keeps only what the server decides on. What RFC 9112 lets a server refuse is refused: bare LF, folded
- * lines, blanks before a colon, bodies, transfer codings (but an empty chunked body), repeated Host,
- * Authorization or Content-Length. */
+ * lines, blanks before a colon, transfer codings but chunked, repeated Host, Authorization or Content-Length,
+ * and bodies, but an empty chunked one (request_body.h is for those that have them). */
 #ifndef POD_IDENTITY_SERVE_REQUEST_H
 #define POD_IDENTITY_SERVE_REQUEST_H
 
@@ -13,7 +13,8 @@
 void request_reset(struct request *r);
 
 /* Takes bytes; *used says how many. extras is borrowed until the next reset, and the same for all of a
- * request; NULL: none. After REQUEST_DONE or REQUEST_BAD the next call needs request_reset() first. */
+ * request; NULL: none. After REQUEST_DONE or REQUEST_BAD
+ * the next call needs request_reset() first. */
 enum request_status request_feed(struct request *r, const struct request_extras *extras, const char *bytes,
                                  size_t len, size_t *used);
 

@@ -20,10 +20,13 @@
 enum request_status {
     REQUEST_MORE, /* all bytes were taken, and the request goes on */
     REQUEST_DONE, /* a whole request; bytes behind it were not taken */
+    REQUEST_BODY, /* of request_body_feed(): a head, and a body is still to come */
     REQUEST_BAD   /* error_status says why; the connection cannot be used further */
 };
 
-enum request_method { REQUEST_GET, REQUEST_HEAD, REQUEST_PUT, REQUEST_OTHER };
+enum request_method { REQUEST_GET, REQUEST_HEAD, REQUEST_PUT, REQUEST_POST, REQUEST_OTHER };
+
+#define REQUEST_STATE_BODY 64 /* states from here on are those of request_body.c */
 
 /* Headers that a caller decides on, beside those that HTTP itself knows. */
 struct request_extras {
@@ -31,7 +34,11 @@ struct request_extras {
         const char *name; /* in lower case, under REQUEST_NAME_MAX characters; NULL behind the last one */
         bool once;        /* a request with two of them is refused */
     } headers[REQUEST_EXTRAS_MAX];
+    bool query;        /* it is kept */
     uint32_t head_max; /* as REQUEST_HEAD_MAX, which it is if this is 0 */
+    /* Where requests may have bodies, and the headers are REQUEST_BODY_HEADERS (request_body.h): */
+    uint32_t body_kept; /* bytes of a body that are kept; at least REQUEST_BODY_PREFIX */
+    uint32_t body_read; /* more than so many are refused (413) */
 };
 
 /* Storage of the caller for an Authorization that is longer than REQUEST_AUTHORIZATION_MAX. The rest of the
@@ -60,17 +67,31 @@ struct request {
         char value[REQUEST_EXTRA_MAX]; /* of the last one; "" if it was longer */
     } extras[REQUEST_EXTRAS_MAX];      /* in the order of struct request_extras */
 
+    struct {
+        char
+            *bytes; /* room for body_kept of them, of the server; NULL if there is no body, or none is kept */
+        uint32_t len; /* as far as it has come */
+        bool dropped; /* it is larger than body_kept: only its first REQUEST_BODY_PREFIX bytes are there */
+    } body;
+
     /* The parser's own state. */
     const struct request_extras *wanted;
     uint8_t state, field;
     bool has_length, chunked, in_query, field_too_long, path_too_long;
     uint16_t header_count, target_len;
     uint32_t head_len;
+    uint32_t body_left; /* of the body, or of the present chunk */
+    uint32_t body_total;
     uint8_t escape;     /* characters of a %XY in the path that have come */
     uint32_t at;        /* characters of the present token or value */
     uint32_t room_used; /* bytes of the room that are not zero */
     char name[REQUEST_NAME_MAX];
     char value[REQUEST_SHORT_VALUE_MAX];
+
+    /* For listeners that want it, without its question mark and as it came; a zero behind it. Last: where
+     * there is none it takes no memory, and no time. */
+    uint16_t query_len;
+    char query[REQUEST_TARGET_MAX];
 };
 
 #endif

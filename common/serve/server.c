@@ -92,10 +92,13 @@ static bool flush(struct connection *c) {
     for (;;) {
         size_t count;
         answer_rest(c->answer, c->close_after, c->with_body, c->sent, out, &count);
-        if (count == 0)
+        if (count == 0 && c->link == NULL)
             break;
         message.msg_iovlen = (int)count;
-        ssize_t n = sendmsg(c->watch.fd, &message, MSG_NOSIGNAL);
+        ssize_t n = c->link != NULL ? c->link->transport->send(c, &message)
+                                    : sendmsg(c->watch.fd, &message, MSG_NOSIGNAL);
+        if (n == 0)
+            break;
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && would_block()) {
@@ -186,7 +189,9 @@ static void feed(struct connection *c, const char *bytes, size_t len) {
     while (len > 0) {
         struct request *r = c->partial != NULL ? &c->partial->request : &scratch;
         size_t used;
-        enum request_status status = request_feed(r, c->listener->extras, bytes, len, &used);
+        const struct server_listener *l = c->listener;
+        enum request_status status = l->bodies != NULL ? l->bodies->class->feed(c, &r, bytes, len, &used)
+                                                       : request_feed(r, l->extras, bytes, len, &used);
         bytes += used;
         len -= used;
         if (status == REQUEST_MORE) {
@@ -222,6 +227,11 @@ static void feed_pending(struct connection *c) {
     wipe(bytes, len);
 }
 
+void server_go_on(struct connection *c, const char *bytes, size_t len) {
+    feed(c, bytes, len);
+    set_timer();
+}
+
 static void advance(struct connection *c, uint32_t events) {
     static char chunk[CONNECTIONS_CHUNK];
     if (c->phase == PHASE_WAITING) {
@@ -236,7 +246,8 @@ static void advance(struct connection *c, uint32_t events) {
             feed_pending(c);
         return;
     }
-    ssize_t n = recv(c->watch.fd, chunk, sizeof chunk, 0);
+    ssize_t n = c->link != NULL ? c->link->transport->receive(c, chunk, sizeof chunk)
+                                : recv(c->watch.fd, chunk, sizeof chunk, 0);
     if (n == 0 || (n < 0 && !would_block() && errno != EINTR)) {
         connections_close(c);
     } else if (n > 0) {
@@ -310,6 +321,8 @@ static bool admit(struct server_listener *l, int fd) {
         (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
     c->denied = !may_ask;
     c->since_round = loop_round();
+    if (l->transport != NULL)
+        l->transport->begin(c);
     advance(c, EPOLLIN);
     if (c->watch.fd >= 0 && !c->watched)
         (void)watch_for(c, EPOLLIN);

@@ -9,9 +9,11 @@
 #include <stddef.h>
 
 #include "common/serve/answer.h"
+#include "common/serve/bodies.h"
 #include "common/serve/connections.h"
 #include "common/serve/loop.h"
 #include "common/serve/request.h"
+#include "common/serve/transport.h"
 
 #define SERVER_PAUSE_MS 100 /* before accepting anew when the process is out of descriptors */
 
@@ -41,10 +43,12 @@ struct server_handlers {
 /* The caller's storage; it stays until server_close(). */
 struct server_listener {
     const struct server_handlers *handlers;
-    const struct request_extras *extras; /* headers that pick() looks at; NULL: none */
-    bool unix_socket;                    /* connections do not inherit buffer sizes there */
-    bool refusals_close; /* an answer of 4xx is the connection's last: who may not ask keeps no place */
-    bool borrows;        /* see connections.h: places of others, while they are free */
+    const struct request_extras *extras;      /* headers that pick() looks at; NULL: none */
+    const struct server_transport *transport; /* NULL: the socket itself */
+    struct bodies *bodies; /* where bodies of requests are kept; NULL: requests have none */
+    bool unix_socket;      /* connections do not inherit buffer sizes there */
+    bool refusals_close;   /* an answer of 4xx is the connection's last: who may not ask keeps no place */
+    bool borrows;          /* see connections.h: places of others, while they are free */
     size_t share;    /* of the places, in proportion to the other listeners: what is its own for certain */
     size_t partials; /* likewise, in numbers */
     size_t larges;   /* of them, for requests that take much of a room; the others are refused then (503) */
@@ -86,5 +90,8 @@ void server_last_answers(void);
 void server_close(void);
 /* The storage of that answer is about to be used anew: closes connections that still write it. */
 void server_retire(const struct answer *answer);
+
+/* Goes on with an unfinished request: those bytes are next. For server_bodies.c. */
+void server_go_on(struct connection *connection, const char *bytes, size_t len);
 
 #endif

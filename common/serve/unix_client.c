@@ -84,9 +84,11 @@ static bool split(struct unix_answer *out, size_t len) {
 
 bool unix_client_get(const char *socket_path, const char *path, struct unix_answer *out,
                      struct buf *problem) {
-    char text[256];
+    char text[UNIX_CLIENT_REQUEST_MAX];
     struct buf request = BUF(text);
     buf_fmt(&request, "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
+    if (request.overflow)
+        return failed(problem, "ask", socket_path, "the request is too long");
     int64_t deadline_ms = clock_now().mono_ms + UNIX_CLIENT_TIMEOUT_MS;
     int fd = open_socket(socket_path, deadline_ms, problem);
     if (fd < 0)

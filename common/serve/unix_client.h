@@ -8,6 +8,7 @@
 #include "common/base/buf.h"
 
 #define UNIX_CLIENT_ANSWER_MAX 16384 /* above the 10,000 bytes of the largest answer and its head */
+#define UNIX_CLIENT_REQUEST_MAX 1280 /* its target has 1024 bytes at most */
 #define UNIX_CLIENT_TIMEOUT_MS                                                                               \
     5000 /* for all of it: the sidecar answers from memory, and an SDK waits for us */
 #define UNIX_CLIENT_PROBLEM_MAX 2560

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the dashboard for Grafana, every metric of sidecar and agent in it: dashboard.py FILE. `make pictures` calls it.
+"""Writes the dashboard for Grafana, every metric of sidecar, agent and webhook in it: dashboard.py FILE. `make pictures` calls it.
 
 In the expressions {%} stands for the instances that are chosen above the panels.
 """
@@ -45,6 +45,7 @@ SIDECARS = (
     one("Requests", "reqps", f"sum by (listener, code) (rate(pod_identity_requests_total{{%}}{EVERY}))", "{{listener}} {{code}}"),
     one("Connections", "none", "pod_identity_connections{%}"),
     one("Files written", "ops", f"sum by (result) (rate(pod_identity_file_writes_total{{%}}{EVERY}))", "{{result}}"),
+    one("Signed tokens", "ops", f"sum by (result) (rate(pod_identity_tokens_total{{%}}{EVERY}))", "{{result}}"),
 )
 
 A = "pod_identity_agent_"
@@ -70,7 +71,20 @@ AGENTS = (
     one("The agent's own credentials end in", "s", f"{A}node_credentials_expiry_seconds{{%}}"),
     one("Connections", "none", f"{A}connections{{%}}"),
 )
-ROWS = (("Sidecars", SIDECARS), ("Node agents", AGENTS))
+W = "pod_identity_webhook_"
+WEBHOOKS = (
+    one("Not ready", "none", f"count({W}ready{{%}} == 0) or vector(0)", "servers", kind="stat", width=4),
+    one("The certificate ends in", "s", f"min({W}certificate_expiry_seconds{{%}})", "certificate", kind="stat", width=6),
+    one("The clients' authority ends in", "s", f"min({W}client_ca_expiry_seconds{{%}})", "authority", kind="stat", width=6),
+    Panel("Associations", "none", ((f"max({W}associations{{%}})", "roles"), (f"max({W}associations_unusable{{%}})", "unusable")), "stat", 8),
+    one("Reviews", "reqps", f"sum by (result) (rate({W}reviews_total{{%}}{EVERY}))", "{{result}}"),
+    one("Pods that were given something", "ops", f"sum by (kind) (rate({W}injections_total{{%}}{EVERY}))", "{{kind}}"),
+    Panel("What could not be done", "ops", ((f"sum(rate({W}problems_total{{%}}{EVERY}))", "pods"),
+                                            (f"sum by (file) (rate({W}reload_failures_total{{%}}{EVERY}))", "new {{file}}"))),
+    one("Handshakes", "ops", f"sum by (result) (rate({W}tls_handshakes_total{{%}}{EVERY}))", "{{result}}"),
+    one("Connections", "none", f"{W}connections{{%}}"),
+)
+ROWS = (("Sidecars", SIDECARS), ("Node agents", AGENTS), ("Webhook", WEBHOOKS))
 
 
 def panels() -> Iterator[dict[str, Any]]:
@@ -96,7 +110,7 @@ def panels() -> Iterator[dict[str, Any]]:
 
 
 def dashboard() -> dict[str, Any]:
-    instances = 'label_values({__name__=~"pod_identity_build_info|pod_identity_agent_build_info"}, instance)'
+    instances = 'label_values({__name__=~"pod_identity_build_info|pod_identity_agent_build_info|pod_identity_webhook_ready"}, instance)'
     return {
         "uid": "pod-identity-toolkit", "title": "Pod identity", "tags": ["aws", "pod-identity"], "schemaVersion": 39, "version": 1, "editable": True,
         "refresh": "1m", "time": {"from": "now-6h", "to": "now"}, "timezone": "utc", "annotations": {"list": []},

@@ -23,6 +23,9 @@ TAKEN = {  # name in the file: benchmark, and the way to the number in its docum
     "instructions_per_request": ("sidecar", "instructions.per_request_on_a_new_connection"),
     "agent_idle_kib": ("agent", "memory.agent.idle.rss_kib"), "agent_1000_pods_kib": ("agent", "memory.agent.1000_pods.rss_kib"),
     "agent_1000_pods_peak_kib": ("agent", "memory.agent.1000_pods.vmhwm_kib"),
+    **{f"agent_cpu_{name}_{which}": ("agent", f"serving.cpu_to_bare.{name}.{which}") for name in ("at_900", "at_20000", "full_speed") for which in ("median", "worst")},
+    "webhook_idle_kib": ("webhook", "memory.ours.idle.rss_kib"), "webhook_peak_kib": ("webhook", "memory.ours_toolkit.after.vmhwm_kib"),
+    "eks_webhook_idle_kib": ("webhook", "memory.theirs.idle.rss_kib"), "eks_webhook_peak_kib": ("webhook", "memory.theirs.after.vmhwm_kib"),
     "wake_ups_per_minute": ("sidecar", "idle.wake_ups_per_minute")}
 
 

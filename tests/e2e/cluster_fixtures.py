@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -31,7 +32,8 @@ ROLE = "arn:aws:iam::111122223333:role/on-eks"
 NAMES = [f"t{number:02}" for number in range(200)]
 """Of the namespaces, one a test: the webhook is told of their service accounts `app` and `other` when it starts, as EKS' is of an association."""
 OUTCOME = pytest.StashKey[str]()
-STATE = "no test asked for it"
+STATES: list[str] = []
+INJECTED: list[str] = []
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -44,22 +46,26 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Which Kubernetes it was, or why there was none."""
-    terminalreporter.write_sep("-", f"real cluster: {STATE}")
+    for state in dict.fromkeys(STATES or ["no test asked for it"]):
+        terminalreporter.write_sep("-", f"real cluster: {state}")
+    for how in INJECTED:
+        terminalreporter.write_sep("-", f"pods as on EKS were injected {how}")
 
 
 @contextlib.contextmanager
-def a_cluster() -> Iterator[Cluster]:
-    """A Kubernetes of one node; the test is skipped where there can be none."""
-    global STATE
+def a_cluster(api_server: str = "") -> Iterator[Cluster]:
+    """A Kubernetes of one node; the test is skipped where there can be none. api_server: the program of a newer one."""
     try:
         began = time.monotonic()
-        made = Cluster()
+        made = Cluster(api_server)
     except NoCluster as why:
-        STATE = f"none, so the stand-in kubelet alone ran the manifests: {why}"
+        STATES.append(f"none, so the stand-in kubelet alone ran the manifests: {why}")
         pytest.skip(f"no real cluster: {why}")
     try:
         containerd = made.on_node("containerd", "--version").stdout.split()[2]
-        STATE = f"Kubernetes {made.version}, containerd {containerd}, up after {time.monotonic() - began:.0f} s"
+        version = made.get("node", "node")["status"]["nodeInfo"]["kubeletVersion"].removeprefix("v")
+        newer = "" if version == made.version else f" with the API server of {made.version}"
+        STATES.append(f"Kubernetes {version}{newer}, containerd {containerd}, up after {time.monotonic() - began:.0f} s")
         yield made
     finally:
         said = made.stop()
@@ -79,9 +85,13 @@ def aws_of(cluster: Cluster) -> Iterator[Emulator]:
     assert not complaints, complaints
 
 
-def stock(cluster: Cluster, aws: Emulator, images: dict[str, Archive], folder: Path) -> None:
-    """Loads all images that the manifests name, under those names; ours trust the emulator's authority, too."""
-    authority = Path(aws.describe()["ca_file"]).read_bytes()
+def authority_of(aws: Emulator) -> bytes:
+    """Whose certificates its services have."""
+    return Path(aws.describe()["ca_file"]).read_bytes()
+
+
+def stock(cluster: Cluster, authority: bytes, images: dict[str, Archive], folder: Path) -> None:
+    """Loads all images that the manifests name, under those names; ours trust this authority, too."""
     app = go_client()
     for name, image in images.items():
         names = [f"{REGISTRY}/pod-identity-{name}:0.1.0", f"{REGISTRY}/mirror/pod-identity-{name}:0.1.0"]
@@ -108,7 +118,7 @@ def aws(cluster: Cluster) -> Iterator[Emulator]:
 @pytest.fixture(scope="session")
 def stocked(cluster: Cluster, aws: Emulator, images: dict[str, Archive], tmp_path_factory: pytest.TempPathFactory) -> Cluster:
     """The cluster with all images that the manifests name."""
-    stock(cluster, aws, images, tmp_path_factory.mktemp("images"))
+    stock(cluster, authority_of(aws), images, tmp_path_factory.mktemp("images"))
     return cluster
 
 
@@ -186,6 +196,8 @@ class Webhook:
             "objectSelector": {"matchExpressions": [{"key": "eks.amazonaws.com/skip-pod-identity-webhook", "operator": "DoesNotExist"}]},
             "rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}]}]}
 
+    irsa = True
+
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.process: subprocess.Popen[bytes] | None = None
@@ -209,10 +221,14 @@ class Webhook:
 
     def injects(self) -> bool:
         """By a pod that is not made."""
+        return self.of_trial("AWS_ROLE_ARN")
+
+    def of_trial(self, variable: str) -> bool:
+        """Whether a pod would have this variable."""
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "trial", "namespace": "default"},
                "spec": {"serviceAccountName": "irsa", "containers": [{"name": "c", "image": "i"}]}}
         done = self.cluster.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=json.dumps(pod), check=False)
-        return done.returncode == 0 and "AWS_ROLE_ARN" in done.stdout
+        return done.returncode == 0 and variable in done.stdout
 
     def stop(self) -> None:
         """As if it were down."""
@@ -222,15 +238,49 @@ class Webhook:
             self.process = None
 
 
+class OurPolicy(Webhook):
+    """In its place where it cannot be had: the policy of images/kubernetes/any-cluster, under another name, as the chart's tests install it by its own.
+    It is told of the same service accounts, by a ConfigMap of its own; it knows no IRSA."""
+
+    irsa = False
+
+    def __init__(self, cluster: Cluster) -> None:  # pylint: disable=super-init-not-called
+        self.cluster, self.process = cluster, None
+        accounts = [f"{name}.{account}" for name in NAMES for account in ("app", "other")]
+        associations = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "e2e-webhook", "namespace": "default"},
+                        "data": {key: json.dumps({"roleArn": ROLE}) for key in ["default.irsa", *accounts]}}
+        policy, self.binding = load((FOLDER / "any-cluster/injection-v1beta1.yaml").read_text())
+        policy["metadata"]["name"] = self.binding["metadata"]["name"] = self.binding["spec"]["policyName"] = "e2e-webhook"
+        self.binding["spec"]["paramRef"].update(name="e2e-webhook", namespace="default")
+        cluster.apply([associations, policy])
+
+    def start(self) -> None:
+        """And waits until it injects."""
+        self.bind({})
+        eventually(self.injects, 120, "the policy injects")
+
+    def stop(self) -> None:
+        """As if it were down. It stays bound: an API server that has unbound it reads no ConfigMap any more (README of any-cluster)."""
+        self.bind({"matchLabels": {"no-namespace": "none"}})
+        eventually(lambda: not self.injects(), 120, "the policy injects no more")
+
+    def bind(self, namespaces: dict[str, Any]) -> None:
+        """To these namespaces."""
+        self.cluster.apply([{**self.binding, "spec": {**self.binding["spec"], "matchResources": {"namespaceSelector": namespaces}}}])
+
+    def injects(self) -> bool:
+        return self.of_trial("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+
+
 @pytest.fixture(scope="session")
 def webhook(stocked: Cluster) -> Iterator[Webhook]:
-    """Running."""
-    if not (MADE / "bin/webhook").exists():
-        pytest.skip("EKS' webhook is not built: make setup-e2e says why")
+    """Running. POD_IDENTITY_E2E_WEBHOOK=none in the environment: as if it could not be built."""
+    built = (MADE / "bin/webhook").exists() and os.environ.get("POD_IDENTITY_E2E_WEBHOOK") != "none"
+    INJECTED.append("by EKS' own webhook" if built else "by our policy, for EKS' webhook is not built (make setup-e2e says why): IRSA is left out")
     eventually(lambda: stocked.get("-n", "default", "serviceaccount", "default"), 60, "the namespace default")
     stocked.apply([{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {
         "name": "irsa", "namespace": "default", "annotations": {"eks.amazonaws.com/role-arn": ROLE}}}])
-    found = Webhook(stocked)
+    found = Webhook(stocked) if built else OurPolicy(stocked)
     found.start()
     yield found
     found.stop()

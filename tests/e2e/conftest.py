@@ -21,7 +21,7 @@ from oci import Archive  # noqa: E402  # beside this file
 from cluster_fixtures import (  # noqa: E402, F401
     agents, aws, cluster, eks, names, new_space, pytest_runtest_makereport, pytest_terminal_summary, space, stocked, webhook)
 
-IMAGES = ("init", "sidecar", "agent")
+IMAGES = ("init", "sidecar", "agent", "webhook")
 CROSS = {"x86_64": "aarch64-linux-gnu-gcc", "aarch64": "x86_64-linux-gnu-gcc"}
 
 

@@ -241,15 +241,14 @@ class Pod:
             if code != 0:
                 raise PodFailed(container["name"], code, self.message(container["name"]), self.log(container["name"]))
         for container in self.spec["containers"]:
-            if container["name"] == "app":
+            if not container["name"].startswith("pod-identity-"):
                 break
             self._start(container)
         return self
 
-    def app(self, *command: str, **env: str) -> dict[str, Any]:
-        """Runs the app's container with this command, and returns the JSON that it prints."""
-        container = json.loads(json.dumps(self.spec["containers"][-1]))
-        assert container["name"] == "app"
+    def app(self, *command: str, of: str = "app", **env: str) -> dict[str, Any]:
+        """Runs the app's container, or that other one, with this command, and returns the JSON that it prints."""
+        [container] = [json.loads(json.dumps(one)) for one in self.spec["containers"] if one["name"] == of]
         container["command"] = list(command)
         container["env"] = [*container.get("env", []), *({"name": key, "value": value} for key, value in env.items())]
         container["name"] = f"{container['name']}-{len(self.started)}"

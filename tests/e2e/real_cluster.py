@@ -23,6 +23,7 @@ from harness.waiting import eventually
 
 SCRIPT = ROOT / "tests/e2e/cluster/cluster.sh"
 MADE = TOOLS.parent / "cluster"
+NEWER = TOOLS.parent / "apiserver/kube-apiserver"  # of a Kubernetes that has mutating policies as stable
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 REGION = "eu-central-1"
 CLUSTER = "CLUSTER"  # as the manifests have it
@@ -50,14 +51,15 @@ class Node(Place):
 class Cluster:
     """A running cluster. stop() ends all of it; so does the end of this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, api_server: str = "") -> None:
+        """api_server: the program of a newer one."""
         # A short path, which sockets need; not below a folder that only one user may enter.
         self.folder = Path(tempfile.mkdtemp(prefix="pi-k8s-"))
         self.folder.chmod(0o755)
         self.run = self.folder / "n"
         self._said = open(self.folder / "said", "w+b")
         environment = {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
-        self.process = subprocess.Popen(["bash", str(SCRIPT), str(MADE), str(self.run)], stdin=subprocess.PIPE, stdout=self._said, stderr=self._said,
+        self.process = subprocess.Popen(["bash", str(SCRIPT), str(MADE), str(self.run), api_server], stdin=subprocess.PIPE, stdout=self._said, stderr=self._said,
                                         env=environment, start_new_session=True)
         try:
             eventually(self._is_up, UP_TIMEOUT_S, "the cluster is up")
@@ -108,9 +110,14 @@ class Cluster:
         return done
 
     def get(self, *words: str) -> Any:
-        """`kubectl get`, as data; None if there is none."""
+        """`kubectl get`, as data; None if there is none, nor any of a list: see items()."""
         done = self.kubectl("get", *words, "-o", "json", "--ignore-not-found")
         return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def items(self, *words: str) -> list[dict[str, Any]]:
+        """`kubectl get` of many: none is an empty list."""
+        found: list[dict[str, Any]] = (self.get(*words) or {"items": []})["items"]
+        return found
 
     def apply(self, documents: Iterable[dict[str, Any]] | str, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Documents, or a file's text."""
@@ -127,7 +134,7 @@ class Cluster:
 
     @functools.cached_property
     def version(self) -> str:
-        """Of Kubernetes: 1.34.4."""
+        """Of its API server: 1.34.4."""
         return str(json.loads(self.kubectl("version", "-o", "json").stdout)["serverVersion"]["gitVersion"]).removeprefix("v")
 
     # --- AWS
@@ -166,7 +173,7 @@ class Space:
         if "=" not in name:
             found: dict[str, Any] | None = self.cluster.get("-n", self.name, "pod", name)
             return found
-        listed = self.cluster.get("-n", self.name, "pods", "-l", name)["items"]
+        listed = self.cluster.items("-n", self.name, "pods", "-l", name)
         return max(listed, key=lambda one: one["metadata"]["creationTimestamp"]) if listed else None
 
     def wait(self, what: str, probe: Callable[[], Any], timeout_s: float = 120.0) -> Any:
@@ -238,7 +245,7 @@ class Space:
         """All that helps when something went wrong: descriptions, events, logs."""
         parts = [self.kubectl(*words, check=False).stdout for words in (
             ["get", "all", "-o", "wide"], ["describe", "pods"], ["get", "events", "--sort-by=.metadata.creationTimestamp"])]
-        for pod in (self.cluster.get("-n", self.name, "pods") or {"items": []})["items"]:
+        for pod in self.cluster.items("-n", self.name, "pods"):
             name = pod["metadata"]["name"]
             parts.append(f"--- logs of {name}\n" + self.kubectl("logs", name, "--all-containers", "--prefix", "--tail=40", check=False).stdout)
         return "\n".join(parts)

@@ -55,7 +55,7 @@ def test_release(release: Path) -> None:
     assert all(hashlib.sha256((release / name).read_bytes()).hexdigest() == digest for name, digest in listed.items())
     version = release.name
     for arch in ("amd64", "arm64"):
-        assert {f"pod-identity-{program}-{version}-linux-{arch}" for program in ("init", "sidecar", "get", "agent")} < set(listed)
+        assert {f"pod-identity-{program}-{version}-linux-{arch}" for program in ("init", "sidecar", "get", "agent", "webhook")} < set(listed)
         assert json.loads((release / f"pod-identity-{version}-linux-{arch}.spdx.json").read_text())["spdxVersion"].startswith("SPDX-")
     revision = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     assert revision in version or "-g" not in version

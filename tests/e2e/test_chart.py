@@ -23,6 +23,7 @@ MODES = {path.name.removesuffix("-values.yaml"): path for path in sorted((CHART 
 NAMESPACES = {"eks": "kube-system", "any-cluster": "pod-identity", "no-agent": "monitoring"}
 SERVES_V1 = "1.36.0"
 OF_THE_OPERATOR = "monitoring.coreos.com/"
+OF_OTHERS = (OF_THE_OPERATOR, "cert-manager.io/")  # whose schema Kubernetes does not have
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def test_valid(helm: Helm, mode: str, version: str) -> None:
     validate = pytest.importorskip("kubernetes_validate", reason=NO_VALIDATE)
     older = ["--set", "policies.require=false,anyCluster.guard=false"] if version == "1.29" else []
     found = rendered(helm, mode, "--set", "policies.inject=false,anyCluster.injection=false", *older, version=f"{version}.0")
-    ours = [each for each in found if not each["apiVersion"].startswith(OF_THE_OPERATOR)]
+    ours = [each for each in found if not each["apiVersion"].startswith(OF_OTHERS)]
     assert ours or (mode, version) == ("no-agent", "1.29")
     for each in ours:
         validate.validate(each, version, strict=True)
@@ -69,7 +70,7 @@ def test_labels_and_places(helm: Helm, mode: str) -> None:
 
 @pytest.fixture(scope="module")
 def operator() -> Path:
-    """The Prometheus operator's own types, which take no field that they do not have (tests/e2e/operator)."""
+    """The Prometheus operator's own types, and cert-manager's, which take no field that they do not have (tests/e2e/operator)."""
     program = ROOT / "build/e2e/operator"
     program.parent.mkdir(parents=True, exist_ok=True)
     done = subprocess.run([need("go", "1.25 or later"), "build", "-buildvcs=false", "-o", program, "."], cwd=ROOT / "tests/e2e/operator",
@@ -81,12 +82,13 @@ def operator() -> Path:
 
 
 def test_objects_of_the_operator(helm: Helm, operator: Path) -> None:
-    found = [each for mode in MODES for each in rendered(helm, mode) if each["apiVersion"] == f"{OF_THE_OPERATOR}v1"]
-    assert {each["kind"] for each in found} == {"PodMonitor", "ServiceMonitor", "PrometheusRule"}
-    wrong = [copy.deepcopy(found[0]) | {"spec": {**found[0]["spec"], "podMetricsEndpoint": []}}]
-    lines = "".join(json.dumps(each) + "\n" for each in found + wrong)
+    found = [each for mode in MODES for each in rendered(helm, mode) if each["apiVersion"].startswith(OF_OTHERS)]
+    assert {each["kind"] for each in found} == {"PodMonitor", "ServiceMonitor", "PrometheusRule", "Certificate", "Issuer"}
+    [monitor, certificate] = [next(each for each in found if each["kind"] == kind) for kind in ("PodMonitor", "Certificate")]
+    wrong = [{**each, "spec": {**each["spec"], "podMetricsEndpoint": []}} for each in (monitor, certificate)]
+    lines = "".join(json.dumps(each) + "\n" for each in found + of_file("webhook/cert-manager.yaml") + wrong)
     said = subprocess.run([operator], input=lines, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert said[:-1] == [""] * len(found) and 'unknown field "podMetricsEndpoint"' in said[-1], said
+    assert set(said[:-2]) == {""} and all('unknown field "podMetricsEndpoint"' in each or 'unknown field "spec.podMetricsEndpoint"' in each for each in said[-2:]), said
 
 
 def without_policy_of_pulling(spec: dict[str, Any]) -> dict[str, Any]:
@@ -136,7 +138,7 @@ def test_the_rest_is_that_of_the_manifests(helm: Helm, mode: str, name: str) -> 
 def test_version_of_mutating_policies(helm: Helm, words: list[str], version: str) -> None:
     made = helm.template("-f", str(MODES["any-cluster"]), "--kube-version=1.34.4", *words, namespace="pod-identity")
     found = [each["apiVersion"] for each in made if each["kind"].startswith("MutatingAdmissionPolicy")]
-    assert found == [f"admissionregistration.k8s.io/{version}"] * 4
+    assert found == [f"admissionregistration.k8s.io/{version}"] * 6
 
 
 REFUSED = [  # what was set, and what helm says then
@@ -158,12 +160,20 @@ REFUSED = [  # what was set, and what helm says then
     (["--set=mode=any-cluster,anyCluster.issuers={https://i}", "--namespace=pod-identity"], "agent.hybrid is for mode eks"),
     (["--set=mode=any-cluster,anyCluster.issuers={https://i},agent.hybrid=false", "--namespace=pod-identity", "--kube-version=1.34.4"],
      "Kubernetes v1.34.4 serves no MutatingAdmissionPolicy"),
-    (["--set=policies.inject=true", "--kube-version=1.33.0"], "Set anyCluster.injection=false and policies.inject=false"),
+    (["--set=policies.inject=true,webhook.enabled=false", "--kube-version=1.33.0"], "Set anyCluster.injection=false and policies.inject=false"),
     (["--set=policies.require=true", "--kube-version=1.29.0"], "Kubernetes v1.29.0 has no ValidatingAdmissionPolicy"),
     (["--set=agent.startupTaint=a b"], "at '/agent/startupTaint': 'a b' does not match pattern"),
     (["--set=agent.startupTaint=a/b", "--kube-version=1.31.0"], "agent.startupTaint needs Kubernetes 1.32 or later, not v1.31.0"),
     (["--set=monitoring.serviceMonitor=true"], "two ways to the same metrics"),
-    (["--kube-version=1.28.0"], "chart requires kubeVersion: >=1.29.0-0"),
+    (["--kube-version=1.26.0"], "chart requires kubeVersion: >=1.27.0-0"),
+    (["--set=webhook.inject=false"], "webhook.inject and webhook.identity are both off"),
+    (["--set=policies.inject=true", "--kube-version=1.36.0"], "policies.inject and webhook.inject are two ways to the same pod: set policies.inject=false"),
+    (["--set=webhook.identity=true"], "webhook.identity is for mode any-cluster"),
+    (["--set=webhook.sidecar=native,policies.require=false", "--kube-version=1.28.0"], "Kubernetes v1.28.0 has no native sidecars unless its owner turned them on"),
+    (["--set=webhook.certificate.days=90"], "webhook.certificate.days is not more than renewBeforeDays"),
+    (["--set=webhook.certificate.by=hand"], "at '/webhook/certificate/by': value must be one of 'chart', 'cert-manager'"),
+    (["--set=webhook.apiServers={api}"], "at '/webhook/apiServers/0': 'api' does not match pattern"),
+    (["--set=webhook.failurePolicy=fail"], "at '/webhook/failurePolicy': value must be one of 'Fail', 'Ignore'"),
 ]
 
 
@@ -211,10 +221,20 @@ SAMPLES: dict[str, Any] = {  # another value for each, and the mode in which it 
     "any-cluster anyCluster.exchange": "assume-role", "any-cluster anyCluster.tokenReview": False,
     "any-cluster anyCluster.associations": {"a.b": {"roleArn": "arn:aws:iam::111122223333:role/x"}},
     "any-cluster anyCluster.keepAssociations": False, "any-cluster anyCluster.guard": False, "any-cluster anyCluster.injection": False,
+    "images.digests.webhook": "sha256:" + "d" * 64, "webhook.enabled": False,
+    "any-cluster webhook.inject": False, "any-cluster webhook.identity": True, "webhook.sidecar": "classic",
+    "webhook.failurePolicy": "Ignore", "webhook.timeoutSeconds": 9, "webhook.replicas": 3, "webhook.certificate.by": "chart",
+    "webhook.apiServers": ["10.0.0.0/28"], "webhook.args": ["--on-problem=refuse"], "webhook.resources": {"limits": {"memory": "64Mi"}},
+    "webhook.tolerations": [{"key": "a", "operator": "Exists"}], "webhook.nodeSelector": {"a": "b"}, "webhook.priorityClassName": "high",
     "policies.inject": True, "policies.require": False, "any-cluster mutatingPolicies.apiVersion": "v1beta1", "monitoring.labels": {"release": "x"},
     "monitoring.interval": "15s", "monitoring.podMonitor": False, "any-cluster monitoring.serviceMonitor": False, "monitoring.sidecars": False,
     "monitoring.rules": False, "monitoring.dashboard": False, "monitoring.dashboardLabels": {"a": "b"},
 }
+OF_THE_CERTIFICATE = {f"webhook.certificate.{name}" for name in ("days", "renewBeforeDays", "renewal")}
+"""They count where the chart makes it, each time anew: test_chart_webhook.py, and on the real cluster test_cluster_webhook_chart.py."""
+OTHERWISE = "webhook.enabled=true,webhook.certificate.by=cert-manager,policies.inject=false,anyCluster.injection=false"
+BESIDE = {"policies.inject": "webhook.enabled=false", "webhook.identity": OTHERWISE, "webhook.inject": f"{OTHERWISE},webhook.identity=true"}
+"""What has to be set with it."""
 
 
 def defaults() -> dict[str, Any]:
@@ -224,13 +244,15 @@ def defaults() -> dict[str, Any]:
 
 def test_every_value_counts(helm: Helm) -> None:
     """Each changes what is rendered, and is seen there."""
-    assert {name.split()[-1] for name in SAMPLES} == set(defaults())
+    assert {name.split()[-1] for name in SAMPLES} | OF_THE_CERTIFICATE == set(defaults())
     plain = {mode: rendered(helm, mode) for mode in MODES}
     for name, value in SAMPLES.items():
         mode = name.split()[0] if " " in name else "eks"
-        made = rendered(helm, mode, f"--set-json={name.split()[-1]}={json.dumps(value)}")
-        assert made != plain[mode], name
-        if isinstance(value, str) and name != "mode":
+        value_name = name.split()[-1]
+        beside = ["--set", BESIDE[value_name]] if value_name in BESIDE else []
+        made = rendered(helm, mode, *beside, f"--set-json={value_name}={json.dumps(value)}")
+        assert made != (rendered(helm, mode, *beside) if beside else plain[mode]), name
+        if isinstance(value, str) and name not in ("mode", "webhook.sidecar", "webhook.certificate.by"):
             assert value in json.dumps(made), name
 
 
@@ -251,17 +273,18 @@ def test_schema_knows_every_value() -> None:
         return [name for key, value in part["properties"].items() for name in names(value, f"{path}.{key}".strip("."))]
 
     known = {name for name in names(schema) if name != "global"}
-    assert {name for name in known if not name.startswith("agent.resources.")} | {"agent.resources"} == set(defaults())
+    resources = {"agent.resources", "webhook.resources"}
+    assert {name for name in known if name.rpartition(".")[0] not in resources} | resources == set(defaults())
 
 
 def test_readme_installs(helm: Helm) -> None:
     """Its commands, rendered in the place of a cluster."""
     found = re.findall(r"^helm install ((?:.*\\\n)*.*)", (CHART / "README.md").read_text(), re.MULTILINE)
-    assert len(found) == 2
-    for words in (shlex.split(text.replace("\\\n", " ")) for text in found):
+    assert len(found) == 3
+    for words, kind in zip((shlex.split(text.replace("\\\n", " ")) for text in found), ("DaemonSet", "DaemonSet", "Deployment")):
         words = [str(ROOT / word) if word.startswith("images/") else word for word in words if word != "--create-namespace"]
         done = helm.call("template", *words, "--kube-version", SERVES_V1)
-        assert done.returncode == 0 and "kind: DaemonSet" in done.stdout, done.stderr
+        assert done.returncode == 0 and f"kind: {kind}" in done.stdout, done.stderr
 
 
 def test_versions() -> None:

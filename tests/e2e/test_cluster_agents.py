@@ -21,7 +21,7 @@ TAINT = "example.com/agent-not-ready"
 def process_of_agent(agents: Agents) -> dict[str, str]:
     """/proc/PID/status of the running agent."""
     cluster = agents.cluster
-    [pod] = cluster.get("-n", agents.namespace, "pods", "-l", "app.kubernetes.io/name=pod-identity-agent")["items"]
+    [pod] = cluster.items("-n", agents.namespace, "pods", "-l", "app.kubernetes.io/name=pod-identity-agent")
     [status] = [one for one in pod["status"]["containerStatuses"] if one["name"] == "agent"]
     assert status["restartCount"] == 0 and status["ready"]
     listed = cluster.on_node("ctr", "-n", "k8s.io", "tasks", "ls").stdout.splitlines()
@@ -96,7 +96,7 @@ def test_startup_taint(agents: Agents, webhook: Webhook, cluster: Cluster, new_s
         space.ready()
         space.ask()
         assert TAINT not in json.dumps(cluster.get("node", "node")["spec"].get("taints", []))
-        [pod] = cluster.get("-n", "kube-system", "pods", "-l", "app.kubernetes.io/name=pod-identity-agent")["items"]
+        [pod] = cluster.items("-n", "kube-system", "pods", "-l", "app.kubernetes.io/name=pod-identity-agent")
         token = cluster.kubectl("-n", "kube-system", "create", "token", "pod-identity-agent", "--bound-object-kind=Pod",
                                 f"--bound-object-name={pod['metadata']['name']}").stdout.strip()
         config = Path(cluster.run / "agent.kubeconfig")

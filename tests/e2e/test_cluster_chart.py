@@ -17,8 +17,10 @@ from manifests import FOLDER
 from real_cluster import CLUSTER, ISSUER, REGION, Cluster, Space
 
 AUDIENCE = "pods.eks.amazonaws.com"
+KEPT = ["MutatingAdmissionPolicy pod-identity-kept-trial", "MutatingAdmissionPolicyBinding pod-identity-kept-trial"]
 KINDS = ("daemonset,pod,configmap,service,serviceaccount,role,rolebinding,clusterrole,clusterrolebinding,"
-         "validatingadmissionpolicy,validatingadmissionpolicybinding,mutatingadmissionpolicy,mutatingadmissionpolicybinding")
+         "validatingadmissionpolicy,validatingadmissionpolicybinding,mutatingadmissionpolicy,mutatingadmissionpolicybinding,"
+         "deployment,secret,poddisruptionbudget,networkpolicy,mutatingwebhookconfiguration")
 COMMON = ["--set", f"images.registry={REGISTRY},cluster.name={CLUSTER},cluster.region={REGION}"]
 WAIT = ["--wait", "--timeout", "180s"]
 
@@ -43,12 +45,12 @@ class Release:
 
     def left(self) -> list[str]:
         """Objects of it that are in the cluster."""
-        listed = self.cluster.get("--all-namespaces", KINDS, "-l", "app.kubernetes.io/instance=trial") or {"items": []}
-        return [f"{each['kind']} {each['metadata']['name']}" for each in listed["items"]]
+        listed = self.cluster.items("--all-namespaces", KINDS, "-l", "app.kubernetes.io/instance=trial")
+        return sorted(f"{each['kind']} {each['metadata']['name']}" for each in listed)
 
     def command(self) -> list[str]:
         """Of the agent that runs."""
-        [pod] = [each for each in self.cluster.get("-n", self.namespace, "pods", "-l", "app.kubernetes.io/name=pod-identity-agent")["items"]
+        [pod] = [each for each in self.cluster.items("-n", self.namespace, "pods", "-l", "app.kubernetes.io/name=pod-identity-agent")
                  if "deletionTimestamp" not in each["metadata"]]
         words: list[str] = pod["spec"]["containers"][0]["command"]
         return words
@@ -124,9 +126,10 @@ def test_on_any_cluster(release: Callable[[str], Release], provider: Emulator, s
 
     space = Space(stocked, "chart")
 
-    def injects() -> bool:
+    def injects(account: str = "app") -> bool:
         """A new policy counts after a moment; by a pod that is not made."""
-        done = space.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=pod_yaml())
+        trial = pod_yaml().replace("  name: app\n", "  name: trial\n", 1).replace("serviceAccountName: app ", f"serviceAccountName: {account} ", 1)
+        done = space.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=trial)
         return "eks.amazonaws.com/pod-identity" in json.loads(done.stdout)["metadata"].get("labels", {})
     space.wait("the policy counts", injects)
     space.apply(pod_yaml())
@@ -144,12 +147,17 @@ def test_on_any_cluster(release: Callable[[str], Release], provider: Emulator, s
     assert associations() == {"chart.app": one, "chart.late": other} and "--log-level=debug" in chart.command()
 
     chart.remove()
-    assert chart.left() == ["ConfigMap associations"]
+    assert chart.left() == ["ConfigMap associations", *KEPT]
     chart.put(*words)  # takes it over
     assert associations() == {"chart.app": one, "chart.late": other}
+    # And what is associated from now on is injected: see `kept` in the chart's template.
+    stocked.apply([{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "later", "namespace": "chart"}}])
+    patch = {"data": {"chart.later": json.dumps({"roleArn": other})}}
+    stocked.kubectl("-n", "pod-identity", "patch", "configmap", "associations", "--type=merge", "-p", json.dumps(patch))
+    space.wait("the policy counts again, for a new association", lambda: injects("later"))
     chart.put(*words, "--set", "anyCluster.keepAssociations=false")
     chart.remove()
-    assert chart.left() == []
+    assert chart.left() == KEPT
     space.delete()
 
 

@@ -48,14 +48,13 @@ def failing(agents: Agents, webhook: Webhook, stocked: Cluster, aws: Emulator, n
 
 
 def test_the_webhook_missed_the_pod(failing: dict[str, Space]) -> None:
-    """It was down when the pod was made."""
+    """It was down when the pod was made; what issues the tokens here is not EKS."""
     space = failing["missed"]
     assert described(space, 10) == (
         "NOT_INJECTED: neither EKS Pod Identity (AWS_CONTAINER_CREDENTIALS_FULL_URI) nor IRSA (AWS_WEB_IDENTITY_TOKEN_FILE) was injected: the webhook missed "
         f'this pod, or its service account has no association; this pod is of service account "app" in namespace "{space.name}". Remedy: restarting this '
-        f"container cannot help, a new pod can: aws eks create-pod-identity-association --cluster-name CLUSTER --namespace {space.name} --service-account app "
-        f"--role-arn ROLE (aws eks list-pod-identity-associations shows whether it is there already), wait some seconds, then kubectl -n {space.name} delete "
-        "pod app")
+        f"container cannot help, a new pod can: this cluster is not EKS, so give {space.name}.app a role in the ConfigMap of pod-identity-agent (kubectl -n "
+        f"pod-identity edit configmap associations, or what its --associations names), wait some seconds, then kubectl -n {space.name} delete pod app")
     space.delete()
     space.wait("it is gone", lambda: space.pod() is None)
     space.apply(POD)

@@ -107,6 +107,23 @@ def test_what_it_costs(space: Space, cluster: Cluster) -> None:
         assert int((folder / peak).read_text()) < 8 << 20, "half of the limit; the runtime's own start is in it"
 
 
+def test_an_app_that_is_killed_for_its_memory(space: Space) -> None:
+    """The kubelet starts it again, beside the same sidecar, and its first try has credentials."""
+    def change(spec: dict[str, Any]) -> None:
+        spec["containers"][0]["resources"] = {"limits": {"memory": "96Mi"}}
+    space.apply(changed(change))
+    space.ready()
+    before = space.ask()["accessKeyId"]
+    space.signal("app", "USR2")
+    ended = space.terminated("app")
+    assert (ended["reason"], ended["exitCode"]) == ("OOMKilled", 137), ended
+    space.wait("the app runs again", lambda: "running" in space.status("app").get("state", {}) and space.log("app"))
+    first = json.loads(space.log("app").splitlines()[0])
+    assert first["complete"] and first["accessKeyId"] == before and "error" not in first, first
+    space.ready()
+    assert [space.status(name)["restartCount"] for name in ("pod-identity-init", "pod-identity-sidecar", "app")] == [0, 0, 1]
+
+
 def test_a_job_whose_app_fails(eks: Agents, space: Space) -> None:
     """It fails as it would without the sidecar: that does not keep it alive."""
     def change(spec: dict[str, Any]) -> None:

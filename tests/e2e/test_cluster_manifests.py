@@ -12,13 +12,14 @@ import pytest
 from cluster_fixtures import REGISTRY, ROLE, Agents
 from harness.aws import TARGET, trust
 from harness.emulator import ACCOUNT, Emulator
-from manifests import FOLDER, kustomize
-from real_cluster import ISSUER, MADE, Cluster, Space
+from manifests import FOLDER, kustomize, load
+from real_cluster import ISSUER, MADE, REGION, Cluster, Space
 
 SUBJECT = "system:serviceaccount:{}:app"
 SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pod-identity-http"}, "stringData": {"token": "0123456789abcdef0123456789abcdef"}}
 PODS = ["pod.yaml", "sidecar-only.yaml", "classic.yaml", "own-token.yaml", "distroless.yaml", "legacy-sdk.yaml"]
 JOBS = ["job.yaml", "job-classic.yaml"]
+WORKER = TARGET.replace("target", "worker")
 ENDING = f"{REGISTRY}/app-once:1.0.0"
 
 
@@ -85,18 +86,40 @@ def test_the_variables_are_eks(spaces: dict[str, Space]) -> None:
     assert env["app"]["AWS_CONTAINER_CREDENTIALS_FULL_URI"] == "http://127.0.0.1:9911/v1/credentials"
 
 
-def test_another_account(space: Space, aws: Emulator) -> None:
+def test_another_account(space: Space, aws: Emulator, webhook: Any) -> None:
     """cross-account.yaml: STS by its own name, over TLS."""
     aws.role(TARGET, trust(ROLE))
-    space.apply(text("cross-account.yaml"))
+    [pod] = load(text("cross-account.yaml"))
+    if not webhook.irsa:  # our policy in its place sets no region (README of any-cluster)
+        for container in pod["spec"]["initContainers"]:
+            container["env"] = [*container.get("env", []), {"name": "AWS_REGION", "value": REGION}]
+    space.apply([pod])
     space.ready()
     space.ask()
     told = space.kubectl("exec", "app", "-c", "pod-identity-sidecar", "--", "/pod-identity-sidecar", "whoami").stdout
     assert "444455556666" in told and "target" in told
 
 
+def test_two_roles(space: Space, aws: Emulator) -> None:
+    """two-roles.yaml: each container has the role of its own socket and bearer; the other's are not on its volumes."""
+    aws.role(TARGET, trust(ROLE))
+    aws.role(WORKER, trust(ROLE))
+    space.apply(text("two-roles.yaml"))
+    pod = space.ready()
+    found = {name: space.ask(container=name)["accessKeyId"] for name in ("app", "worker")}
+    assert found["app"] != found["worker"]
+    for name, role in (("app", "target"), ("worker", "worker")):
+        told = space.kubectl("exec", "app", "-c", "pod-identity-sidecar", "--", "/pod-identity-sidecar", "whoami", f"--unix-socket=/run/of-{name}/credentials.sock").stdout
+        assert f"role:        {role}\n" in told, told
+    mounted = {one["name"]: {mount["name"] for mount in one["volumeMounts"]} for one in pod["spec"]["containers"]}
+    assert "of-worker" not in mounted["app"] and "of-app" not in mounted["worker"]
+    assert "pod-identity" not in mounted["app"] | mounted["worker"]
+
+
 def test_irsa(space: Space, aws: Emulator, webhook: Any) -> None:
     """irsa.yaml: the webhook injects by the annotation alone; no association, no agent."""
+    if not webhook.irsa:
+        pytest.skip("EKS' webhook is not built, and our policy knows no IRSA: make setup-e2e says why")
     host = ISSUER.removeprefix("https://")
     role = f"arn:aws:iam::{ACCOUNT}:role/irsa-{space.name}"
     aws.dissociate(space.name, "app")

@@ -8,64 +8,30 @@ from typing import Any, Iterator
 
 import pytest
 
-from cluster_fixtures import REGISTRY, Agents, a_cluster, aws_of, stock
+from any_cluster import AUDIENCE, BARE, AnyCluster, daemon_set, shipped
+from cluster_fixtures import Agents, a_cluster, authority_of, aws_of, stock
 from harness.aws import web_trust
 from harness.emulator import ACCOUNT, Emulator
-from manifests import FOLDER, load
+from manifests import FOLDER
 from oci import Archive
 from real_cluster import ISSUER, Cluster, Space
 
-ANY = FOLDER / "any-cluster"
-AUDIENCE = "pods.eks.amazonaws.com"
 POD = (FOLDER / "pod.yaml").read_text()
 SHIPPED = f"arn:aws:iam::{ACCOUNT}:role/demo-app"
 NODE_ROLE = f"arn:aws:iam::{ACCOUNT}:role/demo-node"
-# What an app is without the toolkit: its SDK asks the agent.
-BARE = [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare"}, "spec": {
-    "serviceAccountName": "app", "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "fsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
-    "containers": [{"name": "app", "image": f"{REGISTRY}/app:1.0.0",
-                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}}]}}]
 
 
-def shipped(name: str) -> list[dict[str, Any]]:
-    """A file's documents, with this cluster's issuer."""
-    return load((ANY / name).read_text().replace("--issuer=ISSUER ", f"--issuer={ISSUER} "))
-
-
-def daemon_set(*words: str, without: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    """The DaemonSet, with more words in its command."""
-    documents = shipped("daemonset.yaml")
-    command = documents[0]["spec"]["template"]["spec"]["containers"][0]["command"]
-    command[:] = [word for word in command if not word.startswith(without or ("\0",))] + list(words)
-    return documents
-
-
-class Ordinary:
-    """The cluster with all of it applied."""
+class Ordinary(AnyCluster):
+    """The cluster, and AWS beside it."""
 
     def __init__(self, cluster: Cluster, aws: Emulator) -> None:
-        self.cluster, self.aws = cluster, aws
-        for name in ("associations.yaml", "guard.yaml", "injection-v1beta1.yaml"):
-            cluster.apply(shipped(name))
+        super().__init__(cluster)
+        self.aws = aws
 
     def trust(self, role: str, subject: str) -> str:
         """The role trusts a service account, NAMESPACE:NAME, of this cluster."""
         self.aws.role(role, json.loads(json.dumps(web_trust(ISSUER, f"system:serviceaccount:{subject}")).replace("sts.amazonaws.com", AUDIENCE)))
         return role
-
-    def associate(self, key: str, role: str | None, check: bool = True, user: str = "") -> str:
-        """As README says: gives a role, or takes it away; what kubectl said."""
-        patch = {"data": {key: role and json.dumps({"roleArn": role})}}
-        done = self.cluster.kubectl("-n", "pod-identity", "patch", "configmap", "associations", "--type=merge", "-p", json.dumps(patch),
-                                    *([f"--as={user}"] if user else []), check=check)
-        return done.stdout + done.stderr
-
-    def injects(self, space: Space) -> bool:
-        """Whether a pod would be injected, by one that is not made."""
-        documents = json.loads(json.dumps(BARE))
-        documents[0]["metadata"]["name"] = "trial"
-        done = space.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=json.dumps(documents[0]))
-        return "AWS_CONTAINER_CREDENTIALS_FULL_URI" in done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +51,7 @@ def aws(cluster: Cluster) -> Iterator[Emulator]:
 @pytest.fixture(scope="module")
 def stocked(cluster: Cluster, aws: Emulator, images: dict[str, Archive], tmp_path_factory: pytest.TempPathFactory) -> Cluster:
     """With its images."""
-    stock(cluster, aws, images, tmp_path_factory.mktemp("images"))
+    stock(cluster, authority_of(aws), images, tmp_path_factory.mktemp("images"))
     return cluster
 
 

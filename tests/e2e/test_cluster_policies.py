@@ -79,7 +79,7 @@ def test_without_the_label(policies: None, eks: Agents, new_space: Callable[...,
 def refusal(space: Space) -> str:
     """What `kubectl describe` and the ReplicaSet's events say of a pod that may not be made."""
     def probe() -> str:
-        events = space.cluster.get("-n", space.name, "events", "--field-selector", "reason=FailedCreate")["items"]
+        events = space.cluster.items("-n", space.name, "events", "--field-selector", "reason=FailedCreate")
         return next((str(one["message"]) for one in events), "")
     found: str = space.wait("the ReplicaSet says why it makes no pod", probe)
     return found

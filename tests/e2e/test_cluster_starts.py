@@ -30,8 +30,7 @@ def changed(text: str, change: Callable[[dict[str, Any]], None]) -> list[dict[st
 
 def events(space: Space, reason: str) -> list[str]:
     """The messages of the events with that reason."""
-    found = space.cluster.get("-n", space.name, "events", f"--field-selector=reason={reason}") or {"items": []}
-    return [one["message"] for one in found["items"]]
+    return [one["message"] for one in space.cluster.items("-n", space.name, "events", f"--field-selector=reason={reason}")]
 
 
 # --- the sidecar alone

@@ -3,6 +3,7 @@ namespace with the emulator at the agent's own address, and an app with the real
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import tarfile
@@ -14,15 +15,18 @@ from typing import Any, Callable, Iterator
 import pytest
 
 from conftest import IMAGES, need
+from harness import http
 from harness.aws import TARGET, Aws, trust, web_trust
 from harness.clients import go_client
 from harness.emulator import Emulator
+from harness.http import Answer
 from harness.places import Namespace, why_no_namespace
 from harness.waiting import eventually
 from kubelet import Node, Pod, PodFailed
 from manifests import plain
 
 ROLE = "arn:aws:iam::111122223333:role/demo-app"
+WORKER = TARGET.replace("target", "worker")
 
 
 def why_no_containers(podman: str) -> str | None:
@@ -114,6 +118,39 @@ def test_another_account(pod: Callable[..., Pod], emulator: Emulator) -> None:
     emulator.role(TARGET, trust(f"{ROLE}-of-another"))
     failed = fails(shortly(pod("cross-account.yaml").reach(url, ca_file)))
     assert failed.exit_code == 21 and "sts:TagSession" in failed.message
+
+
+def asked(place: Namespace, path: str, bearer: str | None) -> Answer:
+    """By whom the pod's loopback is reached, in any of its containers."""
+    headers: dict[str, str | None] = {"Host": "127.0.0.1:9911", "Authorization": bearer}
+    return http.parse_answer(http.exchange(place.connect("127.0.0.1", 9911, 10), http.request_bytes("GET", path, headers), 10, False))
+
+
+def test_two_roles(pod: Callable[..., Pod], emulator: Emulator) -> None:
+    """Each container has its own: the other's socket is not mounted, the other's bearer is unknown, and the endpoint refuses."""
+    emulator.role(TARGET, trust(ROLE))
+    emulator.role(WORKER, trust(ROLE))
+    started = pod("two-roles.yaml").reach(*Aws(emulator).url("sts")).start()
+    found = {name: started.app("/app", of=name) for name in ("app", "worker")}
+    assert all(one["complete"] for one in found.values()) and found["app"]["accessKeyId"] != found["worker"]["accessKeyId"]
+    for name, other in (("app", "worker"), ("worker", "app")):
+        sources = started.node.call("inspect", "--format", "{{range .Mounts}}{{.Source}} {{end}}", started.full_name(
+            next(one for one in started.started if one.startswith(f"{name}-")))).stdout.split()
+        assert f"{started.folder}/of-{name}" in sources and not {f"{started.folder}/of-{other}", f"{started.folder}/pod-identity"} & set(sources)
+        told = started.exec("pod-identity-sidecar", "/pod-identity-sidecar", "whoami", f"--unix-socket=/run/of-{name}/credentials.sock").stdout
+        assert f"role:        {'target' if name == 'app' else 'worker'}\n" in told
+        # What the image of the sidecar can do in that container's place, its user and its volumes:
+        [container] = [json.loads(json.dumps(one)) for one in started.spec["containers"] if one["name"] == name]
+        container["image"] = "registry.example.com/pod-identity-sidecar:0.1.0"
+        for number, (socket, code) in enumerate(((f"/run/of-{other}/credentials.sock", 1), ("/run/pod-identity/credentials.sock", 0))):
+            tried = {**container, "name": f"try-{name}-{number}", "command": ["/pod-identity-sidecar", "probe", f"--unix-socket={socket}"]}
+            assert started._run(tried) == code, started.log(tried["name"])
+        bearer = (started.folder / f"of-{name}" / "http-token").read_text()
+        assert asked(emulator.place, "/v1/credentials", bearer).json["AccessKeyId"] == found[name]["accessKeyId"]
+        assert asked(emulator.place, f"/v1/credentials/{name}", bearer).status == 200
+        assert asked(emulator.place, f"/v1/credentials/{other}", bearer).raw == asked(emulator.place, "/v1/credentials/nobody", bearer).raw
+        assert asked(emulator.place, f"/v1/credentials/{other}", bearer).status == 404
+        assert asked(emulator.place, f"/v1/credentials/{other}", None).status == asked(emulator.place, "/v1/credentials", bearer[:-1]).status == 401
 
 
 def test_irsa(pod: Callable[..., Pod], emulator: Emulator) -> None:

@@ -54,7 +54,7 @@ def test_size(platform_image: PlatformImage) -> None:
 @each_platform
 def test_files(platform_image: PlatformImage, image: str, arch: str) -> None:
     """Exactly these files, of root, that nobody may write; the programs are those of the build, for this architecture."""
-    programs = {f"pod-identity-{image}"} | ({"pod-identity-get"} if image != "agent" else set())
+    programs = {f"pod-identity-{image}"} | ({"pod-identity-get"} if image in ("init", "sidecar") else set())
     wanted = programs | {"etc/passwd", "etc/ssl/certs/ca-certificates.crt", f"{DOCS}/sbom.spdx.json"}
     assert set(platform_image.files) == wanted | {f"{DOCS}/licences/{name}" for name in LICENCES}
     names = {name for name, member in platform_image.members.items() if member.issym()}

@@ -171,7 +171,7 @@ def ordinary() -> dict[str, Any]:
 @pytest.mark.parametrize("name", [*PLAIN, RENDERED, "agent/cloud.yaml", "agent/hybrid.yaml", "any-cluster/daemonset.yaml"])
 def test_a_limit_range_takes_it(name: str) -> None:
     for workload in workloads(name):
-        assert [refused_by(ordinary(), each) for each in every(workload) if each["name"] not in ("app", "migrate")] in ([[]], [[], []])
+        assert [refused_by(ordinary(), each) for each in every(workload) if each["name"] not in ("app", "worker", "migrate")] in ([[]], [[], []])
 
 
 @pytest.mark.parametrize(("requests", "limits"), [({"cpu": "1m", "memory": "8Mi"}, {"memory": "16Mi"}), ({"cpu": "10m", "memory": "2Mi"}, {"memory": "8Mi"}),

@@ -116,6 +116,23 @@ def test_not_mutated(evaluate: Evaluate, pod: dict[str, Any]) -> None:
     assert evaluate("mutating.yaml", pod, REFUSING)["matched"] is False
 
 
+AGENT = [{"name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": "http://169.254.170.23/v1/credentials"},
+         {"name": "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "value": "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount/eks-pod-identity-token"}]
+
+
+@pytest.mark.parametrize("address", ["169.254.170.23", "[fd00:ec2::23]"])
+def test_what_was_injected_before_is_not_its_own(evaluate: Evaluate, address: str) -> None:
+    """The policy of any-cluster may come first, as the API server likes: app and init containers are sent to the sidecar all the same."""
+    injected = [{**one, "value": one["value"].replace("169.254.170.23", address)} for one in AGENT]
+    pod = new_pod(initContainers=[{"name": "migrate", "image": "m:1", "env": injected}])
+    pod["spec"]["containers"][0]["env"] = [{"name": "A", "value": "1"}, *injected]
+    spec = evaluate("mutating.yaml", pod)["pod"]["spec"]
+    wanted = {each["name"]: each["value"] for each in pod_spec(plain("pod.yaml")[0])["containers"][0]["env"]}
+    for container, more in ((spec["initContainers"][2], {}), (spec["containers"][0], {"A": "1"})):
+        assert {each["name"]: each["value"] for each in container["env"]} == {**more, **wanted} and len(container["env"]) == 3 + len(more)
+        assert container["volumeMounts"] == pod_spec(plain("pod.yaml")[0])["containers"][0]["volumeMounts"]
+
+
 def mounting(path: str, **more: Any) -> dict[str, Any]:
     return {"name": "app", "image": "a", "volumeMounts": [{"name": "data", "mountPath": path}], **more}
 
@@ -128,6 +145,7 @@ CANNOT_BE_INJECTED = {
     "mount": (new_pod(containers=[mounting("/run/pod-identity")]), "something is mounted at /run/pod-identity, which the toolkit uses, in: app; mount it elsewhere"),
     "mount with a slash": (new_pod(containers=[mounting("/run/pod-identity/")]), "in: app; mount it elsewhere"),
     "mount of an init container": (new_pod(initContainers=[{**mounting("/run/pod-identity"), "name": "first"}]), "in: first; mount it elsewhere"),
+    "mount, and injected": (new_pod(containers=[mounting("/run/pod-identity", env=AGENT)]), "in: app; mount it elsewhere"),
     "container": (new_pod(containers=[{"name": "pod-identity-sidecar", "image": "x"}]), "it has a container pod-identity-sidecar, a name that the toolkit uses"),
     "init container": (new_pod(initContainers=[{"name": "pod-identity-sidecar", "image": "x"}]), "it has a container pod-identity-sidecar")}
 

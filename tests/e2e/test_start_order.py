@@ -14,7 +14,7 @@ from manifests import PLAIN, plain
 from test_containers import emulator, node, pod, shortly  # noqa: F401  # fixtures
 
 SIDECAR = "pod-identity-sidecar"
-OF_THE_AGENT = [name for name in PLAIN if name not in ("irsa.yaml", "cross-account.yaml", "sidecar-only.yaml")]
+OF_THE_AGENT = [name for name in PLAIN if name not in ("irsa.yaml", "cross-account.yaml", "two-roles.yaml", "sidecar-only.yaml")]
 
 
 def in_background(one: Pod) -> tuple[threading.Thread, list[BaseException]]:

@@ -35,6 +35,13 @@ def test_actionlint(path: Path, tmp_path: Path) -> None:
     assert "runs-where" in lint(tmp_path / "wrong.yml")
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_actions_are_pinned(path: Path) -> None:
+    """By the commit: whoever may move a tag of theirs would run in our release. The version is beside it, for people and for bots."""
+    used = re.findall(r"uses: *(.*)", path.read_text())
+    assert used and all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each) for each in used), used
+
+
 def test_ci_is_ours() -> None:
     """What it runs is .ci/run, and no step has a right to write."""
     commands = [step["run"] for step in steps("ci.yml") if "run" in step]

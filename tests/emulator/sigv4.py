@@ -1,4 +1,4 @@
-"""Verifies AWS Signature Version 4 in the headers of a request, as AWS's front ends do.
+"""Verifies AWS Signature Version 4 in the headers of a request or in its query, as AWS's front ends do.
 
 Everything is computed from the bytes that arrived. The texts are those that AWS sends from its query services; the services
 put them in their own shape and under their own names (see `Problem`).
@@ -63,6 +63,7 @@ def canonical_query(raw: str) -> str:
 def canonical_request(request: Request, signed: list[str], body_hash: str, normalise: bool = True) -> str:
     """The canonical form of the request, with these headers."""
     path, _, query = request.target.partition("?")
+    query = "&".join(part for part in query.split("&") if not part.startswith("X-Amz-Signature="))
     lines = [request.method, canonical_path(path, normalise), canonical_query(query)]
     for wanted in signed:
         values = [re.sub(r" +", " ", value.strip()) for name, value in request.headers if name.lower() == wanted]
@@ -80,8 +81,37 @@ def signature(secret: str, scope: list[str], stamp: str, canonical: str) -> str:
     return hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
 
 
+def credential(text: str) -> tuple[str, list[str]]:
+    """Access key id and scope."""
+    key_id, *scope = text.split("/")
+    if len(scope) != 4:
+        raise Problem("incomplete", "Credential must have exactly 5 slash-delimited elements, "
+                      "e.g. keyid/date/region/service/term.")
+    return key_id, scope
+
+
+def presigned(request: Request) -> dict[str, str] | None:
+    """The parameters of a signature in the query; None: there is none."""
+    query = {name: value for name, value in request.query.items() if name.startswith("X-Amz-")}
+    if "X-Amz-Algorithm" not in query:
+        return None
+    if query["X-Amz-Algorithm"] != ALGORITHM:
+        raise Problem("incomplete", f"Unsupported AWS 'algorithm': '{query['X-Amz-Algorithm'][:32]}'.")
+    wanted = ("X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date", "X-Amz-Expires")
+    lacking = [f"AWS query-string parameters must include '{name}'." for name in wanted if not query.get(name)]
+    if lacking:
+        raise Problem("incomplete", " ".join(lacking))
+    if not query["X-Amz-Expires"].isdigit() or not 1 <= int(query["X-Amz-Expires"]) <= 604800:
+        raise Problem("incomplete", "X-Amz-Expires must be a number of seconds from 1 to 604800.")
+    return query
+
+
 def parse(request: Request) -> tuple[str, list[str], list[str], str, str]:
     """Access key id, scope, signed headers, signature and time stamp of the request."""
+    query = presigned(request)
+    if query is not None:
+        return (*credential(query["X-Amz-Credential"]), query["X-Amz-SignedHeaders"].split(";"), query["X-Amz-Signature"],
+                query["X-Amz-Date"])
     header = request.header("authorization")
     if not header:
         raise Problem("missing", "Request is missing Authentication Token")
@@ -101,11 +131,7 @@ def parse(request: Request) -> tuple[str, list[str], list[str], str, str]:
         lacking.append("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
     if lacking:
         raise Problem("incomplete", " ".join(lacking))
-    key_id, *scope = fields["Credential"].split("/")
-    if len(scope) != 4:
-        raise Problem("incomplete", "Credential must have exactly 5 slash-delimited elements, "
-                      "e.g. keyid/date/region/service/term.")
-    return key_id, scope, fields["SignedHeaders"].split(";"), fields["Signature"], stamp
+    return *credential(fields["Credential"]), fields["SignedHeaders"].split(";"), fields["Signature"], stamp
 
 
 def check_headers(request: Request, signed: list[str]) -> None:
@@ -120,8 +146,8 @@ def check_headers(request: Request, signed: list[str]) -> None:
         raise Problem("mismatch", MISMATCH)
 
 
-def check_time(stamp: str, scope_date: str, now: float) -> None:
-    """The request was made within 15 minutes of now, and on the scope's day."""
+def check_time(stamp: str, scope_date: str, now: float, life_s: float = SKEW_MAX_S) -> None:
+    """The request was made within 15 minutes of now, or for so long beforehand, and on the scope's day."""
     try:
         at = datetime.strptime(stamp, STAMP).replace(tzinfo=timezone.utc).timestamp()
     except ValueError:
@@ -130,9 +156,9 @@ def check_time(stamp: str, scope_date: str, now: float) -> None:
 
     def text(seconds: float) -> str:
         return datetime.fromtimestamp(seconds, timezone.utc).strftime(STAMP)
-    if at < now - SKEW_MAX_S:
-        raise Problem("mismatch", f"Signature expired: {stamp} is now earlier than {text(now - SKEW_MAX_S)} "
-                      f"({text(now)} - 15 min.)")
+    if at < now - life_s:
+        raise Problem("mismatch", f"Signature expired: {stamp} is now earlier than {text(now - life_s)} "
+                      f"({text(now)} - {life_s / 60:g} min.)")
     if at > now + SKEW_MAX_S:
         raise Problem("mismatch", f"Signature not yet current: {stamp} is still later than {text(now + SKEW_MAX_S)} "
                       f"({text(now)} + 15 min.)")
@@ -156,11 +182,14 @@ def verify(
 ) -> Credentials:
     """The credentials that signed the request; Problem if none did."""
     key_id, scope, signed, given, stamp = parse(request)
+    query = presigned(request)
     check_headers(request, signed)
     check_scope(scope, region, service)
-    check_time(stamp, scope[0], now)
+    check_time(stamp, scope[0], now, float(query["X-Amz-Expires"]) if query else SKEW_MAX_S)
     caller = find(key_id)
     tokens = [value for name, value in request.headers if name.lower() == "x-amz-security-token"]
+    if query is not None:
+        tokens = [query["X-Amz-Security-Token"]] if "X-Amz-Security-Token" in query else []
     if caller is None or tokens != ([caller.session_token] if caller.session_token else []):
         raise Problem("unknown", "The security token included in the request is invalid.")
     body_hash = hashlib.sha256(request.body).hexdigest()

@@ -28,6 +28,8 @@
 #define READ_MAX (1 << 18)
 #define BEARER "a-bearer-of-the-fuzzer"
 
+static const struct routes_right rights[] = {{BEARER, ANSWERS_ALL}};
+
 static struct moment now = {.mono_ms = 1000000, .wall_ms = 1795000000000};
 
 static struct moment made_up(void) {
@@ -85,7 +87,7 @@ static const struct answer *refuse(const struct server_listener *l, int status) 
 
 static void answered(const struct server_listener *l, const struct request *r, int status) {
     (void)r;
-    metrics_request(OWNER(l, const struct port, listener)->routes.kind, status);
+    metrics_request(OWNER(l, const struct port, listener)->routes.kind, ANSWERS_ALL, status);
 }
 
 /* Every third connection to the socket is somebody who may not ask. */
@@ -175,7 +177,11 @@ static void set_up(void) {
                                                .borrows = i % 2 == 0,
                                                .share = 2,
                                                .partials = 1};
-        p->routes = (struct routes){.kind = (enum listener)i, .bearer = BEARER, .host = "127.0.0.1"};
+        p->routes = (struct routes){.kind = (enum listener)i,
+                                    .view = ANSWERS_ALL,
+                                    .rights = rights,
+                                    .right_count = 1,
+                                    .host = "127.0.0.1"};
         int fd = i == LISTENER_SOCKET ? listen_unix(socket_path, 0600, (gid_t)-1, &problem)
                                       : listen_tcp(false, loopback, &p->number, 1, &problem);
         HOLDS(fd >= 0 && server_listen(&p->listener, fd));

@@ -11,7 +11,7 @@ import pytest
 
 from harness.programs import ROOT, Binaries, Run, Runner
 
-KIB = {"pod-identity-init": 448, "pod-identity-sidecar": 448, "pod-identity-get": 64, "pod-identity-agent": 512}
+KIB = {"pod-identity-init": 448, "pod-identity-sidecar": 448, "pod-identity-get": 64, "pod-identity-agent": 512, "pod-identity-webhook": 448}
 LIBRARIES = ("musl 1.2.5", "BearSSL 0.6", "curl 8.14.1", "cJSON 1.7.18")
 
 
@@ -37,7 +37,7 @@ def folded(text: str) -> str:
     return re.sub(r"[^a-z0-9.]+", " ", text.lower())
 
 
-@pytest.mark.parametrize("words", [("init", "--version"), ("sidecar", "--version"), ("sidecar", "version"), ("get", "--version"), ("agent", "version")])
+@pytest.mark.parametrize("words", [("init", "--version"), ("sidecar", "--version"), ("sidecar", "version"), ("get", "--version"), ("agent", "version"), ("webhook", "version")])
 def test_version(runner: Runner, binaries: Binaries, words: tuple[str, str]) -> None:
     """Version, revision and the four libraries, without anything being injected or served."""
     run = runner.run([getattr(binaries, words[0]), words[1]], {})

@@ -44,7 +44,7 @@ check_owner_cjson() {
 }
 
 check_owner_bearssl() {
-	ours | grep -vE '^common/(text/hash\.c|aws/sigv4\.c|pod/jws\.c|http/(tls\.c|tls_chain\.[ch]|tls_curves\.[ch]|ca_anchor\.[ch]))$' | none 'only hash.c, sigv4.c, jws.c and the files of TLS may know BearSSL' '#include.*bearssl|\bbr_[a-z]'
+	ours | grep -vE '^common/(text/hash\.c|aws/sigv4\.c|pod/jws\.c|http/(tls\.c|tls_chain\.[ch]|tls_curves\.[ch]|ca_anchor\.[ch])|serve/tls_(identity|client|setup|server_curves|sessions|link)\.[ch]|serve/tls_(certificates|load|refusal|server|turns)\.c)$' | none 'only hash.c, sigv4.c, jws.c and the files of TLS may know BearSSL' '#include.*bearssl|\bbr_[a-z]'
 }
 
 # Who includes whom, by folder (layers.txt), and that nobody depends on himself by way of others.
@@ -55,7 +55,7 @@ check_layers() {
 # The heart is free of I/O and of clocks: parsers and the refresh machine are told all that they know.
 check_pure() {
 	tracked common/source/refresh.c 'common/text/*.c' common/pod/jwt.c common/aws/sigv4.c common/pod/agent_client.c common/pod/agent_error.c \
-		common/http/no_proxy.c common/base/timefmt.c common/pod/credentials.c common/serve/request.c common/serve/request_field.c common/serve/answer.c sidecar/routes.c sidecar/answers.c sidecar/get/shell_words.c init/labels.c init/shared_config.c common/pod/explain.c init/wait_policy.c |
+		common/http/no_proxy.c common/base/timefmt.c common/pod/credentials.c common/serve/request.c common/serve/request_field.c common/serve/request_body.c common/serve/tls_refusal.c common/serve/answer.c sidecar/routes.c sidecar/answers.c sidecar/get/shell_words.c init/labels.c init/shared_config.c common/pod/explain.c init/wait_policy.c |
 		none 'no I/O and no clock here' '\b(open|read|write|close|fopen|getenv|socket|clock_now|time|gettimeofday|poll|log_event|LOG)\('
 }
 

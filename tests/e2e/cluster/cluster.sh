@@ -1,9 +1,10 @@
 #!/bin/bash
-# A Kubernetes of one node, in namespaces of its own: cluster.sh MADE RUN. It runs until its standard input ends, and leaves nothing behind.
+# A Kubernetes of one node, in namespaces of its own: cluster.sh MADE RUN [API-SERVER]. It runs until its standard input ends, and leaves
+# nothing behind.
 #
 # MADE is the folder that `tests/tools.sh cluster` filled. RUN is a new folder with a short name (sockets), on a file system that can be below an
 # overlay. In it: `ready` appears once pods can be made, `node.pid` is process 1 of the node (for nsenter), `pki/admin.kubeconfig` is for kubectl,
-# `log` has what each program said.
+# `log` has what each program said. API-SERVER is the program of a newer one, which gets no option for what it has turned on by itself.
 # Exit: 0; 1 if it did not come up, which it says; 77 if this machine cannot have one, and why.
 #
 # The node's addresses, in its network alone: 10.99.0.1 and .2 the node's own, 10.96.0.1 the API server's, 10.244.0.0/24 the pods'.
@@ -17,6 +18,7 @@ unavailable() {
 
 [ "$(id -u)" -eq 0 ] || unavailable 'not root'
 [ -x "$1/bin/kubelet" ] || unavailable 'the cluster is not built: make setup-e2e'
+[ -z "${3:-}" ] || [ -x "$3" ] || unavailable "the API server $3 is not built: make setup-e2e"
 made=$(cd "$1" && pwd)
 for tool in unshare nsenter ip openssl mount; do
 	command -v "$tool" >/dev/null || unavailable "no $tool: make setup-e2e"
@@ -114,7 +116,7 @@ evictionHard: {memory.available: 50Mi, nodefs.available: 1%, imagefs.available: 
 imageGCHighThresholdPercent: 100
 END
 
-unshare --net --mount --pid --fork --kill-child --mount-proc bash "$here/node.sh" "$made" "$run" "$cgroup" "$name" <&0 >>"$run/log/node.log" 2>&1 &
+unshare --net --mount --pid --fork --kill-child --mount-proc bash "$here/node.sh" "$made" "$run" "$cgroup" "$name" "${3:-}" <&0 >>"$run/log/node.log" 2>&1 &
 unshare=$!
 # Process 1 of the new namespaces is the only child of unshare.
 for _ in $(seq 100); do

@@ -2,7 +2,7 @@
 # The node: process 1 of namespaces of its own for processes, mounts and network (cluster.sh). Starts everything, and waits for the end of its
 # standard input: its own end is that of all the others, and of all mounts.
 set -eu
-made=$1 run=$2 cgroup=$3 name=$4
+made=$1 run=$2 cgroup=$3 name=$4 newer=$5
 pki=$run/pki
 export PATH="$made/bin:$made/debs/usr/sbin:$made/debs/usr/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -80,14 +80,18 @@ node_ready() { [ "$(api get node node -o 'jsonpath={.status.conditions[?(@.type=
 start etcd etcd --data-dir "$run/etcd" --unsafe-no-fsync --listen-client-urls http://127.0.0.1:2379 \
 	--advertise-client-urls http://127.0.0.1:2379 --listen-peer-urls http://127.0.0.1:2380
 start containerd containerd --config "$run/containerd.toml"
-start apiserver kube-apiserver --etcd-servers=http://127.0.0.1:2379 --bind-address=10.96.0.1 --secure-port=443 --advertise-address=10.99.0.1 \
+# Mutating policies are beta, and off, in the cluster's own; a newer one has them as they come.
+beta='--feature-gates=MutatingAdmissionPolicy=true --runtime-config=admissionregistration.k8s.io/v1beta1=true'
+[ -z "$newer" ] || beta=
+# shellcheck disable=SC2086  # a list of words
+start apiserver "${newer:-kube-apiserver}" --etcd-servers=http://127.0.0.1:2379 --bind-address=10.96.0.1 --secure-port=443 --advertise-address=10.99.0.1 \
 	--client-ca-file="$pki/ca.crt" --tls-cert-file="$pki/apiserver.crt" --tls-private-key-file="$pki/apiserver.key" \
 	--kubelet-client-certificate="$pki/to-kubelet.crt" --kubelet-client-key="$pki/to-kubelet.key" \
 	--kubelet-certificate-authority="$pki/ca.crt" --kubelet-preferred-address-types=InternalIP \
 	--service-account-issuer=https://kubernetes.default.svc.cluster.local --service-account-key-file="$pki/accounts.pub" \
+	--service-account-jwks-uri=https://kubernetes.default.svc.cluster.local/openid/v1/jwks \
 	--service-account-signing-key-file="$pki/accounts.key" --service-cluster-ip-range=10.96.0.0/24 --authorization-mode=Node,RBAC \
-	--allow-privileged=true --profiling=false \
-	--feature-gates=MutatingAdmissionPolicy=true --runtime-config=admissionregistration.k8s.io/v1beta1=true
+	--allow-privileged=true --profiling=false --enable-aggregator-routing=true $beta
 until_ready 120 'the API server' api get --raw /readyz
 start manager kube-controller-manager --kubeconfig="$pki/manager.kubeconfig" --service-account-private-key-file="$pki/accounts.key" \
 	--root-ca-file="$pki/ca.crt" --use-service-account-credentials=true --leader-elect=false --bind-address=127.0.0.1

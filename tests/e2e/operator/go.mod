@@ -3,6 +3,7 @@ module example.com/operator
 go 1.25.0
 
 require (
+	github.com/cert-manager/cert-manager v1.18.2
 	github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring v0.88.0
 	sigs.k8s.io/yaml v1.6.0
 )
@@ -20,9 +21,11 @@ require (
 	golang.org/x/text v0.29.0 // indirect
 	gopkg.in/inf.v0 v0.9.1 // indirect
 	k8s.io/api v0.34.3 // indirect
+	k8s.io/apiextensions-apiserver v0.34.3 // indirect
 	k8s.io/apimachinery v0.34.3 // indirect
 	k8s.io/klog/v2 v2.130.1 // indirect
 	k8s.io/utils v0.0.0-20251002143259-bc988d571ff4 // indirect
+	sigs.k8s.io/gateway-api v1.1.0 // indirect
 	sigs.k8s.io/json v0.0.0-20250730193827-2d320260d730 // indirect
 	sigs.k8s.io/randfill v1.0.0 // indirect
 	sigs.k8s.io/structured-merge-diff/v6 v6.3.0 // indirect

@@ -1,4 +1,4 @@
-// Takes objects of the Prometheus operator, one JSON a line, and says for each what its own types have against it: an empty line if nothing.
+// Takes objects of the Prometheus operator and of cert-manager, one JSON a line, and says for each what its own types have against it: an empty line if nothing.
 package main
 
 import (
@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	certificates "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"sigs.k8s.io/yaml"
 )
@@ -22,7 +23,7 @@ func main() {
 			continue
 		}
 		kinds := map[string]any{"PodMonitor": &monitoring.PodMonitor{}, "ServiceMonitor": &monitoring.ServiceMonitor{},
-			"PrometheusRule": &monitoring.PrometheusRule{}}
+			"PrometheusRule": &monitoring.PrometheusRule{}, "Certificate": &certificates.Certificate{}, "Issuer": &certificates.Issuer{}}
 		into, known := kinds[head.Kind]
 		if !known {
 			fmt.Println("no such kind:", head.Kind)

@@ -124,6 +124,7 @@ def test_errors_of_eks_auth(agent: OurAgent, node: Emulator, code: str, status: 
     assert answer.status == status
     assert re.fullmatch(HEX_ID + re.escape(f": ({code}): words of the service., fault: {fault}\n"), answer.body.decode()), answer.body
     is_text(answer, status, answer.body.decode()[:-1])
+    assert answer.header("Retry-After") is None
     assert agent.upstream() == attempts
     assert agent.metric(f'pod_identity_http_response{{code="{status}"}}') == 1 + (status == 404)  # and what looked whether it answers
 
@@ -226,6 +227,14 @@ def test_tokens_of_any_size(agent: OurAgent, node: Emulator, size: int) -> None:
 def test_a_token_that_is_too_large(agent: OurAgent, node: Emulator) -> None:
     token = node.token(claims={"padding": "x" * 50_000})
     is_text(agent.ask(token), 400, "Service account token cannot be parsed: token has more than 65536 characters")
+
+
+def test_an_expiration_with_a_fraction(agent: OurAgent, node: Emulator) -> None:
+    """In whole seconds, which every SDK reads."""
+    node.settings(fraction=True)
+    answer = agent.ask(node.token())
+    assert triple(answer.json) == issued(node)[-1]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", answer.json["Expiration"])
 
 
 def test_roles_of_another_account(agent: OurAgent, node: Emulator) -> None:

@@ -4,6 +4,8 @@ The settings of the SDKs that say whom to ask, and through what, are here, too (
 
 from __future__ import annotations
 
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable
 
@@ -18,6 +20,7 @@ from harness.aws import needs_openssl
 from harness.cluster import Cluster, ConfigMap
 from harness.emulator import Emulator
 from harness.our_agent import OurAgent
+from harness.places import Place
 from harness.served import issued, triple
 from harness.waiting import eventually
 
@@ -93,6 +96,25 @@ def test_through_a_proxy(start_agent: StartOurs, node: Emulator) -> None:
     assert agent.ask(node.token()).status == 200, agent.log
     assert node.proxied() == [url.removeprefix("https://")]
     assert agent.page("/readyz").status == 200
+
+
+@pytest.mark.parametrize(("env", "host"), [
+    ({}, "eks-auth.eu-central-1.api.aws"),
+    ({"AWS_REGION": "us-west-2"}, "eks-auth.us-west-2.api.aws"),
+    ({"AWS_REGION": "us-west-2", "AWS_USE_FIPS_ENDPOINT": "true"}, "eks-auth-fips.us-west-2.api.aws")])
+def test_the_endpoint_of_the_region(start_agent: StartOurs, node: Emulator, node_place: Place, env: dict[str, str], host: str) -> None:
+    """As a proxy hears it that lets nobody through."""
+    with node_place.socket(socket.AF_INET) as proxy, ThreadPoolExecutor(1) as pool:
+        proxy.bind(("127.0.0.1", 0))
+        proxy.listen()
+        proxy.settimeout(20)
+        agent = start_agent(env={"HTTPS_PROXY": f"http://127.0.0.1:{proxy.getsockname()[1]}", **env}, endpoint=False)
+        asked = pool.submit(agent.ask, node.token(), timeout_s=60)
+        connection = proxy.accept()[0]
+        with connection:
+            assert connection.recv(4096).startswith(f"CONNECT {host}:443 HTTP/1.1\r\n".encode())
+        proxy.close()
+        assert asked.result().status == 500
 
 
 def test_authorities_from_aws_ca_bundle(start_agent: StartOurs, node: Emulator, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from typing import Any, Callable
 
 import pytest
 
+from harness.agent import is_text
 from harness.emulator import NAMESPACE, ROLE_ARN, Emulator
 from harness.http import Answer
 from harness.our_agent import NODE, OurAgent
@@ -235,6 +237,38 @@ def test_nobody_waits_longer_than_20_seconds(agent: OurAgent, node: Emulator) ->
     took = time.monotonic() - begun
     assert 5 < took < 25
     assert answer.status in (500, 503)
+
+
+def test_whoever_waits_is_told_to_ask_again(start_agent: Start, node: Emulator) -> None:
+    """EKS Auth takes requests and is silent: who waits behind another gets no answer of it."""
+    agent = start_agent("--max-concurrency", "1")
+    slow(node, 60.0)
+    said = {answer.status: answer for answer in all_at_once(agent, [node.token(), node.token()])}
+    assert set(said) <= {500, 503}  # 500: the other, whose attempts end a little earlier
+    is_text(said[503], 503, "no answer came within 20 seconds; ask again")
+    assert said[503].header("Retry-After") == "1"
+
+
+def test_a_token_ends_for_what_is_cached_as_well(agent: OurAgent, node: Emulator) -> None:
+    """To the second: the checks of a token come before the cache, and have no leeway."""
+    token = node.token(expires_in_s=10)
+    ends = time.time() + 10
+    assert agent.ask(token).status == 200
+    eventually(lambda: agent.ask(token).status != 200, 60, "the token ends")
+    assert ends - 1.5 < time.time()
+    is_text(agent.ask(token), 400, "Service account token failed basic claim validations: token is expired")
+    assert agent.upstream() == 1
+
+
+def test_an_outage_is_logged_once_and_so_is_its_end(start_agent: Start, node: Emulator) -> None:
+    agent = start_agent("--log-level", "info")
+    node.eks_auth_error("ServiceUnavailableException", times=6)
+    for _ in range(2):
+        assert agent.ask(node.token()).status == 503
+    assert agent.ask(node.token()).status == agent.ask(node.token()).status == 200
+    lines = [json.loads(line) for line in agent.log.splitlines() if line.startswith("{")]
+    assert [line["level"] for line in lines if line["msg"] == "credentials could not be fetched" and line["level"] != "debug"] == ["warn"]
+    assert sum(line["msg"] == "credentials are fetched again" for line in lines) == 1
 
 
 def test_a_caller_that_goes_away_takes_nothing_with_it(agent: OurAgent, node: Emulator) -> None:

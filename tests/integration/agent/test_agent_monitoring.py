@@ -18,6 +18,7 @@ from harness.any_agent import AnyAgent
 from harness.aws import needs_openssl
 from harness.cluster import Cluster, ConfigMap
 from harness.emulator import Emulator
+from harness.http import exchange, parse_answer, request_bytes
 from harness.leaks import Leaks
 from harness.our_agent import OurAgent
 from harness.places import Place
@@ -78,14 +79,38 @@ def programs(start_agent: Callable[..., OurAgent], any_agent: AnyAgent, start_si
 
 
 @pytest.fixture
-def prometheus(programs: tuple[OurAgent, AnyAgent, Sidecar, int], place: Place, folder: Path) -> Iterator[Prometheus]:
-    made = Prometheus(place, folder, [RULES], {"kube-system/pod-identity-agent": [2705, 2715], "pod-identity-sidecars": [programs[3]]})
+def webhook(place: Place, binaries: Binaries, folder: Path) -> Iterator[int]:
+    """The webhook with all that it may have; the port of its metrics. The certificate, which signs itself, is whom it believes its clients by, too."""
+    made = folder / "webhook"
+    made.mkdir()
+    (made / "associations").mkdir()
+    (made / "associations/shop.cart").write_text('{"roleArn": "arn:aws:iam::111122223333:role/cart"}')
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "tls.key", "-out", "tls.crt", "-days", "30",
+                    "-subj", "/CN=webhook"], cwd=made, check=True, capture_output=True)
+    port = place.free_port()
+    argv = [str(binaries.webhook), f"--https=127.0.0.1:{place.free_port()}", f"--metrics=127.0.0.1:{port}", f"--certificate={made}/tls.crt", f"--key={made}/tls.key",
+            f"--client-ca={made}/tls.crt", f"--associations={made}/associations"]
+    with open(made / "log", "wb") as log, subprocess.Popen(place.command(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log) as process:
+        def answers() -> bool:
+            assert process.poll() is None, (made / "log").read_text()
+            return b" 200 " in exchange(place.connect("127.0.0.1", port), b"GET /readyz HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n", 10)
+        try:
+            eventually(answers, 20, "the webhook is ready")
+            yield port
+        finally:
+            process.terminate()
+
+
+@pytest.fixture
+def prometheus(programs: tuple[OurAgent, AnyAgent, Sidecar, int], webhook: int, place: Place, folder: Path) -> Iterator[Prometheus]:
+    made = Prometheus(place, folder, [RULES], {"kube-system/pod-identity-agent": [2705, 2715], "pod-identity-sidecars": [programs[3]],
+                                               "pod-identity/pod-identity-webhook": [webhook]})
     yield made
     made.stop()
 
 
 @needs_openssl
-def test_in_a_real_prometheus(programs: tuple[OurAgent, AnyAgent, Sidecar, int], prometheus: Prometheus, emulator: Emulator) -> None:
+def test_in_a_real_prometheus(programs: tuple[OurAgent, AnyAgent, Sidecar, int], webhook: int, prometheus: Prometheus, emulator: Emulator, place: Place) -> None:
     agent, any_agent, sidecar, _ = programs
     prometheus.wait_scraped()
     token = emulator.token()
@@ -106,7 +131,9 @@ def test_in_a_real_prometheus(programs: tuple[OurAgent, AnyAgent, Sidecar, int],
     except AssertionError:
         pytest.fail(f"nothing found by: {missing}")
 
-    pages = [agent.page("/metrics", metrics=True), any_agent.page("/metrics", metrics=True), sidecar.get("/metrics")]
+    asked = request_bytes("GET", "/metrics", {"Host": "127.0.0.1"}).replace(b"HTTP/1.1", b"HTTP/1.0", 1)
+    pages = [agent.page("/metrics", metrics=True), any_agent.page("/metrics", metrics=True), sidecar.get("/metrics"),
+             parse_answer(exchange(place.connect("127.0.0.1", webhook), asked, 30))]
     emitted = set(re.findall(r"^# TYPE (\S+) ", "".join(page.body.decode() for page in pages), re.MULTILINE))
     assert len(emitted) > 30 and names_in("\n".join(queries())) == emitted
     assert names_in(RULES.read_text()) - OF_OTHERS <= emitted
@@ -114,7 +141,7 @@ def test_in_a_real_prometheus(programs: tuple[OurAgent, AnyAgent, Sidecar, int],
     rules = [rule for group in prometheus.get("/api/v1/rules")["groups"] for rule in group["rules"]]
     assert len(rules) > 10 and {rule["health"] for rule in rules} == {"ok"}, rules
     active = {rule["name"] for rule in rules if rule["state"] != "inactive"}
-    assert "PodIdentityAssociationIsUnusable" in active and "PodIdentityAgentIsDown" not in active
+    assert "PodIdentityAssociationIsUnusable" in active and not {"PodIdentityAgentIsDown", "PodIdentityWebhookIsDown"} & active
     with pytest.raises(AssertionError, match="parse error"):
         prometheus.query("pod_identity_connections{")
 

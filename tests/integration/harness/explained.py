@@ -1,6 +1,6 @@
 """The reasons of images/TROUBLESHOOTING.md, made from what `pod-identity-init explain` prints: one source for both.
 
-python3 tests/integration/harness/explained.py PROGRAM: writes them anew, after a change in common/pod/explain.c."""
+python3 tests/integration/harness/explained.py PROGRAM: writes them anew, after a change in common/pod/explain_texts.h."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ import time
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping
 from urllib.parse import urlsplit
 
 import pytest
@@ -53,16 +53,16 @@ def openssl(folder: Path, *words: str, data: bytes | None = None) -> bytes:
 
 
 class Certificates:
-    """A CA, and a server's certificate for loopback, in the files that MinIO looks for."""
+    """A CA, and a server's certificate, in the files that MinIO looks for."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, names: str = "DNS:localhost,IP:127.0.0.1") -> None:
         (folder / "CAs").mkdir(parents=True)
         self.folder, self.ca_file = folder, folder / "CAs" / "ca.crt"
         key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
         openssl(folder, "req", "-x509", *key, "-keyout", "ca.key", "-out", str(self.ca_file), "-days", "7", "-subj", "/CN=Air-gapped CA",
                 "-addext", "keyUsage=critical,keyCertSign")
         openssl(folder, "req", *key, "-keyout", "private.key", "-out", "server.csr", "-subj", "/CN=minio")
-        (folder / "server.ext").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\nkeyUsage=critical,digitalSignature\n")
+        (folder / "server.ext").write_text(f"subjectAltName={names}\nextendedKeyUsage=serverAuth\nkeyUsage=critical,digitalSignature\n")
         openssl(folder, "x509", "-req", "-in", "server.csr", "-CA", str(self.ca_file), "-CAkey", "ca.key", "-CAcreateserial", "-days", "7",
                 "-extfile", "server.ext", "-out", "public.crt")
 
@@ -128,26 +128,23 @@ class Issuer:
         self.server.server_close()
 
 
-class MinIO:
-    """The server, with one drive, and one role: whoever has a token for AUDIENCE may read and write."""
+class Server:
+    """MinIO, with one drive, and one role: whoever has a token of the provider for AUDIENCE may read and write."""
 
-    def __init__(self, folder: Path, program: str, settings: Mapping[str, str]) -> None:
-        """settings: how it is told of the provider, whose address is here."""
-        self.certificates = Certificates(folder / "certs")
-        self.issuer = Issuer(folder / "issuer", self.certificates)
-        self.port = Place().free_port()
-        self.url = f"https://localhost:{self.port}"
-        self.ca_file = str(self.certificates.ca_file)
+    def __init__(self, folder: Path, program: str, settings: Mapping[str, str], certificates: Certificates, address: str,
+                 command: Callable[[list[str]], list[str]] = list) -> None:
+        """settings: how it is told of the provider. command: what to start, to have a program run elsewhere."""
+        self.certificates = certificates
+        self.ca_file = str(certificates.ca_file)
         self._log = open(folder / "log", "w+b")
-        discovery = "MINIO_IDENTITY_OPENID_CONFIG_URL"
-        env = {"HOME": str(folder), "PATH": "/usr/bin:/bin", "MINIO_ROOT_USER": "root-of-the-test", "MINIO_ROOT_PASSWORD": uuid.uuid4().hex,
+        env = {"HOME": str(folder), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "MINIO_ROOT_USER": "root-of-the-test", "MINIO_ROOT_PASSWORD": uuid.uuid4().hex,
                "MINIO_BROWSER": "off", "MINIO_UPDATE": "off", "MINIO_CI_CD": "on",  # the last: a drive that is no file system of its own
-               **settings, discovery: self.issuer.url + urlsplit(settings[discovery]).path}
+               **settings}
         self.process = subprocess.Popen(
-            [program, "server", "--address", f"127.0.0.1:{self.port}", "--certs-dir", str(self.certificates.folder), str(folder / "drive")],
+            command([program, "server", "--address", address, "--certs-dir", str(certificates.folder), str(folder / "drive")]),
             env=env, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, cwd=folder)
         try:
-            eventually(lambda: self.role_arn != "", 60, "MinIO is up, and names the role")
+            eventually(lambda: self.role_arn != "", 120, "MinIO is up, and names the role")
         except BaseException:
             self.stop()
             raise
@@ -165,7 +162,7 @@ class MinIO:
         return next((word for word in self.log.split() if word.startswith("arn:minio:iam:")), "")
 
     def stop(self) -> None:
-        """Ends both."""
+        """Ends it."""
         self.process.terminate()
         try:
             self.process.wait(15)
@@ -173,4 +170,22 @@ class MinIO:
             self.process.kill()
             self.process.wait(10)
         self._log.close()
+
+
+class MinIO(Server):
+    """The server on loopback, and its provider."""
+
+    def __init__(self, folder: Path, program: str, settings: Mapping[str, str]) -> None:
+        """settings: how it is told of the provider, whose address is here."""
+        certificates = Certificates(folder / "certs")
+        self.issuer = Issuer(folder / "issuer", certificates)
+        self.port = Place().free_port()
+        self.url = f"https://localhost:{self.port}"
+        discovery = "MINIO_IDENTITY_OPENID_CONFIG_URL"
+        super().__init__(folder, program, {**settings, discovery: self.issuer.url + urlsplit(settings[discovery]).path}, certificates,
+                         f"127.0.0.1:{self.port}")
+
+    def stop(self) -> None:
+        """Ends both."""
+        super().stop()
         self.issuer.stop()

@@ -30,6 +30,7 @@ class Binaries:
         self.sidecar = self.folder / "pod-identity-sidecar"
         self.get = self.folder / "pod-identity-get"
         self.agent = self.folder / "pod-identity-agent"
+        self.webhook = self.folder / "pod-identity-webhook"
 
 
 @dataclass

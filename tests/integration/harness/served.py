@@ -18,7 +18,7 @@ TEMPORARY_MARK = ".pod-identity-"
 
 
 def limit(header: str, name: str) -> int:
-    """A named limit of the sidecar, such as SERVE_PLACES in sidecar/serve.h."""
+    """A named limit of the sidecar, such as DOORS_PLACES in sidecar/doors.h."""
     found = re.search(rf"^#define {name} (\d+)\b", (ROOT / header).read_text(), re.MULTILINE)
     assert found, f"no {name} in {header}"
     return int(found.group(1))

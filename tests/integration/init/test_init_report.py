@@ -268,9 +268,17 @@ def test_whose_association_is_missing(runner: Runner, binaries: Binaries, emulat
     says = assert_failed(run, "NOT_INJECTED", 'service account "app" in namespace "demo"')
     assert "aws eks create-pod-identity-association --cluster-name CLUSTER --namespace demo --service-account app --role-arn ROLE" in says
     (image / "var/run/secrets/kubernetes.io/serviceaccount/token").unlink()
+    other = emulator.token(audience="https://kubernetes.default.svc", claims={"iss": "https://kubernetes.default.svc.cluster.local"})
+    ProjectedToken(image / "other", other, "token")
+    shutil.copy(image / "other" / "token", image / "var/run/secrets/kubernetes.io/serviceaccount/token")
+    run = runner.run([shutil.which("chroot") or "chroot", str(image), "/init", "--wait=0", "--format=json"], {})
+    says = assert_failed(run, "NOT_INJECTED", 'service account "app" in namespace "demo"', "this cluster is not EKS, so give demo.app a role")
+    assert "aws eks" not in says
+    (image / "var/run/secrets/kubernetes.io/serviceaccount/token").unlink()
     (image / "var/run/secrets/kubernetes.io/serviceaccount/token").write_text("nonsense")
     run = runner.run([shutil.which("chroot") or "chroot", str(image), "/init", "--wait=0", "--format=json"], {})
-    assert "service account \"" not in assert_failed(run, "NOT_INJECTED")
+    says = assert_failed(run, "NOT_INJECTED", "on EKS: aws eks list-pod-identity-associations", "ConfigMap of pod-identity-agent")
+    assert "service account \"" not in says
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full"])

@@ -262,7 +262,7 @@ def test_slow_clients_delay_nobody(sidecar: Sidecar) -> None:
 
 def test_more_slow_clients_than_it_remembers(sidecar: Sidecar) -> None:
     """The request that began first gives way: it had the longest."""
-    count = limit("sidecar/serve.h", "SERVE_PARTIALS") + 10
+    count = limit("sidecar/doors.h", "DOORS_PARTIALS") + 10
     with contextlib.ExitStack() as stack:
         socks = [stack.enter_context(sidecar.connect_unix()) for _ in range(count)]
         for sock in socks:
@@ -301,7 +301,7 @@ def test_1100_idle_connections(sidecar: Sidecar) -> None:
         closed = open_ones.count(False)
         for of_one_listener in (open_ones[0::2], open_ones[1::2]):  # between the two the order of accepting is the kernel's
             assert of_one_listener == sorted(of_one_listener), "the oldest ones"
-        assert 1100 - closed >= 900 and sidecar.open_files() - before <= limit("sidecar/serve.h", "SERVE_PLACES")
+        assert 1100 - closed >= 900 and sidecar.open_files() - before <= limit("sidecar/doors.h", "DOORS_PLACES")
         socks[-1].sendall(LAST)
         check_container(http.parse_answer(http.read_all(socks[-1])))
     eventually(lambda: sidecar.open_files() <= before, 5, "all closed")

@@ -286,7 +286,7 @@ def test_clients_that_ask_on_and_never_read_lock_nobody_out(start_sidecar: Start
     """More of them than there are places to remember a request in: whoever sends a request in two pieces still gets one."""
     sidecar = start_sidecar(with_http=False)
     with contextlib.ExitStack() as stack:
-        for _ in range(limit("sidecar/serve.h", "SERVE_PARTIALS") + 6):
+        for _ in range(limit("sidecar/doors.h", "DOORS_PARTIALS") + 6):
             sock = stack.enter_context(sidecar.connect_unix())
             sock.setblocking(False)
             with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):

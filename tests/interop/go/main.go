@@ -3,8 +3,11 @@
 //	client default            the default chain of the AWS SDK for Go v2
 //	client instance-profile   its provider for instance profiles
 //	client minio              the IAM provider of minio-go
+//	client s3 BUCKET KEY      reads an object of S3 with the default chain, and prints it
+//	client s3 BUCKET KEY TEXT writes it before
 //	client migrate            the default chain, by another name: an init container's command
-//	client serve              the default chain, each second, until SIGTERM and for three seconds more
+//	client admit URL CA       sends a review from standard input to a webhook, 100 times
+//	client serve              the default chain, each second, until SIGTERM and for three seconds more; SIGUSR2: uses ever more memory
 package main
 
 import (
@@ -55,6 +58,8 @@ func retrieve(ctx context.Context, how string) (shown, error) {
 func serve() {
 	told := make(chan os.Signal, 1)
 	signal.Notify(told, syscall.SIGTERM)
+	hungry := make(chan os.Signal, 1)
+	signal.Notify(hungry, syscall.SIGUSR2)
 	tick := time.NewTicker(time.Second)
 	out := json.NewEncoder(os.Stdout)
 	ending, left := false, 3
@@ -77,8 +82,21 @@ func serve() {
 		select {
 		case <-told:
 			ending = true
+		case <-hungry:
+			eat()
 		case <-tick.C:
 		}
+	}
+}
+
+// eat never returns: the limit of its container ends it.
+func eat() {
+	for eaten := [][]byte{}; ; {
+		piece := make([]byte, 1<<20)
+		for i := 0; i < len(piece); i += 4096 {
+			piece[i] = 1
+		}
+		eaten = append(eaten, piece)
 	}
 }
 
@@ -91,8 +109,28 @@ func main() {
 	if len(os.Args) > 1 {
 		how = os.Args[1]
 	}
+	if how == "admit" && len(os.Args) == 4 {
+		done, err := admit(os.Args[2], os.Args[3], 25)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		if err := json.NewEncoder(os.Stdout).Encode(done); err != nil {
+			os.Exit(1)
+		}
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
+	if how == "s3" && len(os.Args) > 3 {
+		text, err := object(ctx, os.Args[2], os.Args[3], os.Args[4:]...)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		fmt.Println(text)
+		return
+	}
 	found, err := retrieve(ctx, how)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

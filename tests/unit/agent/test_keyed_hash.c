@@ -38,10 +38,59 @@ static void kinds_and_texts_differ(void **state) {
     assert_false(keyed_hash_equal(&pod, &before));
 }
 
+/* Each byte of a text counts for its place, but those before the last KEYED_HASH_PLACED, and so does its
+ * length. */
+static void a_place_is_of_every_byte(void **state) {
+    static const size_t lengths[] = {
+        1, 7, 8, 15, 16, 17, 31, 32, 1200, KEYED_HASH_PLACED, KEYED_HASH_PLACED + 3};
+    static char text[KEYED_HASH_PLACED + 3];
+    (void)state;
+    assert_true(keyed_hash_open());
+    memset(text, 'a', sizeof text);
+    for (size_t i = 0; i < COUNT(lengths); i++) {
+        size_t len = lengths[i], before = len > KEYED_HASH_PLACED ? len - KEYED_HASH_PLACED : 0;
+        const char *whole = guarded(text, len);
+        uint32_t place = keyed_hash_place(whole, len);
+        assert_int_equal(keyed_hash_place(text, len), place);
+        for (size_t at = 0; at < len; at++) {
+            text[at] = 'b';
+            assert_true((keyed_hash_place(text, len) == place) == (at < before));
+            text[at] = 'a';
+        }
+    }
+    memset(text, 0, sizeof text);
+    for (size_t len = 0; len < sizeof text; len++)
+        assert_int_not_equal(keyed_hash_place(text, len), keyed_hash_place(text, len + 1));
+}
+
+/* Texts as like one another as can be do not crowd, and another key has other places. */
+static void places_are_spread(void **state) {
+    enum { PLACES = 8192, CROWD = 16 };
+    static unsigned char crowds[PLACES];
+    char text[1200];
+    unsigned same = 0;
+    (void)state;
+    assert_true(keyed_hash_open());
+    memset(text, '0', sizeof text);
+    for (unsigned i = 0; i < PLACES; i++) {
+        (void)snprintf(text + 600, 8, "%06u", i);
+        unsigned char *crowd = &crowds[keyed_hash_place(text, sizeof text) % PLACES];
+        assert_true(++*crowd < CROWD);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        uint32_t place = keyed_hash_place(text, sizeof text);
+        assert_true(keyed_hash_open());
+        same += place == keyed_hash_place(text, sizeof text);
+    }
+    assert_int_equal(same, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_reference_vectors),
         cmocka_unit_test(kinds_and_texts_differ),
+        cmocka_unit_test(a_place_is_of_every_byte),
+        cmocka_unit_test(places_are_spread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,12 +18,13 @@ static struct keyed_hash pod(unsigned number) {
 }
 
 static struct store_token taken(const char *token) {
-    return (struct store_token){.hash = keyed_hash('t', token, strlen(token)), .expires_s = 1000};
+    return (struct store_token){.hash = keyed_hash('t', token, strlen(token)),
+                                .place = keyed_hash_place(token, strlen(token)),
+                                .expires_s = 1000};
 }
 
 static struct store_entry *find(const char *token, const struct store_token **which) {
-    struct keyed_hash hash = keyed_hash('t', token, strlen(token));
-    return store_find_token(&hash, token, strlen(token), which);
+    return store_find_token(keyed_hash_place(token, strlen(token)), token, strlen(token), which);
 }
 
 static struct store_entry *put(unsigned number, uint32_t space, const char *token, const char *body) {
@@ -93,6 +94,29 @@ static void an_answer_comes_out_as_it_went_in(void **state) {
     assert_int_equal(replaced, COUNT(lengths) - 1);
 }
 
+static size_t count_pieces(const struct store_entry *e, bool close) {
+    struct iovec out[ANSWER_PIECES];
+    size_t count;
+    answer_rest(&e->answer, close, true, 0, out, &count);
+    return count;
+}
+
+/* An answer of ten chunks is written from one piece, also after many renewals. */
+static void renewed_texts_are_in_one_piece(void **state) {
+    static char body[1200];
+    (void)state;
+    memset(body, 'b', sizeof body - 1);
+    store_open(4, 128 * STORE_CHUNK, on_retiring);
+    for (unsigned i = 0; i < 50; i++) {
+        char token[400];
+        memset(token, 'a' + (int)(i % 3), sizeof token - 1);
+        token[sizeof token - 1] = '\0';
+        struct store_entry *e = put(i % 3, 7, token, body);
+        assert_int_equal(count_pieces(e, false), 1);
+        assert_int_equal(count_pieces(e, true), 3); /* the line between */
+    }
+}
+
 static void two_tokens_lead_to_an_entry(void **state) {
     const struct store_token *which;
     (void)state;
@@ -119,18 +143,18 @@ static void two_tokens_lead_to_an_entry(void **state) {
     assert_int_equal(store_bytes(), 0);
 }
 
-/* A hash alone is not enough: the text decides. */
-static void another_text_with_that_hash_leads_nowhere(void **state) {
+/* A place alone is not enough: the text decides. */
+static void another_text_with_that_place_leads_nowhere(void **state) {
     const struct store_token *which;
     (void)state;
     struct store_entry *e = put(1, 7, "one", "body1");
-    struct keyed_hash hash = keyed_hash('t', "one", 3);
-    assert_null(store_find_token(&hash, "onf", 3, &which));
-    assert_null(store_find_token(&hash, "one!", 4, &which));
+    uint32_t place = keyed_hash_place("one", 3);
+    assert_null(store_find_token(place, "onf", 3, &which));
+    assert_null(store_find_token(place, "one!", 4, &which));
     struct store_token two = taken("two");
     assert_true(store_set_token(e, "two", 3, &two));
-    assert_null(store_find_token(&hash, "onf", 3, &which));
-    assert_ptr_equal(store_find_token(&hash, "one", 3, &which), e);
+    assert_null(store_find_token(place, "onf", 3, &which));
+    assert_ptr_equal(store_find_token(place, "one", 3, &which), e);
 }
 
 static void a_namespace_pays_for_itself(void **state) {
@@ -223,7 +247,7 @@ static void without_places_nothing_is_kept(void **state) {
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_store, close_store)
 
-/* A token of some chunks and a rest is another one wherever a byte differs, also with the same hash. */
+/* A token of some chunks and a rest is another one wherever a byte differs, also at the same place. */
 static void a_token_is_compared_to_its_last_byte(void **state) {
     char token[3 * STORE_CHUNK_TEXT + 14];
     const struct store_token *which;
@@ -234,22 +258,43 @@ static void a_token_is_compared_to_its_last_byte(void **state) {
     struct store_token same = taken(token);
     for (size_t i = 0; i < sizeof token - 1; i++) {
         token[i] = 'u';
-        assert_null(store_find_token(&same.hash, token, sizeof token - 1, &which));
+        assert_null(store_find_token(same.place, token, sizeof token - 1, &which));
         token[i] = 't';
     }
-    assert_ptr_equal(store_find_token(&same.hash, token, sizeof token - 1, &which), e);
+    assert_ptr_equal(store_find_token(same.place, token, sizeof token - 1, &which), e);
+}
+
+/* What makes no difference to the place of a long token makes one to the token. */
+static void a_long_token_with_another_beginning_leads_nowhere(void **state) {
+    static char token[KEYED_HASH_PLACED + 500];
+    const struct store_token *which;
+    (void)state;
+    memset(token, 't', sizeof token - 1);
+    struct store_entry *e = put(1, 1, token, "alpha");
+    struct store_token next = taken("next");
+    for (int before = 0; before < 2; before++) {
+        uint32_t place = keyed_hash_place(token, sizeof token - 1);
+        assert_ptr_equal(find(token, &which), e);
+        token[0] = 'u';
+        assert_int_equal(keyed_hash_place(token, sizeof token - 1), place);
+        assert_null(find(token, &which));
+        token[0] = 't';
+        assert_true(store_set_token(e, "next", 4, &next)); /* the long one is the one before now */
+    }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(an_answer_comes_out_as_it_went_in),
+        TEST(renewed_texts_are_in_one_piece),
         TEST(two_tokens_lead_to_an_entry),
-        TEST(another_text_with_that_hash_leads_nowhere),
+        TEST(another_text_with_that_place_leads_nowhere),
         TEST(a_namespace_pays_for_itself),
         TEST(the_budget_of_bytes_is_kept),
         TEST(what_is_kept_outside_takes_nothing_from_entries),
         TEST(many_come_and_go),
         TEST(a_token_is_compared_to_its_last_byte),
+        TEST(a_long_token_with_another_beginning_leads_nowhere),
         TEST(without_places_nothing_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,8 +84,38 @@ static void every_byte_at_every_place_of_a_value(void **state) {
     }
 }
 
+/* For those that want it, also in pieces, and as long as a target may be; others keep nothing of it. */
+static void a_query_is_kept_for_whom_wants_it(void **state) {
+    (void)state;
+    static const struct request_extras wanted = {.query = true}, unwanted = {.query = false};
+    static const struct request zero;
+    static char longest[REQUEST_TARGET_MAX + 1], text[2 * REQUEST_TARGET_MAX];
+    memset(longest, 'q', REQUEST_TARGET_MAX - 2);
+    const char *const queries[] = {"", "a=b&c=%20?", longest};
+    for (size_t i = 0; i < COUNT(queries); i++) {
+        size_t len = (size_t)snprintf(text, sizeof text, "GET /?%s HTTP/1.1\r\nHost: h\r\n\r\n", queries[i]),
+               used;
+        for (size_t at = 1; at<len; at += len> 200 ? 61 : 1) {
+            struct request first = {0}, second = {0};
+            assert_int_equal(request_feed(&first, &wanted, text, at, &used), REQUEST_MORE);
+            request_move(&first, &second);
+            assert_memory_equal(&first, &zero, sizeof zero);
+            assert_int_equal(request_feed(&second, &wanted, text + at, len - at, &used), REQUEST_DONE);
+            assert_string_equal(second.query, queries[i]);
+            assert_int_equal(second.query_len, strlen(queries[i]));
+            assert_string_equal(second.path, "/");
+            request_reset(&second);
+            assert_memory_equal(&second, &zero, sizeof zero);
+        }
+        struct request r = {0};
+        assert_int_equal(request_feed(&r, i == 0 ? NULL : &unwanted, text, len, &used), REQUEST_DONE);
+        assert_string_equal(r.query, "");
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_query_is_kept_for_whom_wants_it),
         cmocka_unit_test(escapes_in_a_path),
         cmocka_unit_test(every_byte_at_every_place_of_a_value),
         cmocka_unit_test(an_escape_that_does_not_fit),

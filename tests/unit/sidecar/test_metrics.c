@@ -2,11 +2,12 @@
 #include "tests/unit/unit.h"
 
 #include "common/base/clock.h"
+#include "common/text/ini.h"
 #include "sidecar/metrics.h"
 #include "sidecar/routes.h"
 #include "tests/unit/sidecar/answer_checks.h"
 
-static const struct routes metrics_routes = {.kind = LISTENER_METRICS};
+static const struct routes metrics_routes = {.kind = LISTENER_METRICS, .view = ANSWERS_ALL};
 static struct moment at = {.mono_ms = 1000000, .wall_ms = INT64_C(1795435200000)};
 static struct moment made_up_clock(void) {
     return at;
@@ -37,7 +38,7 @@ static void metrics_count(void **state) {
     metrics_refreshed(REASON_OK, 10);
     metrics_refreshed(REASON_THROTTLED, 10001);
     metrics_serving(0, at.wall_ms - 1500, at.wall_ms + 90250);
-    metrics_request(LISTENER_HTTP, 401);
+    metrics_request(LISTENER_HTTP, ANSWERS_ALL, 401);
     metrics_files(false);
     a = ask(REQUEST_GET, "/metrics");
     check_answer(a);
@@ -64,7 +65,7 @@ static void metrics_never_overflow(void **state) {
     (void)state;
     for (int l = 0; l < LISTENERS; l++) {
         for (int status = 0; status < 600; status++)
-            metrics_request((enum listener)l, status);
+            metrics_request((enum listener)l, ANSWERS_ALL, status);
     }
     metrics_refreshed(REASON_INTERNAL, INT32_MAX);
     const struct answer *a = ask(REQUEST_GET, "/metrics");
@@ -98,12 +99,50 @@ static void a_moment_outlives_one_more(void **state) {
     }
 }
 
+/* As many profiles as may be, with the longest names, each on a socket of its own, with everything counted:
+ * whole, and for one of them without a word of the others. */
+static void a_profile_is_shown_by_itself(void **state) {
+    (void)state;
+    static char text[ANSWERS_PROFILES_MAX][INI_PROFILE_MAX];
+    static const char *names[ANSWERS_PROFILES_MAX];
+    for (size_t i = 0; i < ANSWERS_PROFILES_MAX; i++) {
+        memset(text[i], 'a' + (int)i, INI_PROFILE_MAX - 1);
+        names[i] = text[i];
+        metrics_serving(i, 1, INT64_C(253402300799000));
+        for (int status = 0; status < 600; status++)
+            metrics_request(LISTENER_SOCKET, i, status);
+    }
+    metrics_open(names, ANSWERS_PROFILES_MAX);
+    const struct answer *all = ask(REQUEST_GET, "/metrics");
+    check_answer(all);
+    assert_true(all->body_len + 160 * 19 < ANSWERS_MOMENT_MAX);
+    for (size_t i = 0; i < ANSWERS_PROFILES_MAX; i++) {
+        const struct routes own = {.kind = LISTENER_SOCKET, .view = i};
+        struct request r = request_for(REQUEST_GET, "/metrics", "any", "");
+        const struct answer *a = routes_pick(&own, &r);
+        assert_int_equal(status_of(a), 200);
+        check_answer(a);
+        for (size_t k = 0; k < ANSWERS_PROFILES_MAX; k++)
+            assert_int_equal(memmem(a->body, a->body_len, names[k], INI_PROFILE_MAX - 1) != NULL, k == i);
+        assert_null(memmem(a->body, a->body_len, "refreshes", 9));
+        assert_null(memmem(a->body, a->body_len, "connections", 11));
+        assert_null(memmem(a->body, a->body_len, "listener=\"http", 14));
+        char line[256];
+        snprintf(line, sizeof line, "pod_identity_credentials_valid{profile=\"%s\"} 1", names[i]);
+        has_line(a, line);
+        snprintf(line, sizeof line,
+                 "pod_identity_requests_total{listener=\"socket\",profile=\"%s\",code=\"404\"} 1", names[i]);
+        has_line(a, line);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(metrics_count, open_answers),
         cmocka_unit_test_setup(metrics_never_overflow, open_answers),
         cmocka_unit_test_setup(metrics_show_nothing_else, open_answers),
         cmocka_unit_test_setup(a_moment_outlives_one_more, open_answers),
+        cmocka_unit_test_setup(a_profile_is_shown_by_itself, open_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,9 +8,11 @@
 #include "sidecar/routes.h"
 #include "tests/unit/sidecar/answer_checks.h"
 
-static const struct routes socket_routes = {.kind = LISTENER_SOCKET};
+static const struct routes socket_routes = {.kind = LISTENER_SOCKET, .view = ANSWERS_ALL};
+static const struct routes_right rights[] = {{"the-bearer-0123456789", ANSWERS_ALL}};
 static const struct routes http_routes = {.kind = LISTENER_HTTP,
-                                          .bearer = "the-bearer-0123456789",
+                                          .rights = rights,
+                                          .right_count = COUNT(rights),
                                           .host = "127.0.0.1",
                                           .host_port = "127.0.0.1:8080"};
 
@@ -268,9 +270,91 @@ static void a_name_that_is_not_there_is_told_those_that_are(void **state) {
     }
 }
 
+static const struct answer *pick_of(size_t view, const char *path) {
+    const struct routes routes = {.kind = LISTENER_SOCKET, .view = view};
+    struct request r = request_for(REQUEST_GET, path, "", "");
+    return routes_pick(&routes, &r);
+}
+
+static bool says(const struct answer *a, const char *text) {
+    return memmem(a->body, a->body_len, text, strlen(text)) != NULL;
+}
+
+/* For who may see one profile, the others are as one that was never there: the same bytes. */
+static void a_profile_that_one_may_not_see_does_not_exist(void **state) {
+    (void)state;
+    static const char *const names[] = {"alpha", "beta", "gamma"};
+    struct failure failure;
+    answers_open(forget, true, names, COUNT(names));
+    for (size_t i = 0; i < COUNT(names); i++) {
+        struct buf m = failure_begin(&failure, REASON_ACCESS_DENIED);
+        buf_fmt(&m, "of %s", names[i]);
+        answers_publish(i, NULL, 0, &failure, failure.message);
+    }
+    static const char *const paths[] = {"/v1/credentials", "/v1/credential-process"};
+    for (size_t view = 0; view <= COUNT(names); view++) {
+        size_t who = view == COUNT(names) ? ANSWERS_ALL : view, own = who == ANSWERS_ALL ? 0 : who;
+        for (size_t p = 0; p < COUNT(paths); p++) {
+            char path[64];
+            assert_ptr_equal(pick_of(who, paths[p]), answers_page(own, (enum answers_page)p));
+            snprintf(path, sizeof path, "%s/nobody", paths[p]);
+            const struct answer *none = pick_of(who, path);
+            assert_int_equal(none->status, 404);
+            for (size_t i = 0; i < COUNT(names); i++) {
+                snprintf(path, sizeof path, "%s/%s", paths[p], names[i]);
+                bool may = who == ANSWERS_ALL || who == i;
+                assert_ptr_equal(pick_of(who, path), may ? answers_page(i, (enum answers_page)p) : none);
+                assert_int_equal(says(none, names[i]), may);
+                snprintf(path, sizeof path, "%s/", paths[p]);
+                assert_ptr_equal(pick_of(who, path), none);
+            }
+        }
+        for (size_t i = 0; i < COUNT(names); i++)
+            assert_int_equal(says(pick_of(who, "/readyz"), names[i]), i == own);
+    }
+}
+
+/* Each bearer of the loopback endpoint opens what is its own; all profiles are as many as may be. */
+static void a_bearer_opens_its_own_profile(void **state) {
+    (void)state;
+    static char names_text[ANSWERS_PROFILES_MAX][8], bearers_text[ANSWERS_PROFILES_MAX][24];
+    static const char *names[ANSWERS_PROFILES_MAX];
+    static struct routes_right each[ANSWERS_PROFILES_MAX + 1];
+    for (size_t i = 0; i < ANSWERS_PROFILES_MAX; i++) {
+        snprintf(names_text[i], sizeof names_text[i], "p%zu", i);
+        snprintf(bearers_text[i], sizeof bearers_text[i], "bearer-of-p%zu-0123456", i);
+        names[i] = names_text[i];
+        each[i] = (struct routes_right){bearers_text[i], i};
+    }
+    each[ANSWERS_PROFILES_MAX] = (struct routes_right){"bearer-of-all-0123456", ANSWERS_ALL};
+    const struct routes routes = {.kind = LISTENER_HTTP,
+                                  .rights = each,
+                                  .right_count = COUNT(each),
+                                  .host = "127.0.0.1",
+                                  .host_port = "127.0.0.1:8080"};
+    answers_open(forget, true, names, ANSWERS_PROFILES_MAX);
+    for (size_t who = 0; who < COUNT(each); who++) {
+        for (size_t i = 0; i < ANSWERS_PROFILES_MAX; i++) {
+            char path[64];
+            snprintf(path, sizeof path, "/v1/credentials/%s", names[i]);
+            bool may = each[who].view == ANSWERS_ALL || each[who].view == i;
+            assert_int_equal(pick(&routes, REQUEST_GET, path, "127.0.0.1", each[who].bearer),
+                             may ? 503 : 404);
+            assert_int_equal(pick(&routes, REQUEST_HEAD, path, "127.0.0.1", each[who].bearer),
+                             may ? 503 : 404);
+            assert_int_equal(pick(&routes, REQUEST_GET, path, "127.0.0.1", "bearer-of-p9-0123456"), 401);
+        }
+        struct request r = request_for(REQUEST_GET, "/v1/credentials", "127.0.0.1", each[who].bearer);
+        assert_ptr_equal(routes_pick(&routes, &r),
+                         answers_page(each[who].view == ANSWERS_ALL ? 0 : who, ANSWERS_CREDENTIALS));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_name_that_is_not_there_is_told_those_that_are, open_answers),
+        cmocka_unit_test_setup(a_profile_that_one_may_not_see_does_not_exist, open_answers),
+        cmocka_unit_test_setup(a_bearer_opens_its_own_profile, open_answers),
         cmocka_unit_test_setup(the_socket_serves_every_path, open_answers),
         cmocka_unit_test_setup(loopback_wants_host_and_bearer, open_answers),
         cmocka_unit_test_setup(no_header_is_no_bearer, open_answers),

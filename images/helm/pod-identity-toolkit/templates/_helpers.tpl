@@ -48,6 +48,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- else if .Capabilities.APIVersions.Has (printf "%s/v1beta1/MutatingAdmissionPolicy" $group) -}}
 {{- $group }}/v1beta1
 {{- else -}}
-{{- fail (printf "Kubernetes %s serves no MutatingAdmissionPolicy: it is stable from 1.36, and in 1.34 and 1.35 the API server's owner turns it on. Set anyCluster.injection=false and policies.inject=false, or mutatingPolicies.apiVersion=v1beta1 if it is on and helm cannot ask the cluster" .Capabilities.KubeVersion.Version) -}}
+{{- fail (printf "Kubernetes %s serves no MutatingAdmissionPolicy: it is stable from 1.36, and in 1.34 and 1.35 the API server's owner turns it on. Set anyCluster.injection=false and policies.inject=false, and webhook.enabled=true, which does the same on any version, or mutatingPolicies.apiVersion=v1beta1 if it is on and helm cannot ask the cluster" .Capabilities.KubeVersion.Version) -}}
 {{- end -}}
 {{- end }}

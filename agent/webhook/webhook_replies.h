@@ -1,0 +1,27 @@
+/* The answers of the webhook, as bytes. From within pick(). */
+#ifndef POD_IDENTITY_AGENT_WEBHOOK_WEBHOOK_REPLIES_H
+#define POD_IDENTITY_AGENT_WEBHOOK_WEBHOOK_REPLIES_H
+
+#include "common/base/buf.h"
+#include "common/serve/answer.h"
+
+/* retire: see server_retire(). */
+typedef void webhook_replies_retire(const struct answer *answer);
+void webhook_replies_open(webhook_replies_retire *retire);
+
+/* An AdmissionReview, to be written to the buffer: of ADMISSION_ANSWER_MAX bytes. A few live at a time; the
+ * storage of the oldest is used anew. */
+struct buf webhook_replies_begin(void);
+const struct answer *webhook_replies_review(const struct buf *body);
+
+/* Of WEBHOOK_PAGE_MAX bytes, one at a time: text/plain. */
+#define WEBHOOK_PAGE_MAX 8192
+struct buf webhook_replies_page_begin(void);
+const struct answer *webhook_replies_page(int status, const char *type, const struct buf *body);
+
+/* A line of text. */
+const struct answer *webhook_replies_error(int status, const char *text);
+/* To what is no request that a handler sees. */
+const struct answer *webhook_replies_refuse(int status);
+
+#endif

@@ -1,0 +1,3 @@
+module example.com/admit
+
+go 1.24
