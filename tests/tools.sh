@@ -153,13 +153,13 @@ get_actionlint() {
 }
 
 # Kubernetes and etcd, one program for all, and EKS' own webhook, from their modules; containerd, runc and the CNI plugins are Debian's, unpacked:
-# installed, they would start services. Made anew when what it is made of changes.
+# installed, they would start services. Made anew when what it is made of changes; words that are said are not part of that.
 get_cluster() {
 	made=$tools/cluster
 	here=tests/e2e/cluster
 	key=$({
 		cat "$here"/*/go.mod "$here"/*/main.go
-		sed -n '/^get_cluster/,/^}/p' tests/tools.sh
+		sed -n '/^get_cluster/,/^}/{s/ say .*//;p}' tests/tools.sh
 		sed -n 's/^VERSION_CODENAME=//p' /etc/os-release
 	} | sha256sum | cut -c1-16)
 	[ ! -e "$made/.made-of-$key" ] || return 0
@@ -179,7 +179,7 @@ get_cluster() {
 	done
 	(cd "$here/pause" && in_go go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$made/bin/pause" .) || return
 	(cd "$here/webhook" && in_go go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$made/bin/webhook" \
-		github.com/aws/amazon-eks-pod-identity-webhook) || say "EKS' webhook cannot be built: its tests will be skipped"
+		github.com/aws/amazon-eks-pod-identity-webhook) || say "EKS' webhook cannot be built: our policy injects instead, and IRSA is not tested"
 	chmod 0755 "$made/debs"
 	(cd "$made/debs" && apt-get -qq download containerd runc containernetworking-plugins && for file in *.deb; do
 		dpkg -x "$file" . && rm "$file" || exit
@@ -193,7 +193,7 @@ get_apiserver() {
 	here=tests/e2e/apiserver
 	key=$({
 		cat "$here/go.mod" "$here/main.go"
-		sed -n '/^get_apiserver/,/^}/p' tests/tools.sh
+		sed -n '/^get_apiserver/,/^}/{s/ say .*//;p}' tests/tools.sh
 	} | sha256sum | cut -c1-16)
 	[ ! -e "$made/.made-of-$key" ] || return 0
 	get_go "$(sed -n 's/^go \([0-9.]*\)$/\1/p' "$here/go.mod")" || return
