@@ -168,7 +168,7 @@ static enum exchange_step answer(struct exchange *x, const struct http_response 
                                  struct http_request *out) {
     int64_t ahead = ahead_ms(r, now);
     const struct moment then = {.mono_ms = now.mono_ms, .wall_ms = pass_expired ? 0 : now.wall_ms + ahead};
-    enum reason reason = eksauth_result(&endpoint, cluster, r, then, &x->credentials, &x->failure);
+    enum reason reason = eksauth_result(&endpoint, cluster, r, then, &x->credentials, NULL, &x->failure);
     x->ends_wall_ms = x->credentials.expires_ms - ahead;
     if (reason == REASON_OK)
         return EXCHANGE_DONE;

@@ -296,7 +296,7 @@ static enum exchange_step answer(struct exchange *slot, const struct http_respon
     int64_t ahead = ahead_ms(r, now);
     const struct moment theirs = {now.mono_ms, settings->pass_expired ? 0 : now.wall_ms + ahead};
     enum reason reason = sts_credentials(settings->endpoint, &role, by_token(s), r, theirs,
-                                         &slot->credentials, &slot->failure);
+                                         &slot->credentials, NULL, &slot->failure);
     if (reason != REASON_OK)
         return correct_skew(s, slot->failure.cause, r, now) ? ask(slot, s, now, out) : refused(slot, s, r);
     if (s->hop == HOP_TARGET || s->target_role_arn[0] == '\0') {

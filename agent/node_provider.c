@@ -283,7 +283,7 @@ enum node_provider_step node_provider_answer(struct node_provider *p, const stru
     }
     if (p->kind == NODE_PROVIDER_IMDS || p->region[0] == '\0')
         return answer_imds(p, r, now, out, f);
-    if (sts_credentials(&p->sts, &p->role, true, r, now, &p->credentials, f) != REASON_OK)
+    if (sts_credentials(&p->sts, &p->role, true, r, now, &p->credentials, NULL, f) != REASON_OK)
         return NODE_PROVIDER_FAILED;
     p->ends_ms = p->credentials.expires_ms;
     return NODE_PROVIDER_DONE;

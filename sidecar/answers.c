@@ -25,7 +25,7 @@ struct edition {
     struct answer answers[ANSWERS_PAGES];
     char heads[ANSWERS_PAGES][2][HEAD_MAX];
     size_t used;
-    char bodies[CREDENTIAL_PAGES * CREDENTIALS_RENDERED_MAX + READY_PAGES * READY_MAX];
+    char bodies[CREDENTIAL_PAGES * CREDENTIALS_RENDERED_MAX + IDENTITY_MAX + READY_PAGES * READY_MAX];
 };
 
 FAR_BY_ADDRESS static struct profile {
@@ -290,6 +290,16 @@ static void put_credentials(struct edition *e, const struct credentials *c, int6
     end_body(e, ANSWERS_INSTANCE, 200, JSON, &body);
 }
 
+static void put_identity(struct edition *e, const struct answer *last, const struct credentials *c,
+                         const struct identity *identity) {
+    struct buf body = next_body(e, IDENTITY_MAX);
+    if (identity != NULL)
+        identity_render(identity, c, &body);
+    else
+        buf_put(&body, last->body, last->body_len);
+    end_body(e, ANSWERS_IDENTITY, 200, JSON, &body);
+}
+
 /* The remedy, and where more is said. */
 static void put_remedy(struct buf *out, const struct failure *f) {
     buf_fmt(out, ". Remedy: %s", f->remedy);
@@ -327,17 +337,19 @@ static void put_failure(struct edition *e, const struct failure *f) {
 }
 
 void answers_publish(size_t profile, const struct credentials *credentials, int64_t fetched_s,
-                     const struct failure *failure, const char *not_ready) {
+                     const struct identity *identity, const struct failure *failure, const char *not_ready) {
     struct profile *p = profile_at(profile);
     struct edition *e = &p->editions[1 - p->current];
     for (int i = 0; i < ANSWERS_PAGES && e->used > 0; i++)
         on_retired(&e->answers[i]);
     wipe(e->bodies, e->used);
     e->used = 0;
-    if (credentials != NULL)
+    if (credentials != NULL) {
         put_credentials(e, credentials, fetched_s);
-    else
+        put_identity(e, answers_page(profile, ANSWERS_IDENTITY), credentials, identity);
+    } else {
         put_failure(e, failure);
+    }
     const char *ready = "ready";
     if (credentials != NULL && credentials->expires_ms / 1000 <= fetched_s)
         ready = "ready, and passing on credentials that have expired (--expired=pass)";
@@ -408,7 +420,7 @@ void answers_open(answers_retired *retired, bool instance, const char *const *na
     struct buf m = failure_begin(&starting, REASON_AGENT_UNREACHABLE);
     buf_str(&m, "the first fetch has not ended yet");
     for (size_t i = 0; i < count; i++)
-        answers_publish(i, NULL, 0, &starting, starting.message);
+        answers_publish(i, NULL, 0, NULL, &starting, starting.message);
 }
 
 void answers_wipe(void) {

@@ -9,11 +9,13 @@
 #include "common/base/failure.h"
 #include "common/pod/credentials.h"
 #include "common/serve/answer.h"
+#include "sidecar/identity.h"
 
 /* Answers whose content changes. */
 enum answers_page {
     ANSWERS_CREDENTIALS, /* /v1/credentials */
     ANSWERS_PROCESS,     /* /v1/credential-process */
+    ANSWERS_IDENTITY,    /* /v1/identity: whose credentials these are, and nothing secret */
     ANSWERS_INSTANCE,    /* the credentials as IMDS shows them */
     ANSWERS_READY,       /* /readyz on the socket: all that is known, of a failure as init says it */
     ANSWERS_READY_BARE,  /* /readyz for everybody: the reason, and nobody's name, address or path */
@@ -48,10 +50,11 @@ void answers_wipe(void);
 
 /* Renders a new edition of a profile's pages. credentials: what is served, fetched at that time (unix), or
  * NULL if there is nothing to serve; then failure says why, and the credential pages are a 503 with reason
- * and cause. not_ready: why /readyz says 503 though there are credentials, or NULL for 200; without them not
- * NULL, and /readyz says what failure says. */
+ * and cause. identity: NULL if it is that of the last edition, which served credentials. not_ready: why
+ * /readyz says 503 though there are credentials, or NULL for 200; without them not NULL, and /readyz says
+ * what failure says. */
 void answers_publish(size_t profile, const struct credentials *credentials, int64_t fetched_s,
-                     const struct failure *failure, const char *not_ready);
+                     const struct identity *identity, const struct failure *failure, const char *not_ready);
 
 const struct answer *answers_page(size_t profile, enum answers_page page);
 

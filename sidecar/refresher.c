@@ -79,7 +79,7 @@ static void withdraw(struct refresher *r) {
     tokens_forget(r->number);
     forget_kept(r);
     metrics_serving(r->number, 0, 0);
-    answers_publish(r->number, NULL, 0, &r->last_failure, r->last_failure.message);
+    answers_publish(r->number, NULL, 0, NULL, &r->last_failure, r->last_failure.message);
     LOG(LOG_ERROR, "credentials expired", LOG_TEXT("expired", expired),
         LOG_TEXT("reason", reason_name(r->last_failure.reason)), profile_field(r));
 }
@@ -120,13 +120,15 @@ static void plan_renewal(struct refresher *r, const struct credentials *c) {
     r->renew_mono_ms = keep_ms == CLOCK_NEVER ? CLOCK_NEVER : clock_now().mono_ms + keep_ms;
 }
 
-static void show(const struct refresher *r, const struct credentials *c) {
-    answers_publish(r->number, c, r->fetched_ms / 1000, &r->last_failure,
+static void show(const struct refresher *r, const struct credentials *c, const struct identity *identity) {
+    answers_publish(r->number, c, r->fetched_ms / 1000, identity, &r->last_failure,
                     r->unwritten != 0 ? r->sinks_problem : NULL);
 }
 
 static void publish(struct refresher *r, const struct fetch_outcome *outcome) {
     const struct credentials *c = outcome->credentials;
+    const struct identity identity = {r->profile->name, source_name(r->source->kind),
+                                      source_identity(r->source)};
     r->fetched_ms = clock_now().wall_ms;
     r->expires_ms = c->expires_ms;
     r->passed = outcome->ends_wall_ms <= r->fetched_ms;
@@ -137,7 +139,7 @@ static void publish(struct refresher *r, const struct fetch_outcome *outcome) {
     plan_renewal(r, c);
     r->serving = true;
     metrics_serving(r->number, r->fetched_ms, outcome->ends_wall_ms);
-    show(r, c);
+    show(r, c, &identity);
     if (r->passed && r->profile->source.pass_expired)
         LOG(LOG_WARN, "the credentials have expired, and are passed on (--expired=pass)", profile_field(r));
 }
@@ -146,7 +148,7 @@ static void write_again(struct refresher *r) {
     unsigned before = r->unwritten;
     write_files(r, before, &r->kept);
     if (r->unwritten != before)
-        show(r, &r->kept);
+        show(r, &r->kept, NULL);
     if (r->unwritten != 0)
         return;
     forget_kept(r);
@@ -163,7 +165,7 @@ static void renew_tokens(struct refresher *r) {
     write_files(r, before | (sinks_wanted(r->profile) & SINKS_TOKENS), &r->kept);
     plan_renewal(r, &r->kept);
     if (r->unwritten != before)
-        show(r, &r->kept);
+        show(r, &r->kept, NULL);
     if (r->unwritten == 0)
         forget_kept(r);
 }
@@ -225,7 +227,7 @@ static void on_failure(struct refresher *r, const struct failure *failure) {
     r->last_failure = *failure;
     if (r->refresh.state == REFRESH_EXPIRED)
         name_end(r);
-    answers_publish(r->number, NULL, 0, &r->last_failure, r->last_failure.message);
+    answers_publish(r->number, NULL, 0, NULL, &r->last_failure, r->last_failure.message);
 }
 
 static void on_fetched(void *context, const struct fetch_outcome *outcome) {
@@ -274,7 +276,7 @@ static void publish_starting(const struct refresher *r) {
     struct failure starting;
     struct buf m = failure_begin(&starting, source_silence(r->source));
     buf_str(&m, "the first fetch has not ended yet");
-    answers_publish(r->number, NULL, 0, &starting, starting.message);
+    answers_publish(r->number, NULL, 0, NULL, &starting, starting.message);
 }
 
 void refresher_open(const struct config *given, struct source *sources) {

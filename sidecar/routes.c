@@ -8,6 +8,7 @@
 #include "sidecar/metrics.h"
 
 #define CREDENTIALS_PATH "/v1/credentials"
+#define IDENTITY_PATH "/v1/identity"
 
 static bool readable(const struct request *r) {
     return r->method == REQUEST_GET || r->method == REQUEST_HEAD;
@@ -49,6 +50,9 @@ static const struct answer *pick_socket(const struct routes *routes, const struc
     rest = rest_of(r, "/v1/credential-process");
     if (rest != NULL)
         return pick_page(routes->view, rest, ANSWERS_PROCESS);
+    rest = rest_of(r, IDENTITY_PATH);
+    if (rest != NULL)
+        return pick_page(routes->view, rest, ANSWERS_IDENTITY);
     return pick_metrics(routes->view, r, ANSWERS_READY);
 }
 
@@ -60,7 +64,12 @@ static bool host_fits(const struct routes *routes, const struct request *r) {
 /* The bearer keeps out everybody whom the Host check does not. All are compared, whichever it is. */
 static const struct answer *pick_http(const struct routes *routes, const struct request *r) {
     const char *rest = rest_of(r, CREDENTIALS_PATH);
+    enum answers_page page = ANSWERS_CREDENTIALS;
     const struct routes_right *given = NULL;
+    if (rest == NULL) {
+        rest = rest_of(r, IDENTITY_PATH);
+        page = ANSWERS_IDENTITY;
+    }
     if (rest == NULL)
         return answers_error(404);
     size_t len = strlen(r->authorization);
@@ -68,7 +77,7 @@ static const struct answer *pick_http(const struct routes *routes, const struct 
         if (secret_equal(r->authorization, len, k->bearer, strlen(k->bearer)))
             given = k;
     }
-    return given != NULL ? pick_page(given->view, rest, ANSWERS_CREDENTIALS) : answers_error(401);
+    return given != NULL ? pick_page(given->view, rest, page) : answers_error(401);
 }
 
 const struct answer *routes_pick(const struct routes *routes, const struct request *request) {

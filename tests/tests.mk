@@ -31,7 +31,7 @@ HOST_CPPFLAGS = -D_GNU_SOURCE -I. -I$(H) -Ibuild/packed -isystem $(BEARSSL_INC) 
 HOST_CFLAGS = -std=c11 -g -O1 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wformat=2 $(WERROR) $(SANITIZE)
 
 TESTED_SRC = $(filter-out common/http/http.c common/http/getaddrinfo.c common/source/fetch.c common/aws/identity.c common/sandbox/sandbox.c,$(wildcard common/*/*.c)) \
-	sidecar/config.c sidecar/config_file.c sidecar/config_read.c sidecar/config_tokens.c sidecar/separation.c sidecar/routes.c sidecar/answers.c sidecar/get/shell_words.c \
+	sidecar/config.c sidecar/config_file.c sidecar/config_read.c sidecar/config_tokens.c sidecar/separation.c sidecar/routes.c sidecar/answers.c sidecar/identity.c sidecar/get/shell_words.c \
 	sidecar/imds.c sidecar/metrics.c sidecar/listeners.c sidecar/sinks.c sidecar/tokens.c sidecar/token_make.c \
 	$(filter-out agent/main.c,$(wildcard agent/*.c)) $(filter-out agent/webhook/main.c,$(wildcard agent/webhook/*.c)) init/labels.c init/shared_config.c init/wait_policy.c
 TESTED_OBJ = $(patsubst %.c,$(H)/obj/%.o,$(TESTED_SRC)) $(H)/obj/cJSON.o

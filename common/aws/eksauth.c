@@ -66,7 +66,8 @@ static enum err take_secret(const struct json *from, const char *name, char *out
     return ERR_OK;
 }
 
-static enum err read_answer(const struct json *root, struct credentials *out, const char **part) {
+static enum err read_answer(const struct json *root, struct credentials *out, struct sts_identity *who,
+                            const char **part) {
     const struct json *c = json_get(root, "credentials");
     int64_t expiration_s = 0;
     const struct {
@@ -89,18 +90,24 @@ static enum err read_answer(const struct json *root, struct credentials *out, co
     if (expiration_s < 0 || expiration_s > INT64_C(253402300799)) /* the end of the year 9999 */
         return ERR_RANGE;
     out->expires_ms = expiration_s * 1000;
-    const char *arn = json_text(json_get(json_get(root, "assumedRoleUser"), "arn"));
+    const struct json *user = json_get(root, "assumedRoleUser");
+    const char *arn = json_text(json_get(user, "arn"));
     if (arn != NULL)
         credentials_account_of_arn(arn, out->account_id);
+    if (who != NULL) {
+        sts_identity_take(arn, who->arn, sizeof who->arn);
+        sts_identity_take(json_text(json_get(user, "assumeRoleId")), who->user_id, sizeof who->user_id);
+    }
     return ERR_OK;
 }
 
-static enum err parse(const struct http_response *r, struct credentials *out, const char **part) {
+static enum err parse(const struct http_response *r, struct credentials *out, struct sts_identity *who,
+                      const char **part) {
     const struct json *root;
     *part = "the answer (JSON)";
     enum err e = json_open(r->body, r->body_len, &root);
     if (e == ERR_OK)
-        e = read_answer(root, out, part);
+        e = read_answer(root, out, who, part);
     json_close();
     return e;
 }
@@ -192,7 +199,7 @@ static enum reason refused(const struct aws_target *t, const struct http_respons
 
 enum reason eksauth_result(const struct endpoint *endpoint, const char *cluster,
                            const struct http_response *r, struct moment now, struct credentials *out,
-                           struct failure *f) {
+                           struct sts_identity *who, struct failure *f) {
     char path[AWS_CALL_PATH_MAX];
     const struct aws_target t = target(endpoint, cluster, path);
     const char *part;
@@ -201,7 +208,7 @@ enum reason eksauth_result(const struct endpoint *endpoint, const char *cluster,
         return aws_call_unanswered(&t, r, f);
     if (r->status != 200)
         return refused(&t, r, f);
-    enum err e = parse(r, out, &part);
+    enum err e = parse(r, out, who, &part);
     int64_t expires_ms = out->expires_ms;
     if (e == ERR_OK && expires_ms > now.wall_ms)
         return REASON_OK;

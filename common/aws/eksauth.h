@@ -4,7 +4,7 @@
 #ifndef POD_IDENTITY_AWS_EKSAUTH_H
 #define POD_IDENTITY_AWS_EKSAUTH_H
 
-#include "common/aws/aws_call.h"
+#include "common/aws/sts.h"
 #include "common/base/clock.h"
 #include "common/pod/token_file.h"
 
@@ -20,9 +20,9 @@ enum err eksauth_request(const struct endpoint *endpoint, const char *cluster, c
                          struct http_request *out);
 
 /* Judges the answer. On a failure *out is wiped; the cause AWS_CAUSE_SIGNATURE stands for a signature that
- * was refused. */
+ * was refused. who: as for sts_credentials(). */
 enum reason eksauth_result(const struct endpoint *endpoint, const char *cluster,
                            const struct http_response *response, struct moment now, struct credentials *out,
-                           struct failure *failure);
+                           struct sts_identity *who, struct failure *failure);
 
 #endif

@@ -151,18 +151,34 @@ static void take_expiration(struct answer *a, int64_t *expires_ms) {
         *expires_ms -= *expires_ms % 1000;
 }
 
-/* The account stands in the ARN of what was assumed; without it the credentials are as good. */
-static void take_account(const struct answer *a, struct credentials *out) {
-    char arn[STS_ARN_MAX + 1];
+void sts_identity_take(const char *text, char *out, size_t cap) {
+    size_t len = text != NULL && credentials_text_valid(text) ? strlen(text) : 0;
+    if (len > 0 && len < cap)
+        memmove(out, text, len + 1);
+    else
+        out[0] = '\0';
+}
+
+/* What credentials are as good without. */
+static void take_optional(const struct answer *a, const char *name, char *out, size_t cap) {
     struct answer attempt = *a;
-    take(&attempt, "AssumedRoleUser/Arn", arn, sizeof arn);
-    if (attempt.error == ERR_OK)
-        credentials_account_of_arn(arn, out->account_id);
+    take(&attempt, name, out, cap);
+    sts_identity_take(attempt.error == ERR_OK ? out : NULL, out, cap);
+}
+
+/* The account stands in the ARN of what was assumed. */
+static void take_user(const struct answer *a, struct credentials *out, struct sts_identity *who) {
+    struct sts_identity unwanted;
+    if (who == NULL)
+        who = &unwanted;
+    take_optional(a, "AssumedRoleUser/AssumedRoleId", who->user_id, sizeof who->user_id);
+    take_optional(a, "AssumedRoleUser/Arn", who->arn, sizeof who->arn);
+    credentials_account_of_arn(who->arn, out->account_id);
 }
 
 enum reason sts_credentials(const struct endpoint *endpoint, const struct sts_role *role, bool web,
                             const struct http_response *r, struct moment now, struct credentials *out,
-                            struct failure *f) {
+                            struct sts_identity *who, struct failure *f) {
     const struct aws_target t = target(endpoint, web ? WEB_IDENTITY : ASSUME_ROLE, role->arn);
     credentials_wipe(out);
     if (r->result != HTTP_ANSWERED)
@@ -174,7 +190,7 @@ enum reason sts_credentials(const struct endpoint *endpoint, const struct sts_ro
     take_secret(&a, "Credentials/SecretAccessKey", out->secret_access_key, sizeof out->secret_access_key);
     take_secret(&a, "Credentials/SessionToken", out->session_token, sizeof out->session_token);
     take_expiration(&a, &out->expires_ms);
-    take_account(&a, out);
+    take_user(&a, out, who);
     int64_t expires_ms = out->expires_ms;
     if (a.error == ERR_OK && expires_ms > now.wall_ms)
         return REASON_OK;
@@ -194,6 +210,7 @@ enum reason sts_identity(const struct endpoint *endpoint, const struct http_resp
     struct answer a = open_answer(r, t.action);
     take(&a, "Account", out->account, sizeof out->account);
     take(&a, "Arn", out->arn, sizeof out->arn);
+    take_optional(&a, "UserId", out->user_id, sizeof out->user_id);
     return a.error == ERR_OK ? REASON_OK : aws_call_nonsense(&t, r, a.part, a.error, f);
 }
 

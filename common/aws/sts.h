@@ -11,11 +11,16 @@
 
 #define STS_TOKEN_MAX 20000
 
-/* Whose credentials they are. */
+/* Whose credentials they are. The long one last, so that what it does not use takes no memory. */
 struct sts_identity {
     char account[CREDENTIALS_ACCOUNT_MAX];
-    char arn[STS_ARN_MAX + 1]; /* arn:PARTITION:sts::ACCOUNT:assumed-role/ROLE/SESSION for roles */
+    char user_id[STS_USER_ID_MAX + 1]; /* ROLE-ID:SESSION for roles; "" if it was not told */
+    char arn[STS_ARN_MAX + 1];         /* arn:PARTITION:sts::ACCOUNT:assumed-role/ROLE/SESSION for roles */
 };
+
+/* Copies a part of it, or "" where text is NULL, too long, or holds what an ARN cannot: blanks, quotes,
+ * backslashes, what is not ASCII. */
+void sts_identity_take(const char *text, char *out, size_t cap);
 
 /* Make the requests, in *call, which must live until they were started and be wiped then. ERR_TOO_LONG: more
  * than AWS_CALL_BODY_MAX. */
@@ -28,10 +33,11 @@ enum err sts_caller_identity(const struct endpoint *endpoint, const struct crede
                              int64_t unix_s, struct aws_call *call, struct http_request *out);
 
 /* Judge the answers. On a failure *out is wiped; the cause AWS_CAUSE_SIGNATURE stands for a signature that
- * was refused. role is that of the request; web: by web identity. */
+ * was refused. role is that of the request; web: by web identity. who gets ARN and user id, as far as the
+ * answer tells them; it may be NULL. */
 enum reason sts_credentials(const struct endpoint *endpoint, const struct sts_role *role, bool web,
                             const struct http_response *response, struct moment now, struct credentials *out,
-                            struct failure *failure);
+                            struct sts_identity *who, struct failure *failure);
 enum reason sts_identity(const struct endpoint *endpoint, const struct http_response *response,
                          struct sts_identity *out, struct failure *failure);
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define STS_ARN_MAX 2048
+#define STS_USER_ID_MAX 193
 #define STS_SESSION_NAME_MAX 64
 #define STS_EXTERNAL_ID_MAX 1224
 #define STS_POLICY_MAX 2048

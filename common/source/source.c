@@ -305,11 +305,13 @@ static void compare_clocks(struct source *s, const struct http_response *r, stru
 static enum reason judge(struct source *s, const struct http_response *r, struct moment now, bool *more,
                          struct failure *f) {
     struct credentials *fresh = &s->scratch->fresh;
+    struct sts_identity *who = &s->scratch->who;
     struct hop *hop = &s->hops[s->at];
     enum reason reason;
     *more = false;
     compare_clocks(s, r, now);
     now.wall_ms = s->options->pass_expired ? 0 : now.wall_ms + s->ahead_ms; /* 0: before everything ends */
+    who->account[0] = who->user_id[0] = who->arn[0] = '\0';
     switch (hop->kind) {
     case HOP_AGENT:
         reason = agent_client_result(&s->injection.uri, r, now, fresh, f);
@@ -318,16 +320,15 @@ static enum reason judge(struct source *s, const struct http_response *r, struct
         reason = node_fetch_result(&s->node, r, now, fresh, more, f);
         break;
     case HOP_EKS_AUTH:
-        reason = eksauth_result(&s->eks_auth, s->options->cluster_name, r, now, fresh, f);
+        reason = eksauth_result(&s->eks_auth, s->options->cluster_name, r, now, fresh, who, f);
         break;
     case HOP_GUARD:
-        reason = sts_identity(&s->sts, r, &s->scratch->who, f);
+        reason = sts_identity(&s->sts, r, who, f);
         return reason == REASON_OK
-                   ? identity_expect(&s->scratch->who, source_text(s->options->expect_account),
-                                     s->options->expect_role, f)
+                   ? identity_expect(who, source_text(s->options->expect_account), s->options->expect_role, f)
                    : reason;
     default:
-        reason = sts_credentials(&s->sts, hop->role, hop->kind == HOP_WEB_IDENTITY, r, now, fresh, f);
+        reason = sts_credentials(&s->sts, hop->role, hop->kind == HOP_WEB_IDENTITY, r, now, fresh, who, f);
         break;
     }
     if (reason == REASON_OK && !*more)
@@ -381,6 +382,10 @@ enum source_step source_answer(struct source *s, const struct http_response *res
 
 const struct credentials *source_credentials(const struct source *s) {
     return &s->hops[last_hop(s)].credentials;
+}
+
+const struct sts_identity *source_identity(const struct source *s) {
+    return &s->scratch->who;
 }
 
 int64_t source_ends_wall_ms(const struct source *s) {

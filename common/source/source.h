@@ -31,9 +31,9 @@ struct hop {
  * of it lasts from one source_begin() or source_answer() to the next, but for a request that was not started
  * yet. So one does for all sources of a thread. Zero it; large, so static. */
 struct source_scratch {
-    struct credentials fresh; /* so that a failure leaves the old ones */
-    struct sts_identity who;  /* what the guard was told */
     struct http_header headers[2];
+    struct sts_identity who;  /* of the last answer: whose fresh are, as far as it tells */
+    struct credentials fresh; /* so that a failure leaves the old ones */
     struct token token;
     struct aws_call call;
 };
@@ -89,6 +89,9 @@ void source_forget(struct source *source);
 
 /* The result of the last fetch, until the next one or source_wipe_result(). */
 const struct credentials *source_credentials(const struct source *source);
+/* Whose it is, as far as the fetch that has just ended was told: an agent tells nothing, unless there is a
+ * guard for the role. Good until any source with this scratch is driven again. */
+const struct sts_identity *source_identity(const struct source *source);
 /* When it ends, by this machine's clock: earlier than its Expiration says where AWS's clock is ahead of ours,
  * which only STS and EKS Auth can tell (the agent's Date is this node's own clock). Never later: what has
  * ended by our clock counts as ended, too, as SDKs judge by it. */

@@ -10,6 +10,18 @@ static bool looks_right(const struct unix_answer *a) {
            memcmp(a->body + a->body_len - 2, end, 2) == 0 && memchr(a->body, '\0', a->body_len) == NULL;
 }
 
+const char *get_member(const struct unix_answer *a, const char *member, size_t *len) {
+    const char *at = strstr(a->body, member);
+    if (at == NULL)
+        return NULL;
+    at += strlen(member);
+    size_t found = strcspn(at, "\"\\");
+    if (found == 0 || at[found] != '"')
+        return NULL;
+    *len = found;
+    return at;
+}
+
 bool get_ask(const struct get_config *config, const char *path, struct unix_answer *out,
              struct buf *problem) {
     if (!unix_client_get(config->socket, path, out, problem))

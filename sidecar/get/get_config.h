@@ -14,7 +14,7 @@ struct get_config {
     char socket[GET_SOCKET_MAX];
     char profile[INI_PROFILE_MAX]; /* "": the first */
     get_text host, port, user, cache, cluster, region;
-    bool serverless;
+    bool serverless, json;
 };
 
 extern const struct options get_options;

@@ -24,15 +24,10 @@ static const struct {
 
 /* The value of variable i; the sidecar's values have neither quotes nor backslashes nor blanks. */
 static const char *find(const struct unix_answer *a, size_t i, size_t *len, struct buf *problem) {
-    const char *at = strstr(a->body, variables[i].member);
-    if (at != NULL) {
-        at += strlen(variables[i].member);
-        *len = strcspn(at, "\"\\");
-        if (*len > 0 && at[*len] == '"')
-            return at;
-    }
-    buf_fmt(problem, "the answer has no usable value for %s", variables[i].variable);
-    return NULL;
+    const char *at = get_member(a, variables[i].member, len);
+    if (at == NULL)
+        buf_fmt(problem, "the answer has no usable value for %s", variables[i].variable);
+    return at;
 }
 
 bool get_env(const struct get_config *config, struct buf *out, struct buf *problem) {

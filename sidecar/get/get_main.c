@@ -20,6 +20,7 @@
 #include "sidecar/get/get_ask.h"
 #include "sidecar/get/get_env.h"
 #include "sidecar/get/get_token.h"
+#include "sidecar/get/get_whoami.h"
 #include "sidecar/get/shell_words.h"
 
 #define NAME "pod-identity-get"
@@ -59,6 +60,8 @@ static const struct option_spec specs[] = {
               false),
     OPTION_OF(struct get_config, profile, profile_name, "name", "NAME", "",
               "of a sidecar with several profiles: which one", take_profile, false),
+    OPTION_FLAG(struct get_config, json, "json",
+                "whoami: as JSON; Account, Arn and UserId are named as the AWS CLI does"),
     OPTION_GROUP("Tokens"),
     TEXT(host, "host", "HOST", "rds: the database's host, as the client connects to it"),
     TEXT(port, "port", "PORT", "rds: its port"),
@@ -74,7 +77,7 @@ static const struct option_spec specs[] = {
     {.name = NULL},
 };
 
-enum command { COMMAND_CREDENTIALS, COMMAND_TOKEN, COMMAND_ENV, COMMAND_EXEC };
+enum command { COMMAND_CREDENTIALS, COMMAND_TOKEN, COMMAND_ENV, COMMAND_WHOAMI, COMMAND_EXEC };
 
 /* The first words are the commands. */
 static const struct option_command commands[] = {
@@ -83,6 +86,10 @@ static const struct option_command commands[] = {
      "(--cache, --user), msk, or eks (--cluster), which is an ExecCredential for kubectl.",
      NULL},
     {"env", "Print the credentials as variables, for a shell: eval \"$(pod-identity-get env)\".", NULL},
+    {"whoami",
+     "Print whose credentials these are, and when they end, as far as the sidecar was told: nothing is asked "
+     "of AWS.",
+     NULL},
     {"exec -- PROGRAM",
      "Become that program, with the credentials in its environment; they are not refreshed there.", NULL},
     {.name = NULL},
@@ -159,6 +166,15 @@ static int print_env(const struct get_config *config) {
     return finish(get_env(config, &out, &problem), &out, &problem);
 }
 
+static int print_identity(const struct get_config *config) {
+    static char storage[GET_WHOAMI_MAX];
+    char text[UNIX_CLIENT_PROBLEM_MAX];
+    struct buf out = BUF(storage), problem = BUF(text);
+    if (as_shell)
+        return complain(64, "whoami: not under the name " NAME_AS_SHELL ", which SDKs start for credentials");
+    return finish(get_whoami(config, &out, &problem), &out, &problem);
+}
+
 /* argv: the program, behind the "--"; NULL: there is none. */
 static int become(const struct get_config *config, char **argv) {
     char text[UNIX_CLIENT_PROBLEM_MAX];
@@ -173,7 +189,7 @@ static int become(const struct get_config *config, char **argv) {
 
 /* False with the problem for what is no command, or has a word too many or too few. */
 static bool find_command(const char *const *words, size_t count, enum command *out, struct buf *problem) {
-    static const char *const names[] = {"token", "env", "exec", NULL};
+    static const char *const names[] = {"token", "env", "whoami", "exec", NULL};
     char text[OPTIONS_PROBLEM_MAX / 2];
     struct buf why = BUF(text);
     size_t index = 0;
@@ -227,6 +243,8 @@ static int run_get(int argc, char **argv) {
         return print_token(&config, words[1]);
     case COMMAND_ENV:
         return print_env(&config);
+    case COMMAND_WHOAMI:
+        return print_identity(&config);
     case COMMAND_EXEC:
         return become(&config, own < argc ? argv + own + 1 : NULL);
     case COMMAND_CREDENTIALS:

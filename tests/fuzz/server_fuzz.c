@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/aws/sts.h"
 #include "common/base/log.h"
 #include "common/base/owner.h"
 #include "common/serve/listen.h"
@@ -113,6 +114,8 @@ static void rounds(unsigned n) {
 }
 
 static void publish(void) {
+    static const struct sts_identity who = {.arn = "arn:aws:sts::111122223333:assumed-role/r/s"};
+    static const struct identity identity = {"default", "pod-identity", &who};
     static struct credentials c;
     credentials_wipe(&c);
     edition++;
@@ -122,7 +125,7 @@ static void publish(void) {
     snprintf(c.session_token + 500, 32, "%020d", edition);
     c.expires_ms = now.wall_ms + 3600000;
     for (size_t profile = 0; profile < 2; profile++)
-        answers_publish(profile, &c, 1, NULL, NULL);
+        answers_publish(profile, &c, 1, &identity, NULL, NULL);
 }
 
 static void withdraw(void) {
@@ -130,7 +133,7 @@ static void withdraw(void) {
     struct buf m = failure_begin(&f, REASON_THROTTLED);
     buf_str(&m, "nothing");
     for (size_t profile = 0; profile < 2; profile++)
-        answers_publish(profile, NULL, 0, &f, "not ready");
+        answers_publish(profile, NULL, 0, NULL, &f, "not ready");
 }
 
 static void answer_who_waits(size_t from) {

@@ -244,7 +244,7 @@ static void every_answer_of_sts(void **state) {
     static const struct moment now = {.wall_ms = 1};
     for (size_t i = 0; i < COUNT(of_sts); i++) {
         struct http_response r = answer(&of_sts[i]);
-        check(&of_sts[i], sts_credentials(&endpoint, &role, false, &r, now, &credentials, &failure));
+        check(&of_sts[i], sts_credentials(&endpoint, &role, false, &r, now, &credentials, NULL, &failure));
     }
 }
 
@@ -272,7 +272,7 @@ static void web_identity_has_remedies_of_its_own(void **state) {
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct http_response r = answer(&rows[i]);
-        check(&rows[i], sts_credentials(&endpoint, &role, true, &r, now, &credentials, &failure));
+        check(&rows[i], sts_credentials(&endpoint, &role, true, &r, now, &credentials, NULL, &failure));
     }
 }
 
@@ -385,7 +385,7 @@ static void every_answer_of_eks_auth(void **state) {
     static const struct moment now = {.wall_ms = 1};
     for (size_t i = 0; i < COUNT(of_eks_auth); i++) {
         struct http_response r = answer(&of_eks_auth[i]);
-        check(&of_eks_auth[i], eksauth_result(&endpoint, "cluster", &r, now, &credentials, &failure));
+        check(&of_eks_auth[i], eksauth_result(&endpoint, "cluster", &r, now, &credentials, NULL, &failure));
         assert_null(strstr(failure.remedy, "the agent"));
     }
 }

@@ -201,11 +201,15 @@ static struct http_response answered(const char *body) {
 #define KEYS(id, secret, token, end)                                                                         \
     "<Credentials><AccessKeyId>" id "</AccessKeyId><SecretAccessKey>" secret                                 \
     "</SecretAccessKey><SessionToken>" token "</SessionToken><Expiration>" end "</Expiration></Credentials>"
-#define WHO "<AssumedRoleUser><Arn>arn:aws:sts::444455556666:assumed-role/target/s</Arn></AssumedRoleUser>"
+#define WHO                                                                                                  \
+    "<AssumedRoleUser><Arn>arn:aws:sts::444455556666:assumed-role/target/s</Arn>"                            \
+    "<AssumedRoleId>AROAX:s</AssumedRoleId></AssumedRoleUser>"
+
+static struct sts_identity user;
 
 static enum reason of_sts(const char *body, bool web) {
     const struct http_response r = answered(body);
-    return sts_credentials(&sts, &full, web, &r, now, &credentials, &failure);
+    return sts_credentials(&sts, &full, web, &r, now, &credentials, &user, &failure);
 }
 
 static void credentials_of_sts(void **state) {
@@ -221,12 +225,36 @@ static void credentials_of_sts(void **state) {
         assert_string_equal(credentials.secret_access_key, "se+cr/et");
         assert_string_equal(credentials.session_token, "to+k==");
         assert_string_equal(credentials.account_id, "444455556666");
+        assert_string_equal(user.arn, "arn:aws:sts::444455556666:assumed-role/target/s");
+        assert_string_equal(user.user_id, "AROAX:s");
         assert_int_equal(credentials.expires_ms, (NOW_S + 3600) * INT64_C(1000));
         assert_int_equal(of_sts(bodies[i], i == 0), REASON_BAD_RESPONSE); /* of the other action */
     }
     assert_int_equal(of_sts(STS_BODY("AssumeRole", KEYS("ASIA1", "s", "t", "2026-11-25T12:34:57Z")), false),
                      REASON_OK);
     assert_string_equal(credentials.account_id, "");
+    assert_true(user.arn[0] == '\0' && user.user_id[0] == '\0');
+}
+
+/* Who it is, is as good as untold where it cannot be told as it is: the credentials stay good. */
+static void identities_that_are_not_taken(void **state) {
+    (void)state;
+    static const char *const texts[] = {"", "a b", "a\"b", "a\\b", "a\xc3\xa9", "a\nb"};
+    char out[8] = "before", longest[] = "1234567", longer[] = "12345678";
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        sts_identity_take(texts[i], out, sizeof out);
+        assert_string_equal(out, "");
+    }
+    sts_identity_take(longest, out, sizeof out);
+    assert_string_equal(out, longest);
+    sts_identity_take(longer, out, sizeof out);
+    assert_string_equal(out, "");
+    sts_identity_take(NULL, out, sizeof out);
+    assert_string_equal(out, "");
+    const struct http_response r =
+        answered(STS_BODY("AssumeRole", KEYS("ASIA1", "s", "t", "2026-11-25T12:34:57Z") WHO));
+    assert_int_equal(sts_credentials(&sts, &full, false, &r, now, &credentials, NULL, &failure), REASON_OK);
+    assert_string_equal(credentials.account_id, "444455556666");
 }
 
 /* Each failure: its reason, a remedy, the part that is wrong, and nothing of the keys kept or told. */
@@ -275,6 +303,7 @@ static void identities(void **state) {
     assert_int_equal(sts_identity(&sts, &r, &who, &failure), REASON_OK);
     assert_string_equal(who.account, "123456789012");
     assert_string_equal(who.arn, "arn:aws:sts::1:assumed-role/r/s");
+    assert_string_equal(who.user_id, "u");
     r = answered(STS_BODY("GetCallerIdentity", "<Arn>a</Arn>"));
     assert_int_equal(sts_identity(&sts, &r, &who, &failure), REASON_BAD_RESPONSE);
     assert_non_null(strstr(failure.message, "Account"));
@@ -313,7 +342,7 @@ static void roles_of_arns(void **state) {
 
 static enum reason of_eks(const char *body) {
     const struct http_response r = answered(body);
-    return eksauth_result(&eks, "c", &r, now, &credentials, &failure);
+    return eksauth_result(&eks, "c", &r, now, &credentials, &user, &failure);
 }
 
 static void credentials_of_eks_auth(void **state) {
@@ -322,6 +351,8 @@ static void credentials_of_eks_auth(void **state) {
     assert_int_equal(credentials.expires_ms, (NOW_S + 1) * INT64_C(1000));
     assert_string_equal(credentials.account_id, "444455556666");
     assert_string_equal(credentials.session_token, "t");
+    assert_string_equal(user.arn, "arn:aws:sts::444455556666:assumed-role/r/s");
+    assert_string_equal(user.user_id, "x");
     const struct {
         const char *body, *cause, *says;
     } rows[] = {
@@ -372,6 +403,7 @@ int main(void) {
         cmocka_unit_test(credentials_of_sts),
         cmocka_unit_test(broken_answers_of_sts),
         cmocka_unit_test(identities),
+        cmocka_unit_test(identities_that_are_not_taken),
         cmocka_unit_test(roles_of_arns),
         cmocka_unit_test(credentials_of_eks_auth),
         cmocka_unit_test(the_longest_keys),

@@ -1,9 +1,13 @@
 #include "tests/unit/unit.h"
 
+#include "common/aws/sts.h"
 #include "common/serve/loop.h"
 #include "common/text/json.h"
 #include "sidecar/imds.h"
 #include "tests/unit/sidecar/answer_checks.h"
+
+static const struct sts_identity untold;
+const struct identity nobody = {"default", "pod-identity", &untold};
 
 struct answer retired[24];
 size_t retired_count;

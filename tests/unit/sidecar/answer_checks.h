@@ -5,6 +5,9 @@
 #include "common/serve/request.h"
 #include "sidecar/answers.h"
 
+/* Of the profile "default", from the agent, which told nothing of it. */
+extern const struct identity nobody;
+
 /* The answers that were retired since open_answers(). */
 extern struct answer retired[24];
 extern size_t retired_count;

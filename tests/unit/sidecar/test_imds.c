@@ -84,7 +84,7 @@ static void the_role_wants_a_token(void **state) {
     assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH "/", token, "")), 404);
     assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, token, "")), 404);
     assert_int_equal(status_of(ask_imds(REQUEST_GET, ROLES_PATH, "", "")), 401);
-    answers_publish(0, &c, 1795431600, &none, NULL);
+    answers_publish(0, &c, 1795431600, &nobody, &none, NULL);
     for (size_t i = 0; i < COUNT(table); i++) {
         assert_int_equal(status_of(ask_imds(REQUEST_GET, table[i].path, token, "")), table[i].status);
         assert_int_equal(status_of(ask_imds(REQUEST_HEAD, table[i].path, token, "")), table[i].status);

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/aws/sts.h"
 #include "common/text/ini.h"
 #include "sidecar/routes.h"
 #include "tests/unit/sidecar/answer_checks.h"
@@ -31,6 +32,9 @@ static void the_socket_serves_every_path(void **state) {
         {"/healthz", 200},
         {"/v1/credentials", 503},
         {"/v1/credential-process", 503},
+        {"/v1/identity", 503},
+        {"/v1/identity/", 404},
+        {"/v1/identityx", 404},
         {"/readyz", 503},
         {"/metrics", 200},
         {"/latest/api/token", 404},
@@ -76,6 +80,10 @@ static void loopback_wants_host_and_bearer(void **state) {
         {"/healthz", "127.0.0.1", bearer, 404},
         {"/readyz", "127.0.0.1", bearer, 404},
         {"/v1/credential-process", "127.0.0.1", bearer, 404},
+        {"/v1/identity", "127.0.0.1", bearer, 503},
+        {"/v1/identity", "127.0.0.1", "the-bearer-0123456788", 401},
+        {"/v1/identity", "evil.example", bearer, 403},
+        {"/v1/identityx", "127.0.0.1", bearer, 404},
         {"/", "127.0.0.1", bearer, 404},
     };
     for (size_t i = 0; i < COUNT(table); i++)
@@ -117,7 +125,7 @@ static void credentials_are_served_as_they_are(void **state) {
     static const struct failure none;
     char storage[CREDENTIALS_RENDERED_MAX];
     struct buf expected = BUF(storage);
-    answers_publish(0, &c, 1795431600, &none, NULL);
+    answers_publish(0, &c, 1795431600, &nobody, &none, NULL);
     const struct answer *a = answers_page(0, ANSWERS_CREDENTIALS);
     check_answer(a);
     assert_int_equal(status_of(a), 200);
@@ -136,13 +144,77 @@ static void credentials_are_served_as_they_are(void **state) {
     assert_int_equal(status_of(a), 200);
 }
 
+/* What was told, and nothing else; it stays when the same credentials are published again, and goes with
+ * them. */
+static void an_identity_is_what_was_told(void **state) {
+    (void)state;
+    static const struct credentials c = {.account_id = "111122223333",
+                                         .access_key_id = "ASIAEXAMPLEKEYID1234",
+                                         .secret_access_key = "s",
+                                         .session_token = "t",
+                                         .expires_ms = INT64_C(1795435200000)};
+    static const struct failure none;
+    static const struct {
+        struct sts_identity who;
+        const char *body;
+    } rows[] = {
+        {{.account = ""},
+         "{\"Profile\":\"p\",\"Account\":\"111122223333\",\"Source\":\"eks-auth\",\"Expiration\":"
+         "\"2026-11-23T12:00:00Z\"}"},
+        {{.account = "444455556666",
+          .user_id = "AROAX:s",
+          .arn = "arn:aws:sts::444455556666:assumed-role/r/s"},
+         "{\"Profile\":\"p\",\"Account\":\"444455556666\",\"Arn\":\"arn:aws:sts::444455556666:assumed-role/r/"
+         "s\","
+         "\"UserId\":\"AROAX:s\",\"Source\":\"eks-auth\",\"Expiration\":\"2026-11-23T12:00:00Z\"}"},
+        {{.arn = "a\"b"},
+         "{\"Profile\":\"p\",\"Account\":\"111122223333\",\"Source\":\"eks-auth\",\"Expiration\":"
+         "\"2026-11-23T12:00:00Z\"}"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct identity identity = {"p", "eks-auth", &rows[i].who};
+        answers_publish(0, &c, 1795431600, &identity, &none, NULL);
+        for (int again = 0; again < 3; again++) {
+            const struct answer *a = answers_page(0, ANSWERS_IDENTITY);
+            check_answer(a);
+            assert_int_equal(status_of(a), 200);
+            assert_int_equal(a->body_len, strlen(rows[i].body));
+            assert_memory_equal(a->body, rows[i].body, a->body_len);
+            retired_count = 0;
+            answers_publish(0, &c, 1795431600, NULL, &none, again == 0 ? "a file" : NULL);
+        }
+    }
+    answers_publish(0, NULL, 0, NULL, &none, "gone");
+    assert_int_equal(status_of(answers_page(0, ANSWERS_IDENTITY)), 503);
+}
+
+/* The longest of each fits. */
+static void the_longest_identity_is_whole(void **state) {
+    (void)state;
+    static const struct credentials c = {
+        .access_key_id = "A", .secret_access_key = "s", .session_token = "t"};
+    static const struct failure none;
+    static struct sts_identity who;
+    char name[INI_PROFILE_MAX];
+    memset(name, 'n', sizeof name - 1);
+    memset(who.account, '1', sizeof who.account - 1);
+    memset(who.user_id, 'u', sizeof who.user_id - 1);
+    memset(who.arn, 'a', sizeof who.arn - 1);
+    name[sizeof name - 1] = '\0';
+    const struct identity identity = {name, "web-identity", &who};
+    answers_publish(0, &c, 1, &identity, &none, NULL);
+    const struct answer *a = answers_page(0, ANSWERS_IDENTITY);
+    check_answer(a);
+    assert_true(a->body_len > sizeof who && a->body[a->body_len - 1] == '}');
+}
+
 static void a_failure_says_reason_cause_and_remedy(void **state) {
     (void)state;
     static struct failure f;
     struct buf m = failure_begin(&f, REASON_ACCESS_DENIED);
     buf_str(&m, "GET x answered 400: \"(AccessDenied\\Exception)\"\n");
     failure_remedy(&f, "do this");
-    answers_publish(0, NULL, 0, &f, "not ready because");
+    answers_publish(0, NULL, 0, NULL, &f, "not ready because");
     for (int page = ANSWERS_CREDENTIALS; page <= ANSWERS_PROCESS; page++) {
         const struct answer *a = answers_page(0, (enum answers_page)page);
         assert_int_equal(status_of(a), 503);
@@ -165,16 +237,16 @@ static void readiness_for_everybody_names_no_path_and_no_address(void **state) {
     static const struct failure none;
     static struct credentials c = {
         .access_key_id = "A", .secret_access_key = "s", .session_token = "t", .expires_ms = 9000};
-    answers_publish(0, &c, 8, &none, "cannot write /var/x/credentials");
+    answers_publish(0, &c, 8, &nobody, &none, "cannot write /var/x/credentials");
     assert_string_equal(answers_page(0, ANSWERS_READY)->body, "cannot write /var/x/credentials\n");
     assert_string_equal(answers_page(0, ANSWERS_READY_BARE)->body, ANSWERS_FILE_NOT_WRITTEN "\n");
     check_answer(answers_page(0, ANSWERS_READY_BARE));
-    answers_publish(0, &c, 8, &none, NULL);
+    answers_publish(0, &c, 8, &nobody, &none, NULL);
     for (enum answers_page page = ANSWERS_READY; page <= ANSWERS_READY_BARE; page++) {
         assert_string_equal(answers_page(0, page)->body, "ready\n");
         assert_int_equal(status_of(answers_page(0, page)), 200);
     }
-    answers_publish(0, &c, 9, &none,
+    answers_publish(0, &c, 9, &nobody, &none,
                     NULL); /* ended at that very second: only --expired=pass lets it come so far */
     assert_int_equal(status_of(answers_page(0, ANSWERS_READY_BARE)), 200);
     assert_non_null(strstr(answers_page(0, ANSWERS_READY_BARE)->body, "--expired=pass"));
@@ -191,7 +263,7 @@ static void the_longest_failure_still_is_json(void **state) {
         memset(f.message, fillers[i], sizeof f.message - 1);
         memset(f.remedy, fillers[i], sizeof f.remedy - 1);
         f.message[sizeof f.message - 1] = f.remedy[sizeof f.remedy - 1] = '\0';
-        answers_publish(0, NULL, 0, &f, f.message);
+        answers_publish(0, NULL, 0, NULL, &f, f.message);
         const struct answer *a = answers_page(0, ANSWERS_CREDENTIALS);
         check_answer(a);
         is_json_with_both_spellings(a, "BAD_RESPONSE");
@@ -211,7 +283,7 @@ static void an_answer_outlives_one_new_edition(void **state) {
         assert_true(before.body_len < sizeof body);
         memcpy(body, before.body, before.body_len);
         retired_count = 0;
-        answers_publish(0, &c, 1795431600, &none, NULL);
+        answers_publish(0, &c, 1795431600, &nobody, &none, NULL);
         assert_int_equal(retired_count, ANSWERS_PAGES);
         for (size_t i = 0; i < retired_count; i++)
             assert_ptr_not_equal(retired[i].body, before.body);
@@ -289,9 +361,9 @@ static void a_profile_that_one_may_not_see_does_not_exist(void **state) {
     for (size_t i = 0; i < COUNT(names); i++) {
         struct buf m = failure_begin(&failure, REASON_ACCESS_DENIED);
         buf_fmt(&m, "of %s", names[i]);
-        answers_publish(i, NULL, 0, &failure, failure.message);
+        answers_publish(i, NULL, 0, NULL, &failure, failure.message);
     }
-    static const char *const paths[] = {"/v1/credentials", "/v1/credential-process"};
+    static const char *const paths[] = {"/v1/credentials", "/v1/credential-process", "/v1/identity"};
     for (size_t view = 0; view <= COUNT(names); view++) {
         size_t who = view == COUNT(names) ? ANSWERS_ALL : view, own = who == ANSWERS_ALL ? 0 : who;
         for (size_t p = 0; p < COUNT(paths); p++) {
@@ -336,7 +408,7 @@ static void a_bearer_opens_its_own_profile(void **state) {
     for (size_t who = 0; who < COUNT(each); who++) {
         for (size_t i = 0; i < ANSWERS_PROFILES_MAX; i++) {
             char path[64];
-            snprintf(path, sizeof path, "/v1/credentials/%s", names[i]);
+            snprintf(path, sizeof path, "/v1/%s/%s", i % 2 == 0 ? "credentials" : "identity", names[i]);
             bool may = each[who].view == ANSWERS_ALL || each[who].view == i;
             assert_int_equal(pick(&routes, REQUEST_GET, path, "127.0.0.1", each[who].bearer),
                              may ? 503 : 404);
@@ -360,6 +432,8 @@ int main(void) {
         cmocka_unit_test_setup(no_header_is_no_bearer, open_answers),
         cmocka_unit_test_setup(every_fixed_error_is_whole, open_answers),
         cmocka_unit_test_setup(credentials_are_served_as_they_are, open_answers),
+        cmocka_unit_test_setup(an_identity_is_what_was_told, open_answers),
+        cmocka_unit_test_setup(the_longest_identity_is_whole, open_answers),
         cmocka_unit_test_setup(a_failure_says_reason_cause_and_remedy, open_answers),
         cmocka_unit_test_setup(readiness_for_everybody_names_no_path_and_no_address, open_answers),
         cmocka_unit_test_setup(an_answer_outlives_one_new_edition, open_answers),
