@@ -9,11 +9,11 @@ import tempfile
 import shutil
 import threading
 from pathlib import Path
-from typing import Any
 
 from .emulator import NAMESPACE, Emulator
 from .families import Release
 from .leaks import Leaks
+from .places import Namespace, Place
 from .programs import Binaries, Runner
 from .sdk_client import Look, SdkClient
 from .served import expires_at
@@ -29,10 +29,13 @@ _ports = itertools.count(FIRST_PORT)
 _lock = threading.Lock()
 
 
-def _own_port(place: Any) -> int:
-    """A port that stays free while nobody listens at it."""
+def _own_port(place: Place) -> int:
+    """A port that stays free while nobody listens at it. In a namespace nobody else is there, and it is not tried: a program that starts at
+    that moment would hold the socket of the trial for a while."""
     with _lock:
         for port in _ports:
+            if isinstance(place, Namespace):
+                return port
             with contextlib.suppress(OSError), place.socket() as sock:
                 sock.bind(("127.0.0.1", port))
                 return port

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# What each build.sh begins with, below "shellcheck disable=SC1091": . "$(dirname "$0")/../lib.sh"
+# What each build.sh begins with, below "shellcheck disable=SC1091,SC2154": . "$(dirname "$0")/../lib.sh"
 #
 #   if to_build NAME; then …; built NAME; fi
 #
