@@ -176,9 +176,14 @@ enum reason api_server_failed(const struct api_server *s, const char *path, cons
     if (tls)
         failure_remedy(f, "the API server is verified by %s: check that this is the cluster's authority",
                        s->ca_file);
-    else
+    else if (r->result == HTTP_REFUSED || r->result == HTTP_CONNECT_TIMEOUT || r->result == HTTP_NO_ROUTE ||
+             r->result == HTTP_PROHIBITED || r->result == HTTP_NO_FAMILY)
         failure_remedy(f, "let the node reach the API server: look at " HOST_VARIABLE
                           ", at kube-proxy or what takes "
-                          "its place, at NetworkPolicies and at the API server itself");
+                          "its place, at the node's firewall and at the API server itself");
+    else
+        failure_remedy(
+            f, FAILURE_WAIT
+            "what answers at the API server's address: it, or a proxy or firewall on the way to it");
     return f->reason;
 }

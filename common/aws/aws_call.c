@@ -112,11 +112,15 @@ struct buf aws_call_begin(const struct aws_target *t, enum reason reason, struct
     "it forwards to; in a VPC without internet, at the interface endpoint com.amazonaws.%s.%s and its "      \
     "private DNS"
 
+/* What drops packets, and what rejects them, which security groups and routes never do. */
+#define AND_BLOCKERS ", and at NetworkPolicies, security groups and routes"
+#define AND_REJECTERS ", and at NetworkPolicies and firewalls that reject"
+
 /* The proxy is what failed, or could not be reached. */
 static void put_proxy_remedy(const struct aws_target *t, const struct http_response *r, struct failure *f) {
     const char *host = t->endpoint->uri.host, *variable = r->proxy_variable;
     unsigned port = t->endpoint->uri.port;
-    if (r->result == HTTP_PROXY_TIMEOUT) {
+    if (r->result == HTTP_PROXY_TIMEOUT || r->result == HTTP_NO_ANSWER) { /* TCP reached it */
         failure_remedy(f,
                        "look at the log of the proxy in %s, at its DNS and its way out to %s port %u, and "
                        "whether that is "
@@ -127,11 +131,14 @@ static void put_proxy_remedy(const struct aws_target *t, const struct http_respo
     }
     switch (r->proxy_status) {
     case 0:
-        failure_remedy(
-            f,
-            "check %s, and that this pod reaches that proxy: look at its name, its port, NetworkPolicies and "
-            "security groups; or add %s to NO_PROXY",
-            variable, host);
+        failure_remedy(f,
+                       "check %s, and that this pod reaches that proxy: look at its name and its port%s; or "
+                       "add %s to NO_PROXY",
+                       variable,
+                       r->result == HTTP_CONNECT_TIMEOUT                           ? AND_BLOCKERS
+                       : r->result == HTTP_REFUSED || r->result == HTTP_PROHIBITED ? AND_REJECTERS
+                                                                                   : "",
+                       host);
         return;
     case 407:
         failure_remedy(f,
@@ -169,6 +176,7 @@ static bool of_proxy(const struct http_response *r) {
 
 #define NO_TLS_HINT                                                                                          \
     "; if no TLS is spoken at that port, the URL must begin with http://, or has the wrong port"
+#define LET_REACH "let this pod reach %s port %u: look at "
 #define MESH_HINT FAILURE_MESH FAILURE_ISTIO "Ports: \"443\" or " FAILURE_LINKERD "\"443\""
 
 static void put_remedy(const struct aws_target *t, enum http_result result, struct failure *f) {
@@ -182,9 +190,8 @@ static void put_remedy(const struct aws_target *t, enum http_result result, stru
     case HTTP_NO_NAME:
         failure_remedy(
             f,
-            "check the region's name (%s comes from %s), this pod's DNS (/etc/resolv.conf, a "
-            "NetworkPolicy without egress to port 53), and in a VPC without internet the interface "
-            "endpoint com.amazonaws.%s.%s with private DNS",
+            "check the region's name (%s comes from %s), this pod's DNS (/etc/resolv.conf), and in a VPC "
+            "without internet the interface endpoint com.amazonaws.%s.%s with private DNS",
             region, t->endpoint->origin, region, t->service);
         return;
     case HTTP_DNS_SILENT:
@@ -200,18 +207,31 @@ static void put_remedy(const struct aws_target *t, enum http_result result, stru
                        host, port, t->endpoint->accused != NULL ? NO_TLS_HINT : "");
         return;
     case HTTP_ANSWER_TIMEOUT:
+    case HTTP_NO_ANSWER:
     case HTTP_CUT_SHORT:
         failure_remedy(f,
                        FAILURE_WAIT "what answers at %s port %u: the server, or a proxy or firewall on the "
                                     "way to it",
                        host, port);
         return;
+    case HTTP_REFUSED:
+    case HTTP_PROHIBITED:
+        failure_remedy(f, LET_REACH "HTTPS_PROXY" AND_REJECTERS "%s", host, port,
+                       result == HTTP_REFUSED ? MESH_HINT : " (ip route get tells of a route that does)");
+        return;
+    case HTTP_NO_FAMILY:
+        failure_remedy(f, LET_REACH "HTTPS_PROXY, and at the pod's addresses", host, port);
+        return;
+    case HTTP_CONNECT_TIMEOUT:
+    case HTTP_NO_ROUTE:
+        failure_remedy(f,
+                       LET_REACH "HTTPS_PROXY%s; in a VPC without internet make the interface endpoint "
+                                 "com.amazonaws.%s.%s",
+                       host, port, result == HTTP_NO_ROUTE ? ", and at routes and firewalls" : AND_BLOCKERS,
+                       region, t->service);
+        return;
     default:
-        failure_remedy(
-            f,
-            "let this pod reach %s port %u: look at NetworkPolicies, security groups, routes and "
-            "HTTPS_PROXY; in a VPC without internet make the interface endpoint com.amazonaws.%s.%s%s",
-            host, port, region, t->service, result == HTTP_REFUSED ? MESH_HINT : "");
+        failure_remedy(f, FAILURE_WAIT "the way from this pod to %s port %u", host, port);
         return;
     }
 }

@@ -172,9 +172,10 @@
         REASON_AWS_UNREACHABLE,                                                                              \
         "STS, EKS Auth or the node's metadata service did not answer until the deadline.\n"                  \
         "the name is not resolved: this pod's DNS, or a region that does not exist.\n"                       \
-        "refused, no route, or timed out while connecting: a NetworkPolicy, a security group, a route, or "  \
-        "a VPC "                                                                                             \
-        "without internet.\n"                                                                                \
+        "timed out while connecting: a NetworkPolicy, a security group, a route, or a VPC without "          \
+        "internet.\n"                                                                                        \
+        "refused, prohibited, or no route: a NetworkPolicy or firewall that rejects, or a route.\n"          \
+        "closed without an answer: the server, or a proxy or firewall on the way to it.\n"                   \
         "timed out in TLS, or waiting for a proxy's answer: TCP got through, and "                           \
         "nothing came back, from a firewall, a proxy, or a port that speaks something else.\n"               \
         "not let through by the proxy: it refuses CONNECT, asks for a password, or is not there.\n\n"        \

@@ -38,9 +38,33 @@ static void answers(void **state) {
         if (reason != table[i].reason || strstr(f.message, table[i].words) == NULL)
             fail_msg("%s: %d, %s", table[i].body, (int)reason, f.message);
     }
-    const struct http_response none = {.result = HTTP_REFUSED, .body = ""};
-    struct failure f;
-    assert_int_equal(token_review_answer(&server, &none, &f), REASON_AWS_UNREACHABLE);
+}
+
+/* Whom TCP reached no firewall keeps away; and no NetworkPolicy counts in the node's network, where the agent
+ * is. */
+static void no_answer(void **state) {
+    (void)state;
+    static const struct {
+        enum http_result result;
+        const char *remedy;
+    } table[] = {
+        {HTTP_REFUSED, "let the node reach the API server"},
+        {HTTP_CONNECT_TIMEOUT, "the node's firewall"},
+        {HTTP_NO_ROUTE, "kube-proxy"},
+        {HTTP_PROHIBITED, "the node's firewall"},
+        {HTTP_NO_FAMILY, "KUBERNETES_SERVICE_HOST"},
+        {HTTP_NO_ANSWER, "look at what answers at the API server's address"},
+        {HTTP_ANSWER_TIMEOUT, "look at what answers"},
+        {HTTP_CUT_SHORT, "look at what answers"},
+        {HTTP_NOT_HTTP, "look at what answers"},
+    };
+    for (size_t i = 0; i < COUNT(table); i++) {
+        const struct http_response none = {.result = table[i].result, .body = ""};
+        struct failure f;
+        assert_int_equal(token_review_answer(&server, &none, &f), REASON_AWS_UNREACHABLE);
+        if (strstr(f.remedy, table[i].remedy) == NULL || strstr(f.remedy, "NetworkPolic") != NULL)
+            fail_msg("%d: %s", (int)table[i].result, f.remedy);
+    }
 }
 
 static void a_token_that_is_too_long(void **state) {
@@ -57,6 +81,7 @@ static void a_token_that_is_too_long(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(answers), cmocka_unit_test(a_token_that_is_too_long)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(answers), cmocka_unit_test(no_answer),
+                                       cmocka_unit_test(a_token_that_is_too_long)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,7 +41,15 @@ static void each_way(void **state) {
     } ways[] = {
         {HTTP_REFUSED, REASON_AWS_UNREACHABLE, "reach sts.eu-west-1.amazonaws.com port 443"},
         {HTTP_CONNECT_TIMEOUT, REASON_AWS_UNREACHABLE, "interface endpoint com.amazonaws.eu-west-1.sts"},
-        {HTTP_NO_ANSWER, REASON_AWS_UNREACHABLE, "NetworkPolicies"},
+        {HTTP_CONNECT_TIMEOUT, REASON_AWS_UNREACHABLE, "NetworkPolicies, security groups and routes"},
+        {HTTP_REFUSED, REASON_AWS_UNREACHABLE, "NetworkPolicies and firewalls that reject"},
+        {HTTP_PROHIBITED, REASON_AWS_UNREACHABLE, "ip route get"},
+        {HTTP_NO_ROUTE, REASON_AWS_UNREACHABLE, "HTTPS_PROXY, and at routes and firewalls; in a VPC"},
+        {HTTP_NO_FAMILY, REASON_AWS_UNREACHABLE, "the pod's addresses"},
+        {HTTP_FAILED, REASON_AWS_UNREACHABLE,
+         "the way from this pod to sts.eu-west-1.amazonaws.com port 443"},
+        {HTTP_NO_ANSWER, REASON_AWS_UNREACHABLE,
+         "look at what answers at sts.eu-west-1.amazonaws.com port 443"},
         {HTTP_NO_NAME, REASON_AWS_UNREACHABLE, "the region's name (eu-west-1 comes from AWS_REGION)"},
         {HTTP_DNS_SILENT, REASON_AWS_UNREACHABLE, "let this pod reach its DNS server"},
         {HTTP_DNS_ERROR, REASON_AWS_UNREACHABLE, "look at the log of CoreDNS"},
@@ -70,7 +78,7 @@ static void each_way(void **state) {
     };
     for (size_t i = 0; i < COUNT(ways); i++) {
         judge(ways[i].result, ways[i].reason, ways[i].remedy);
-        bool timed = ways[i].result != HTTP_TLS_NO_CA;
+        bool timed = ways[i].result != HTTP_TLS_NO_CA && ways[i].result != HTTP_NO_FAMILY;
         assert_true((strstr(failure.message, " after 1234 ms") != NULL) == timed);
     }
     assert_string_equal(failure.message,
@@ -82,13 +90,26 @@ static void each_way(void **state) {
     judge(HTTP_NO_FAMILY, REASON_AWS_UNREACHABLE, "");
     assert_null(strstr(failure.message, " after "));
     /* Whom TCP reached needs no rule that lets it through, nor an endpoint; and AWS's own port speaks TLS. */
-    static const enum http_result reached[] = {HTTP_TLS_TIMEOUT, HTTP_ANSWER_TIMEOUT, HTTP_CUT_SHORT,
-                                               HTTP_NOT_HTTP, HTTP_TOO_LARGE};
+    static const enum http_result reached[] = {HTTP_TLS_TIMEOUT, HTTP_ANSWER_TIMEOUT, HTTP_NO_ANSWER,
+                                               HTTP_CUT_SHORT,   HTTP_NOT_HTTP,       HTTP_TOO_LARGE};
     for (size_t i = 0; i < COUNT(reached); i++) {
         judge(reached[i], reason_of(reached[i]), "");
         assert_null(strstr(failure.remedy, "NetworkPolic"));
         assert_null(strstr(failure.remedy, "com.amazonaws"));
         assert_null(strstr(failure.remedy, "http://"));
+    }
+    /* Nor does a policy keep the pod from an address family that it has not, or from a name that DNS does not
+     * know; and what drops packets does not refuse a connection. */
+    static const enum http_result unhindered[] = {HTTP_NO_FAMILY, HTTP_NO_NAME, HTTP_DNS_ERROR, HTTP_FAILED};
+    for (size_t i = 0; i < COUNT(unhindered); i++) {
+        judge(unhindered[i], REASON_AWS_UNREACHABLE, "");
+        assert_null(strstr(failure.remedy, "NetworkPolic"));
+    }
+    static const enum http_result rejected[] = {HTTP_REFUSED, HTTP_PROHIBITED};
+    for (size_t i = 0; i < COUNT(rejected); i++) {
+        judge(rejected[i], REASON_AWS_UNREACHABLE, "");
+        assert_null(strstr(failure.remedy, "security groups"));
+        assert_null(strstr(failure.remedy, "com.amazonaws"));
     }
     strcpy(response.detail, "words of the system");
     judge(HTTP_REFUSED, REASON_AWS_UNREACHABLE, "");
@@ -127,8 +148,7 @@ static void proxies(void **state) {
         {505, "must let CONNECT"},
     };
     static const enum http_result of_it[] = {HTTP_PROXY,    HTTP_REFUSED,    HTTP_CONNECT_TIMEOUT,
-                                             HTTP_NO_ROUTE, HTTP_PROHIBITED, HTTP_NO_FAMILY,
-                                             HTTP_NO_ANSWER};
+                                             HTTP_NO_ROUTE, HTTP_PROHIBITED, HTTP_NO_FAMILY};
     response.proxy_variable = "HTTPS_PROXY";
     for (size_t i = 0; i < COUNT(answers); i++) {
         response.proxy_status = answers[i].status;
@@ -137,12 +157,16 @@ static void proxies(void **state) {
     response.proxy_status = 0;
     for (size_t i = 0; i < COUNT(of_it); i++)
         judge(of_it[i], REASON_AWS_UNREACHABLE, "check HTTPS_PROXY");
+    judge(HTTP_CONNECT_TIMEOUT, REASON_AWS_UNREACHABLE, "NetworkPolicies, security groups and routes");
+    judge(HTTP_REFUSED, REASON_AWS_UNREACHABLE, "NetworkPolicies and firewalls that reject");
+    judge(HTTP_PROXY, REASON_AWS_UNREACHABLE, "its name and its port; or add");
+    judge(HTTP_NO_ANSWER, REASON_AWS_UNREACHABLE, "look at the log of the proxy in HTTPS_PROXY");
     judge(HTTP_PROXY_TIMEOUT, REASON_AWS_UNREACHABLE, "look at the log of the proxy in HTTPS_PROXY");
     assert_non_null(strstr(failure.remedy, "its way out to sts.eu-west-1.amazonaws.com port 443"));
     judge(HTTP_ANSWER_TIMEOUT, REASON_AWS_UNREACHABLE, "look at what answers at");
     judge(HTTP_TLS_NAME, REASON_TLS_FAILED, "another server");
     response.proxy_status = 200; /* it let us through */
-    judge(HTTP_NO_ANSWER, REASON_AWS_UNREACHABLE, "let this pod reach");
+    judge(HTTP_NO_ANSWER, REASON_AWS_UNREACHABLE, "look at what answers at");
     response.proxy_variable = NULL;
     response.proxy_status = 0;
     judge(HTTP_REFUSED, REASON_AWS_UNREACHABLE, "let this pod reach");
