@@ -148,7 +148,7 @@ OUR_CFLAGS = -std=c11 -Os -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-p
 # its files). Not wipe.c: a comparison that must take the same time whatever it finds must not see its caller.
 # What is warm lies in an archive of its own, which is how the linker script knows it.
 WARM_OBJ = $(patsubst %,$(B)/obj/common/%.o,base/buf base/clock base/log base/pages base/version base/wipe source/refresh text/base64url text/hash \
-	$(addprefix serve/,answer connections footprint loop peers request request_body request_field server server_bodies tls_client tls_refusal tls_server tls_server_curves tls_sessions tls_setup tls_slots tls_turns upstream watches))
+	$(addprefix serve/,answer connections footprint loop patience peers request request_body request_field server server_bodies tls_client tls_refusal tls_rest tls_server tls_server_curves tls_sessions tls_setup tls_slots tls_turns upstream watches))
 COLD_SIDECAR = $(patsubst %,$(B)/obj/sidecar/%.o,complain config config_file config_read config_tokens identity once token_make tokens whoami main separation)
 # arm64: the linker works round an erratum of the Cortex-A53 in place: with stubs it would cost a page each time. Needs
 # variables to be near: see common/base/far.h.

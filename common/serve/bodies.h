@@ -1,7 +1,7 @@
 /* Bodies of requests, for listeners that want them: a few rooms, in which a body is kept while it comes. A
- * request that finds none waits for BODIES_WAIT_MS. Who has one for longer than CONNECTIONS_STALL_MS gives
- * way to it, and gets a 503, as does who has waited in vain. A body that is larger than a room is read and
- * dropped, and needs none. */
+ * request that finds none waits for BODIES_WAIT_MS. Who has one for longer than BODIES_STALL_MS and has
+ * nothing unread gives way to it, and gets a 503, as does who has waited in vain. A body that is larger than
+ * a room is read and dropped, and needs none. */
 #ifndef POD_IDENTITY_SERVE_BODIES_H
 #define POD_IDENTITY_SERVE_BODIES_H
 
@@ -13,6 +13,7 @@
 
 #define BODIES_ROOMS_MAX 16
 #define BODIES_WAIT_MS 5000
+#define BODIES_STALL_MS 500
 #define BODIES_RECEIVE_BUFFER                                                                                \
     16384                  /* of a connection; the kernel doubles it, and half of that is the window */
 #define BODIES_LARGE 65536 /* bytes, from which on the memory of a room is given back behind a body */
@@ -38,6 +39,7 @@ struct bodies {
     /* Private. */
     struct connection *holders[BODIES_ROOMS_MAX]; /* NULL: that room is free */
     struct connection *waiting;                   /* the first of them */
+    size_t room_peak;                             /* how many of the rooms were used since all were free */
     struct bodies *next;
 };
 

@@ -13,7 +13,7 @@
 
 /* Each phase has one time limit, so each list is in the order of its deadlines, and its head is the next to
  * end. */
-static const int64_t limit_ms[PHASES] = {
+static const int32_t limit_ms[PHASES] = {
     [PHASE_NEW] = CONNECTIONS_REQUEST_MS,     [PHASE_IDLE] = CONNECTIONS_IDLE_MS,
     [PHASE_READING] = CONNECTIONS_REQUEST_MS, [PHASE_WRITING] = CONNECTIONS_WRITE_MS,
     [PHASE_WAITING] = CONNECTIONS_WAIT_MS,    [PHASE_DRAINING] = CONNECTIONS_DRAIN_MS,
@@ -146,8 +146,8 @@ static struct connection *of_largest_crowd(const struct connection_group *group,
  * connections does not keep them out. NULL: the newcomers that there are have not had their turn yet. */
 static struct connection *least_useful(const struct connection_group *group) {
     static const struct {
-        enum connection_phase phase;
-        int64_t for_ms;
+        uint8_t phase; /* enum connection_phase */
+        int16_t for_ms;
     } order[] = {
         {PHASE_DRAINING, 0},
         {PHASE_WRITING, CONNECTIONS_STALL_MS},
@@ -157,6 +157,8 @@ static struct connection *least_useful(const struct connection_group *group) {
         {PHASE_IDLE, 0},
         {PHASE_WRITING, 0},
     };
+    if (group->spare != NULL)
+        return group->spare(group);
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
         bool turns = order[i].phase == PHASE_NEW;
         struct connection *c = oldest(group, order[i].phase, order[i].for_ms);
@@ -175,8 +177,10 @@ static bool all_taken(const struct connection_group *group) {
 
 int64_t connections_room_at(const struct connection_group *group) {
     const struct connection *newcomer = group->lists[PHASE_NEW].head;
-    if (!all_taken(group) || newcomer == NULL || least_useful(group) != NULL)
+    if (!all_taken(group) || (newcomer == NULL && group->spare == NULL) || least_useful(group) != NULL)
         return 0;
+    if (group->spare != NULL)
+        return loop_now().mono_ms + CONNECTIONS_TURN_MS; /* it looks again */
     return newcomer->deadline_ms - limit_ms[PHASE_NEW] + CONNECTIONS_TURN_MS;
 }
 
@@ -372,6 +376,16 @@ void connections_expire(int64_t now_ms) {
     }
     if (places_to_give_back()) /* here no event of this round is left that might be for one of them */
         give_back_places();
+}
+
+bool connections_write(const struct answer *answer) {
+    for (const struct connection_group *g = groups; g != NULL; g = g->next) {
+        for (const struct connection *c = g->lists[PHASE_WRITING].head; c != NULL; c = c->after) {
+            if (c->answer == answer)
+                return true;
+        }
+    }
+    return false;
 }
 
 void connections_close_writers(const struct answer *answer) {

@@ -39,12 +39,17 @@ enum connection_phase {
 
 struct server_listener;
 struct connection;
+struct connection_group;
 
 struct connection_group {
     size_t places;   /* its own */
     bool borrows;    /* takes others', too, while they are free */
     size_t partials; /* how many it may take at a time… */
     size_t larges;   /* …and of these, for large requests */
+    /* Who gives way to a newcomer; NULL: nobody yet, so that it waits in the kernel's queue. In its place the
+     * group's own rules, if there is no such function. Such a group does not borrow, and has a partial for
+     * each place. */
+    struct connection *(*spare)(const struct connection_group *group);
 
     /* Private. */
     size_t share; /* of all places, in relation to those of the other groups */
@@ -110,8 +115,8 @@ void connections_open(struct connection *places, size_t place_count, size_t usab
                       size_t partial_count, connections_gone *gone);
 
 /* The usable places are divided among the groups in proportion to their shares; each has one at least. The
- * sum of all partials must not be larger than what there is. group is zero but for `borrows` and `larges`,
- * and stays until connections_close_all(). */
+ * sum of all partials must not be larger than what there is. group is zero but for `borrows`, `larges` and
+ * `spare`, and stays until connections_close_all(). */
 void connections_add_group(struct connection_group *group, size_t share, size_t partials);
 /* How many are open now. */
 size_t connections_count(void);
@@ -155,7 +160,8 @@ struct connection *connections_waited(int64_t now_ms);
 /* Closes those whose time limit has ended. From a timer only: memory of closed ones may be given back. */
 void connections_expire(int64_t now_ms);
 
-/* Closes those that are still writing that answer. */
+/* Whether some are still writing that answer; closes those that do. */
+bool connections_write(const struct answer *answer);
 void connections_close_writers(const struct answer *answer);
 void connections_close_all(void);
 

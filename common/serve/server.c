@@ -387,6 +387,7 @@ bool server_listen(struct server_listener *listener, int fd) {
     listener->accept_again_ms = CLOCK_NEVER;
     listener->group.borrows = listener->borrows;
     listener->group.larges = listener->larges;
+    listener->group.spare = listener->spare;
     connections_add_group(&listener->group, listener->share, listener->partials);
     listener->next = listeners;
     listeners = listener;
@@ -407,6 +408,10 @@ void server_close(void) {
         close(l->watch.fd);
     listeners = NULL;
     request_reset(&scratch);
+}
+
+bool server_writes(const struct answer *answer) {
+    return connections_write(answer);
 }
 
 void server_retire(const struct answer *answer) {

@@ -52,6 +52,7 @@ struct server_listener {
     size_t share;    /* of the places, in proportion to the other listeners: what is its own for certain */
     size_t partials; /* likewise, in numbers */
     size_t larges;   /* of them, for requests that take much of a room; the others are refused then (503) */
+    struct connection *(*spare)(const struct connection_group *group); /* see connections.h; NULL */
 
     /* The server's own. */
     struct loop_watch watch;
@@ -88,6 +89,8 @@ size_t server_connections(void);
 void server_last_answers(void);
 /* Closes listeners and connections. */
 void server_close(void);
+/* Whether a connection still writes that answer: its storage is needed. */
+bool server_writes(const struct answer *answer);
 /* The storage of that answer is about to be used anew: closes connections that still write it. */
 void server_retire(const struct answer *answer);
 

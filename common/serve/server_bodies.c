@@ -8,9 +8,13 @@
 #include "common/base/owner.h"
 #include "common/base/pages.h"
 #include "common/base/wipe.h"
+#include "common/serve/patience.h"
 #include "common/serve/request_body.h"
 #include "common/serve/request_field.h"
 #include "common/serve/server.h"
+
+#define LOOK_AGAIN_MS 100
+#define ROOMS_KEPT 4 /* so many at a time are usual: their memory is kept */
 
 static struct bodies *all;
 static struct loop_timer timer;
@@ -30,6 +34,8 @@ static bool take_room(struct bodies *b, struct connection *c) {
     if (i == b->room_count)
         return false;
     b->holders[i] = c;
+    if (i >= b->room_peak)
+        b->room_peak = i + 1;
     c->partial->bodies = b;
     c->partial->body_since_ms = loop_now().mono_ms;
     c->partial->request.body.bytes = b->rooms + i * c->listener->extras->body_kept;
@@ -57,6 +63,8 @@ static void take_out(struct bodies *b, const struct connection *c) {
 /* When the timer has something to do: at once if a room is free, else when somebody has to give way or has
  * waited in vain. */
 static void set_timer(void) {
+    /* Whose bytes lie there unread is given time; a step of the clock, so that events do not put it off. */
+    const int64_t again_ms = (loop_now().mono_ms / LOOK_AGAIN_MS + 1) * LOOK_AGAIN_MS;
     timer.deadline_ms = CLOCK_NEVER;
     for (const struct bodies *b = all; b != NULL; b = b->next) {
         int64_t due_ms;
@@ -65,13 +73,26 @@ static void set_timer(void) {
         due_ms = b->waiting->partial->body_since_ms + BODIES_WAIT_MS;
         for (size_t i = 0; i < b->room_count; i++) {
             int64_t until_ms =
-                b->holders[i] == NULL ? 0 : b->holders[i]->partial->body_since_ms + CONNECTIONS_STALL_MS;
+                b->holders[i] == NULL ? 0 : b->holders[i]->partial->body_since_ms + BODIES_STALL_MS;
+            if (b->holders[i] != NULL && until_ms <= loop_now().mono_ms)
+                until_ms = again_ms;
             if (until_ms < due_ms)
                 due_ms = until_ms;
         }
         if (due_ms < timer.deadline_ms)
             timer.deadline_ms = due_ms;
     }
+}
+
+/* Nobody has one, and more did than usual. All is wiped already. */
+static void give_back_rooms(struct bodies *b, size_t room_size) {
+    for (size_t i = 0; i < b->room_count; i++) {
+        if (b->holders[i] != NULL)
+            return;
+    }
+    if (b->room_peak > ROOMS_KEPT)
+        pages_give_back(b->rooms + ROOMS_KEPT * room_size, b->rooms + b->room_peak * room_size);
+    b->room_peak = 0;
 }
 
 static void release(struct connection *c) {
@@ -86,6 +107,7 @@ static void release(struct connection *c) {
         wipe(r->body.bytes, r->body.len);
     if (r->body.len > BODIES_LARGE)
         pages_give_back(r->body.bytes, r->body.bytes + r->body.len);
+    give_back_rooms(p->bodies, c->listener->extras->body_kept);
     wipe(p->pending, p->body_pending);
     p->body_pending = 0;
     p->bodies = NULL;
@@ -180,7 +202,8 @@ static struct connection *slowest(const struct bodies *b) {
     struct connection *found = NULL;
     for (size_t i = 0; i < b->room_count; i++) {
         struct connection *c = b->holders[i];
-        if (c != NULL && c->partial->body_since_ms + CONNECTIONS_STALL_MS <= loop_now().mono_ms &&
+        if (c != NULL && c->partial->body_since_ms + BODIES_STALL_MS <= loop_now().mono_ms &&
+            !patience_unread(c) &&
             (found == NULL || c->partial->body_since_ms < found->partial->body_since_ms))
             found = c;
     }

@@ -39,4 +39,11 @@ static inline bool tls_link_has_bytes(const struct tls_link *l) {
     return br_ssl_engine_recvapp_buf(&l->context.eng, &len) != NULL;
 }
 
+/* Whether its buffers hold nothing that is still needed, of either direction. */
+static inline bool tls_link_is_empty(const struct tls_link *l) {
+    size_t len;
+    return !tls_link_has_bytes(l) && br_ssl_engine_sendrec_buf(&l->context.eng, &len) == NULL &&
+           br_ssl_engine_recvrec_buf(&l->context.eng, &len) == l->in;
+}
+
 #endif

@@ -1,6 +1,7 @@
 #include "common/serve/tls_server.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -10,6 +11,7 @@
 #include "common/base/wipe.h"
 #include "common/serve/tls_link.h"
 #include "common/serve/tls_refusal.h"
+#include "common/serve/tls_rest.h"
 #include "common/serve/tls_setup.h"
 #include "common/serve/tls_slots.h"
 #include "common/serve/tls_turns.h"
@@ -55,6 +57,7 @@ void tls_server_close(void) {
 void tls_server_open(const struct tls_server_storage *given) {
     storage = *given;
     tls_turns_open();
+    tls_rest_open(storage.rooms);
     tls_sessions_open(storage.sessions, storage.sessions_len);
 }
 
@@ -81,7 +84,7 @@ static ssize_t send_nothing(struct connection *c, const struct msghdr *message) 
 
 static const struct server_transport nothing = {
     .receive = receive_nothing, .send = send_nothing, .end = end_nothing};
-static struct server_link lost = {&nothing};
+static struct server_link lost = {.transport = &nothing};
 
 static void begin(struct connection *c) {
     c->link = &lost;
@@ -211,6 +214,7 @@ static bool push(struct connection *c) {
         if (n < 0)
             return false;
         br_ssl_engine_sendrec_ack(engine, (size_t)n);
+        l->link.told_ms = loop_now().mono_ms;
         look(c);
     }
     return true;
@@ -253,6 +257,12 @@ static bool is_step(const struct tls_link *l, const unsigned char *into) {
     return !l->done && into >= l->in + TLS_HEADER && l->in[0] == HANDSHAKE && !l->context.eng.incrypt;
 }
 
+/* Its client will not see the handshake's end, so nothing is computed for it. */
+static bool has_left(const struct connection *c) {
+    struct pollfd look = {.fd = c->watch.fd, .events = POLLRDHUP};
+    return poll(&look, 1, 0) > 0;
+}
+
 /* Reads a piece of a record, as recv(). */
 static ssize_t pull(struct connection *c) {
     struct tls_link *l = tls_link_of(c);
@@ -263,8 +273,13 @@ static ssize_t pull(struct connection *c) {
         return -1;
     }
     bool step = is_step(l, into);
-    if (step && !may_step()) {
+    /* Who was accepted in this round has it behind those that wait already. */
+    if (step && (!may_step() || c->since_round == loop_round())) {
         errno = EAGAIN;
+        return -1;
+    }
+    if (step && has_left(c)) {
+        errno = ECONNRESET;
         return -1;
     }
     ssize_t n = recv(c->watch.fd, into, len, 0);
@@ -349,6 +364,7 @@ static ssize_t finish(struct connection *c) {
     }
     if (tls_link_has_bytes(l))
         tls_turns_append(l);
+    tls_rest_soon(l);
     return 0;
 }
 

@@ -13,13 +13,8 @@
 
 #include "common/base/failure.h"
 #include "common/serve/tls_files.h"
+#include "common/serve/tls_room.h"
 #include "common/serve/transport.h"
-
-/* What one connection needs while it is there. Only what it uses of it is ever touched; wiped behind it. */
-#define TLS_SERVER_ROOM 32768
-struct tls_room {
-    _Alignas(4096) unsigned char bytes[TLS_SERVER_ROOM];
-};
 
 #define TLS_SERVER_SESSION 100 /* bytes that a session takes in the storage for those that may be resumed */
 

@@ -4,6 +4,7 @@
 #define POD_IDENTITY_SERVE_TRANSPORT_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 struct connection;
@@ -25,6 +26,7 @@ struct server_transport {
 /* The transport's own for one connection begins with this. */
 struct server_link {
     const struct server_transport *transport;
+    int64_t told_ms; /* when the client was last sent something; 0: not yet. What follows is its turn */
 };
 
 #endif

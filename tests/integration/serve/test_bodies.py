@@ -177,7 +177,6 @@ def begun(server: HttpsServer, tls: bool) -> socket.socket:
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_who_is_slow_gives_its_room_to_who_waits(server: HttpsServer, tls: bool) -> None:
     slow = [begun(server, tls) for _ in range(ROOMS)]
-    time.sleep(0.3)  # all of them have their rooms for longer than one has it for certain
     with server.tls() if tls else server.plain() as s:
         assert ask(s, with_length(some(50_000))) == (200, said(some(50_000)))
     first = slow.pop(0)
