@@ -117,7 +117,7 @@ const struct server_handlers routes_metrics = {.pick = pick_metrics, .refuse = r
 
 void routes_open(const struct webhook_settings *given) {
     settings = given;
-    webhook_replies_open(server_retire);
+    webhook_replies_open(server_writes, server_retire);
 }
 
 void routes_ending(void) {

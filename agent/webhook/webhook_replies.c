@@ -7,12 +7,19 @@
 #include "common/base/pages.h"
 
 #define HEAD_MAX 256
-#define REVIEWS 8 /* that live at a time: one goes out at once as a rule */
+#define SLOW 16            /* clients that may be slow to take a review */
+#define REVIEWS (SLOW + 1) /* the others take theirs at once, from the first place that is free */
 #define ERRORS 4
 #define KEPT_BYTES 16384 /* of a review's storage, after a large one: most have 10,000 at most */
 #define PLAIN "text/plain; charset=utf-8"
 
+static webhook_replies_writes *writes;
 static webhook_replies_retire *retire;
+
+/* A client does not take it as fast as it comes. */
+static bool is_busy(const struct answer *a) {
+    return a->body != NULL && writes(a);
+}
 
 struct heads {
     char keep[HEAD_MAX], close[HEAD_MAX];
@@ -43,27 +50,53 @@ static void render(struct answer *a, struct heads *heads, int status, const char
 
 /* ---- reviews ---- */
 
-FAR static struct review {
+/* Apart from the texts, which are seldom touched but for the first. */
+static struct review {
     struct answer answer;
+    uint64_t number;
+} reviews[REVIEWS];
+static size_t current;
+FAR static struct storage {
     struct heads heads;
     char body[ADMISSION_ANSWER_MAX];
-} reviews[REVIEWS];
-static size_t review_at;
+} storage[REVIEWS];
+
+/* What slow clients have taken until now is given back: all but the first text, and what is usual of that. */
+static void tidy(void) {
+    for (size_t i = 0; i < REVIEWS; i++) {
+        struct answer *a = &reviews[i].answer;
+        size_t kept = i == 0 ? KEPT_BYTES : 0;
+        if (a->body_len <= kept || is_busy(a))
+            continue;
+        pages_give_back(storage[i].body + kept, storage[i].body + a->body_len);
+        *a = (struct answer){0};
+    }
+}
+
+/* The first that is free; else the one that has been there for longest. */
+static size_t next_review(void) {
+    size_t oldest = 0;
+    for (size_t i = 0; i < REVIEWS; i++) {
+        if (!is_busy(&reviews[i].answer))
+            return i;
+        if (reviews[i].number < reviews[oldest].number)
+            oldest = i;
+    }
+    retire(&reviews[oldest].answer);
+    return oldest;
+}
 
 struct buf webhook_replies_begin(void) {
-    review_at = (review_at + 1) % REVIEWS;
-    struct review *r = &reviews[review_at];
-    if (r->answer.body != NULL)
-        retire(&r->answer);
-    if (r->answer.body_len > KEPT_BYTES)
-        pages_give_back(r->body + KEPT_BYTES, r->body + sizeof r->body);
-    return BUF(r->body);
+    static uint64_t count;
+    tidy();
+    current = next_review();
+    reviews[current].number = ++count;
+    return BUF(storage[current].body);
 }
 
 const struct answer *webhook_replies_review(const struct buf *body) {
-    struct review *r = &reviews[review_at];
-    render(&r->answer, &r->heads, 200, "application/json", body);
-    return &r->answer;
+    render(&reviews[current].answer, &storage[current].heads, 200, "application/json", body);
+    return &reviews[current].answer;
 }
 
 /* ---- the rest ---- */
@@ -93,9 +126,12 @@ static struct error {
 
 const struct answer *webhook_replies_error(int status, const char *text) {
     static size_t at;
+    for (size_t i = 0; i < ERRORS && is_busy(&errors[at].answer); i++)
+        at = (at + 1) % ERRORS;
     struct error *e = &errors[at];
     struct buf body = BUF(e->body);
     at = (at + 1) % ERRORS;
+    tidy();
     if (e->answer.body != NULL)
         retire(&e->answer);
     buf_put(&body, text, strnlen(text, sizeof e->body - 2));
@@ -133,6 +169,7 @@ const struct answer *webhook_replies_refuse(int status) {
     return &all[i].answer;
 }
 
-void webhook_replies_open(webhook_replies_retire *given) {
-    retire = given;
+void webhook_replies_open(webhook_replies_writes *given_writes, webhook_replies_retire *given_retire) {
+    writes = given_writes;
+    retire = given_retire;
 }

@@ -5,12 +5,13 @@
 #include "common/base/buf.h"
 #include "common/serve/answer.h"
 
-/* retire: see server_retire(). */
+/* See server_writes() and server_retire(). */
+typedef bool webhook_replies_writes(const struct answer *answer);
 typedef void webhook_replies_retire(const struct answer *answer);
-void webhook_replies_open(webhook_replies_retire *retire);
+void webhook_replies_open(webhook_replies_writes *writes, webhook_replies_retire *retire);
 
-/* An AdmissionReview, to be written to the buffer: of ADMISSION_ANSWER_MAX bytes. A few live at a time; the
- * storage of the oldest is used anew. */
+/* An AdmissionReview, to be written to the buffer: of ADMISSION_ANSWER_MAX bytes. Sixteen clients may be slow
+ * to take theirs; only then the storage of the oldest is used anew. */
 struct buf webhook_replies_begin(void);
 const struct answer *webhook_replies_review(const struct buf *body);
 

@@ -11,17 +11,24 @@
 #include "common/base/failure.h"
 #include "common/base/far.h"
 #include "common/serve/listen.h"
+#include "common/serve/patience.h"
 #include "common/serve/server.h"
 #include "common/serve/server_bodies.h"
 #include "common/serve/tls_server.h"
 #include "common/serve/watches.h"
 
-#define PLACES 512   /* connections: an API server has one for each admission at a time, up to 400 */
-#define PARTIALS 496 /* requests begun and not ended */
-#define BODY_ROOMS 8 /* reviews that come at the same time; others wait */
+/* An API server has a connection for each admission at a time, up to 400, and keeps some 25 of them. Each one
+ * that is accepted takes up to 20 KiB for TLS, and 4 KiB while its request comes: with 128 at a time it all
+ * stays below 4 MiB. The others wait in the kernel's queue (of 1,024); a handshake and an answer take 2 ms or
+ * less. */
+#define HTTPS_SHARE 128
 #define METRICS_SHARE 16
 #define METRICS_PARTIALS 8
-#define SESSIONS 64 /* that can be resumed */
+/* Exactly: each group has its share, and nobody is ever called in. */
+#define PLACES (HTTPS_SHARE + METRICS_SHARE + SERVER_DENIED_SHARE)
+#define PARTIALS (HTTPS_SHARE + METRICS_PARTIALS + SERVER_DENIED_PARTIALS)
+#define BODY_ROOMS 16 /* reviews that come at the same time; others wait */
+#define SESSIONS 64   /* that can be resumed */
 #define SANDBOX_PATHS (4 + ASSOCIATIONS_SOURCES_MAX)
 /* Not for clients: standard streams, two listeners, the loop with signals, clock and files, and what is read.
  */
@@ -102,9 +109,9 @@ static int open_listeners(void) {
                                      .extras = &routes_extras,
                                      .transport = &tls_server_transport,
                                      .bodies = &bodies,
-                                     .borrows = true,
-                                     .share = PLACES - METRICS_SHARE,
-                                     .partials = PARTIALS - METRICS_PARTIALS - SERVER_DENIED_PARTIALS};
+                                     .spare = patience_spare,
+                                     .share = HTTPS_SHARE,
+                                     .partials = HTTPS_SHARE};
     metrics = (struct server_listener){
         .handlers = &routes_metrics, .share = METRICS_SHARE, .partials = METRICS_PARTIALS};
     server_open(&storage, DESCRIPTORS_KEPT);

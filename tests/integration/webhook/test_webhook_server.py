@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import threading
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable
 
 import pytest
 
@@ -19,26 +19,6 @@ from harness.waiting import eventually
 from harness.webhook_process import Authority, Mounted, WebhookProcess
 
 RESIDENT_KIB, PEAK_KIB = 1536, 4096
-
-
-@pytest.fixture(name="authority", scope="module")
-def authority_fixture(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(name="start")
-def start_fixture(webhook: Webhook, authority: Authority, tmp_path: Path) -> Iterator[Callable[..., WebhookProcess]]:
-    """start(*options, ...) -> WebhookProcess; ended with the test."""
-    running: list[WebhookProcess] = []
-
-    def start(*options: str, **more: object) -> WebhookProcess:
-        running.append(WebhookProcess(webhook, tmp_path / f"process-{len(running)}", authority, *options, **more))  # type: ignore[arg-type]
-        return running[-1]
-
-    yield start
-    for each in running:
-        if each.process.poll() is None:
-            each.stop(signal.SIGKILL)
 
 
 def test_reviews(start: Callable[..., WebhookProcess]) -> None:
