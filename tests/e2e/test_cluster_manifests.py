@@ -116,13 +116,14 @@ def test_two_roles(space: Space, aws: Emulator) -> None:
     assert "pod-identity" not in mounted["app"] | mounted["worker"]
 
 
-def test_irsa(space: Space, aws: Emulator, webhook: Any) -> None:
+def test_irsa(agents: Agents, new_space: Callable[..., Space], aws: Emulator, webhook: Any) -> None:
     """irsa.yaml: the webhook injects by the annotation alone; no association, no agent."""
     if not webhook.irsa:
         pytest.skip("EKS' webhook is not built, and our policy knows no IRSA: make setup-e2e says why")
+    agents.use("none")
+    space = new_space(associated=False)
     host = ISSUER.removeprefix("https://")
     role = f"arn:aws:iam::{ACCOUNT}:role/irsa-{space.name}"
-    aws.dissociate(space.name, "app")
     aws.settings(client_id="sts.amazonaws.com")
     aws.role(role, {"Version": "2012-10-17", "Statement": [{
         "Effect": "Allow", "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{host}"}, "Action": "sts:AssumeRoleWithWebIdentity",
