@@ -6,7 +6,7 @@
 
 ##@ Test
 
-.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration soak interop interop-all setup-interop walkthrough walkthrough-any pictures picture-monitoring check-reproducible bench bench-init bench-sidecar bench-tls bench-attack bench-agent bench-webhook write-down
+.PHONY: test test-other-debian unit fuzz fuzz-replay lint integration soak interop interop-all interop-table setup-interop walkthrough walkthrough-any pictures picture-monitoring check-reproducible bench bench-init bench-sidecar bench-tls bench-attack bench-agent bench-webhook write-down
 
 TEST_STAGES = build unit fuzz-replay lint integration check-reproducible size check-binaries
 
@@ -208,15 +208,18 @@ soak: $(PROGRAMS) ## the sidecar for long, between an upstream and clients that 
 	@SOAK_SECONDS="$$(($(MINUTES) * 60))" SOAK_SEED='$(SEED)' sh tests/integration.sh build/test/soak -s \
 		tests/integration/sidecar/test_sidecar_soak.py -k test_soak $(PYTEST_ARGS)
 
-# Real SDKs as clients (tests/interop/README.md), and a real MinIO server as upstream; `make test` has the newest releases among its
-# integration tests, and MinIO where setup-interop built it. The counts go to a place of their own.
+# Real SDKs as clients (tests/interop/README.md), and a real MinIO server as upstream; `make test` has the newest releases of what
+# is quick to install among its integration tests, and MinIO where setup-interop built it. The counts go to a place of their own.
 # make interop-all RELEASES='botocore go'   only these releases, SDKs or families
 RELEASES ?= all
 interop: $(PROGRAMS) ## the newest real SDKs as clients of the sidecar, a real MinIO server behind it; part of integration
-	@JOBS=$(JOBS) sh tests/integration.sh build/test/interop -k interop -rs $(PYTEST_ARGS)
+	@JOBS=$(JOBS) INTEROP_RELEASES=newest sh tests/integration.sh build/test/interop -k interop -rs $(PYTEST_ARGS)
 
 interop-all: $(PROGRAMS) ## every release of every SDK, in each way and scenario; half an hour; RELEASES='botocore go' only those
 	@JOBS=$(JOBS) INTEROP_RELEASES='$(RELEASES)' sh tests/integration.sh build/test/interop-all -rs tests/integration/test_interop_matrix.py $(PYTEST_ARGS)
+
+interop-table: ## write sidecar/SDKS.md from what the last `make interop-all` found
+	@python3 tests/interop/table.py
 
 setup-interop: ## install what `make interop` needs; but for MinIO, which it builds in some minutes, part of setup-test
 	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) python3 python3-venv iproute2 openssl ca-certificates

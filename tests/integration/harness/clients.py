@@ -70,8 +70,9 @@ def tool(name: str) -> str:
 
 
 def go_environment() -> dict[str, str]:
-    """Go's own folders under build/interop, and the toolchain that is there."""
-    return {"GOPATH": str(FOLDER / "gopath"), "GOCACHE": str(FOLDER / "gocache"), "GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local",
+    """Go's own folders, shared with the matrix of SDKs, and the toolchain that is there."""
+    shared = FOLDER / "clients" / "go"
+    return {"GOPATH": str(shared / "gopath"), "GOCACHE": str(shared / "gocache"), "GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local",
             "CGO_ENABLED": "0", "GOWORK": "off"}
 
 
