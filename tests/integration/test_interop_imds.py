@@ -1,14 +1,13 @@
-"""Unchanged SDKs that ask for the credentials of an instance profile, at the look-alike of the instance metadata service."""
+"""SDKs' providers for instance profiles at the look-alike of the metadata service; their default chains are in test_interop_matrix.py."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Callable
 
 import pytest
 
-from harness.clients import SOURCES, go_client, node_client, old_botocore_client, shown
+from harness.clients import go_client, node_client, old_botocore_client, shown
 from harness.emulator import Emulator
 from harness.programs import Runner
 from harness.served import issued
@@ -18,16 +17,13 @@ Start = Callable[..., Sidecar]
 
 
 def words_of(client: str) -> list[str | Path]:
-    if client == "botocore":
-        pytest.importorskip("botocore", reason="no botocore: the package index was not reached (make integration tries again)")
-        return [sys.executable, SOURCES / "python_client.py"]
     if client == "botocore-old":
         return old_botocore_client()
     name, _, way = client.partition(" ")
     return [*(node_client() if name == "js" else [go_client()]), way]
 
 
-@pytest.mark.parametrize("client", ["go instance-profile", "go default", "js instance-profile", "js default", "botocore", "botocore-old"])
+@pytest.mark.parametrize("client", ["go instance-profile", "js instance-profile", "botocore-old"])
 def test_instance_profile(start_sidecar: Start, emulator: Emulator, runner: Runner, folder: Path, client: str) -> None:
     argv = words_of(client)
     port = runner.place.free_port()

@@ -23,7 +23,7 @@ from .token_files import ProjectedToken
 BEARER = "a-bearer-that-both-containers-know-0123456789"
 WRONG_BEARER = "another-bearer-which-is-not-that-of-the-sidecar"
 FIRST_PORT = 20_000  # below those that the kernel gives to connections
-POLL_S = 0.2
+POLL_S = 0.3
 _numbers = itertools.count()
 _ports = itertools.count(FIRST_PORT)
 _lock = threading.Lock()
@@ -169,9 +169,11 @@ class Cell:
         secret, token, _ = self.served.get(look.triple[0], (None, None, 0.0))
         return look.triple[2] == token and look.triple[1] in (secret, None) and token is not None
 
-    def ended_before(self, look: Look) -> float:
-        """How long before that look its credentials had ended, in seconds."""
-        return look.began - self.served[look.triple[0]][2] if look.triple else 0.0
+    def ended_before(self, number: int) -> float:
+        """How long before that look of the client, which is right, its credentials had ended, in seconds."""
+        assert self.client
+        found = self.client.looks[number].triple
+        return self.client.began(number) - self.served[found[0]][2] if found else 0.0
 
     def close(self) -> list[str]:
         """Ends all; where a secret was printed by our programs."""

@@ -18,9 +18,10 @@ from .places import Place
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """One resolution: what came, and when it began and ended, in wall time; it began at that time or before."""
+    """One resolution: what came, when its line was read (wall time), and how long it took."""
 
-    began: float
+    read_at: float
+    took_s: float
     triple: tuple[str, str | None, str] | None
     error: str | None
 
@@ -31,6 +32,7 @@ class SdkClient:
     def __init__(self, place: Place, argv: Sequence[str | Path], env: Mapping[str, str], folder: Path, times: int, interval_ms: int) -> None:
         words = [*map(str, argv), str(times), str(interval_ms)]
         self.looks: list[Look] = []
+        self._interval_s = interval_ms / 1000
         self._changed = threading.Condition()
         self._stderr = open(folder / "client.stderr", "w+b")
         self.process = subprocess.Popen(place.command(words), env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._stderr,
@@ -44,15 +46,24 @@ class SdkClient:
             now = time.time()
             try:
                 line = json.loads(text)
-                began = now - line["ms"] / 1000
+                took_s = line["ms"] / 1000
                 found = None if "err" in line else (line["ak"], line.get("sk"), line["st"])
             except (ValueError, KeyError, TypeError):
                 continue  # what the SDK itself prints
             with self._changed:
-                self.looks.append(Look(began, found, line.get("err")))
+                self.looks.append(Look(now, took_s, found, line.get("err")))
                 self._changed.notify_all()
         with self._changed:
             self._changed.notify_all()
+
+    def began(self, number: int) -> float:
+        """When that look began, or a little later: a line that was read late, on a busy machine, is corrected by those that follow."""
+        since, latest = 0.0, float("inf")
+        for look in self.looks[number:]:
+            since += look.took_s
+            latest = min(latest, look.read_at - since)
+            since += self._interval_s
+        return latest
 
     def ended(self) -> bool:
         """Nothing more will come."""

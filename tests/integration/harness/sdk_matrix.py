@@ -76,7 +76,7 @@ def refresh(cell: Cell) -> Outcome:
     wrong = [look for look in looks if not cell.is_right(look)]
     if wrong:
         return fails(f"{len(wrong)} of {times} without the right credentials: {no_secrets(wrong[0].error)}")
-    ended = [look for look in looks if cell.ended_before(look) > SLACK_S]
+    ended = [number for number in range(times) if cell.ended_before(number) > SLACK_S]
     if ended:
         return fails(f"{len(ended)} of {times} with credentials that had ended")
     return Outcome("ok") if len({look.triple for look in looks}) > 1 else fails("it never moved on")
@@ -137,7 +137,7 @@ def late(cell: Cell) -> Outcome:
     """The client is there first."""
     cell.associate()
     client = cell.run(1000, 1000)
-    client.wait(lambda looks: bool(looks), 5)
+    client.wait(lambda looks: bool(looks), bounded(cell, "late"))
     if any(look.triple for look in client.looks):
         return fails("it had credentials when there were none")
     cell.start()
@@ -174,7 +174,7 @@ def run_cell(release: Release, scenario: str, way: str, emulator: Emulator, bina
 
 def run_release(release: Release, emulator: Emulator, binaries: Binaries) -> dict[tuple[str, str], Outcome]:
     """Every cell that family.json has; those that take longest first."""
-    order = sorted(release.cells(), key=lambda cell: list(SCENARIOS).index(cell[0]) or 99)
+    order = sorted(release.cells(), key=lambda cell: list(SCENARIOS).index(cell[0]) or len(SCENARIOS))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         futures = {(scenario, way): pool.submit(run_cell, release, scenario, way, emulator, binaries) for scenario, way in order}
         return {cell: future.result() for cell, future in futures.items()}
