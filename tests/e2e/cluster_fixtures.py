@@ -21,7 +21,7 @@ import image_archive
 from harness.clients import go_client
 from harness.emulator import Emulator
 from harness.leaks import Leaks
-from harness.waiting import eventually
+from harness.waiting import SLOWNESS, eventually
 from manifests import FOLDER, load
 from oci import Archive
 from real_cluster import EKS_AUTH, ISSUER, MADE, STS, Cluster, NoCluster, Space
@@ -151,7 +151,8 @@ class Agents:
         self.cluster.apply(self.documents[self.current])
         [daemon_set] = [one for one in self.documents[self.current] if one["kind"] == "DaemonSet"]
         meta = daemon_set["metadata"]
-        done = self.cluster.kubectl("-n", meta["namespace"], "rollout", "status", f"daemonset/{meta['name']}", "--timeout=120s", check=False)
+        done = self.cluster.kubectl("-n", meta["namespace"], "rollout", "status", f"daemonset/{meta['name']}",
+                                    f"--timeout={120 * SLOWNESS:.0f}s", check=False)
         if done.returncode != 0:
             story = self.cluster.kubectl("-n", meta["namespace"], "describe", "pods", check=False).stdout + self.log()
             raise AssertionError(f"the agent did not become ready: {done.stdout}{done.stderr}\n{story}")
@@ -164,7 +165,8 @@ class Agents:
         elif self.current not in ("", "none"):
             [daemon_set] = [one for one in self.documents[self.current] if one["kind"] == "DaemonSet"]
             meta = daemon_set["metadata"]
-            self.cluster.kubectl("-n", meta["namespace"], "delete", "daemonset", meta["name"], "--wait", "--cascade=foreground", "--timeout=90s")
+            self.cluster.kubectl("-n", meta["namespace"], "delete", "daemonset", meta["name"], "--wait", "--cascade=foreground",
+                                 f"--timeout={90 * SLOWNESS:.0f}s")
 
     def log(self) -> str:
         """Of the agent's container."""

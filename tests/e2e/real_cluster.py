@@ -19,7 +19,7 @@ from harness.emulator import Emulator
 from harness.places import Place
 from harness.programs import ROOT
 from harness.tools import FOLDER as TOOLS
-from harness.waiting import eventually
+from harness.waiting import SLOWNESS, eventually
 
 SCRIPT = ROOT / "tests/e2e/cluster/cluster.sh"
 MADE = TOOLS.parent / "cluster"
@@ -58,7 +58,8 @@ class Cluster:
         self.folder.chmod(0o755)
         self.run = self.folder / "n"
         self._said = open(self.folder / "said", "w+b")
-        environment = {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
+        environment = {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", "HOME": str(self.folder), "LC_ALL": "C.UTF-8",
+                       "POD_IDENTITY_TEST_SLOWNESS": f"{SLOWNESS:.0f}"}
         self.process = subprocess.Popen(["bash", str(SCRIPT), str(MADE), str(self.run), api_server], stdin=subprocess.PIPE, stdout=self._said, stderr=self._said,
                                         env=environment, start_new_session=True)
         try:
@@ -83,7 +84,7 @@ class Cluster:
         """Ends it, and waits until all is gone; returns what the script said."""
         if self.process.stdin:
             self.process.stdin.close()
-        self.process.wait(60)
+        self.process.wait(60 * SLOWNESS)
         self._said.close()
         said = self.said()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -94,7 +95,7 @@ class Cluster:
     def on_node(self, *words: str | Path, timeout_s: float = 120.0, check: bool = True) -> subprocess.CompletedProcess[str]:
         """A command with the node's network, mounts and processes."""
         done = subprocess.run(["nsenter", "-n", "-m", "-p", "-t", str(self.pid), "env", f"PATH={MADE}/bin:{MADE}/debs/usr/bin:{MADE}/debs/usr/sbin:{os.environ['PATH']}",
-                               *map(str, words)], cwd="/", capture_output=True, text=True, timeout=timeout_s, check=False)
+                               *map(str, words)], cwd="/", capture_output=True, text=True, timeout=timeout_s * SLOWNESS, check=False)
         assert not check or done.returncode == 0, f"{' '.join(map(str, words))}: {done.stderr}"
         return done
 
@@ -104,7 +105,7 @@ class Cluster:
 
     def kubectl(self, *words: str, stdin: str = "", check: bool = True, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
         """One kubectl command."""
-        done = subprocess.run(self.kubectl_command(*words), input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False,
+        done = subprocess.run(self.kubectl_command(*words), input=stdin, capture_output=True, text=True, timeout=timeout_s * SLOWNESS, check=False,
                               env={"HOME": str(self.folder), "PATH": os.environ["PATH"]})
         assert not check or done.returncode == 0, f"kubectl {' '.join(words)}: {done.stderr}{done.stdout}"
         return done
@@ -178,6 +179,7 @@ class Space:
 
     def wait(self, what: str, probe: Callable[[], Any], timeout_s: float = 120.0) -> Any:
         """Until the probe gives something true. Asks every third of a second."""
+        timeout_s *= SLOWNESS
         deadline = time.monotonic() + timeout_s
         while True:
             found = probe()

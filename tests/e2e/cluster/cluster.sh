@@ -26,6 +26,9 @@ done
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
 	cgroup=2
 	[ -w /sys/fs/cgroup/cgroup.subtree_control ] || unavailable '/sys/fs/cgroup cannot be written'
+	for each in cpu cpuset memory pids; do
+		grep -qw "$each" /sys/fs/cgroup/cgroup.controllers || unavailable "no cgroup controller $each in /sys/fs/cgroup/cgroup.controllers"
+	done
 else
 	cgroup=1
 	for each in cpu cpuset memory pids devices freezer; do
@@ -56,13 +59,21 @@ clean_up() {
 		sleep 0.1
 	done
 	[ -z "$left" ] || echo "could not be removed: $left" >&2
-	if [ "$cgroup" = 2 ]; then # what the kubelet has turned on for the whole machine
-		for each in $(controllers | comm -13 "$run/controllers" -); do echo "-$each" >/sys/fs/cgroup/cgroup.subtree_control || :; done
+	if [ "$cgroup" = 2 ]; then # those that another cluster uses by now are busy, and stay
+		for each in $(controllers | comm -13 "$run/controllers" -); do echo "-$each" 2>/dev/null >/sys/fs/cgroup/cgroup.subtree_control || :; done
 	fi
 	rm -rf "$run"
 }
 trap clean_up EXIT
 trap 'exit 1' INT TERM
+
+# The kubelet does not start unless the cgroup above its own has all of these that the kernel has.
+if [ "$cgroup" = 2 ]; then
+	for each in cpu cpuset memory pids hugetlb; do
+		! grep -qw "$each" /sys/fs/cgroup/cgroup.controllers || echo "+$each" 2>/dev/null >/sys/fs/cgroup/cgroup.subtree_control ||
+			unavailable "/sys/fs/cgroup/cgroup.subtree_control does not take +$each, as in a container whose processes are not in a cgroup below"
+	done
+fi
 
 snapshotter=overlayfs
 mkdir "$run/lower" "$run/upper" "$run/work" "$run/merged"

@@ -63,7 +63,7 @@ kubelet_again() { # a kubelet that ends is started again, as on any node
 }
 
 until_ready() { # until_ready SECONDS WHAT COMMAND...
-	local end=$((SECONDS + $1)) what=$2
+	local end=$((SECONDS + $1 * ${POD_IDENTITY_TEST_SLOWNESS:-1})) what=$2
 	shift 2
 	until "$@" >/dev/null 2>&1; do
 		[ "$SECONDS" -lt "$end" ] || {

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Callable, TypeVar
 
 T = TypeVar("T")
+SLOWNESS = float(os.environ.get("POD_IDENTITY_TEST_SLOWNESS", "1"))
+"""How many times as slow as usual this machine is (tests/vm.sh): deadlines are so much later."""
 
 
 def eventually(probe: Callable[[], T], timeout_s: float = 10.0, what: str = "") -> T:
@@ -13,6 +16,7 @@ def eventually(probe: Callable[[], T], timeout_s: float = 10.0, what: str = "") 
 
     An OSError of the probe counts as "not yet".
     """
+    timeout_s *= SLOWNESS
     deadline = time.monotonic() + timeout_s
     pause_s = 0.002
     last: object = None
