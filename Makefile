@@ -155,7 +155,7 @@ COLD_SIDECAR = $(patsubst %,$(B)/obj/sidecar/%.o,complain config config_file con
 OUR_LDFLAGS_arm64 = -Wl,--fix-cortex-a53-843419=adr
 # All but those that have such storage; what these hand on goes through far_hidden() there.
 NEAR_arm64 = -mcmodel=tiny
-NEAR_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(shell grep -Lw FAR common/*/*.c sidecar/*.c sidecar/get/*.c init/*.c agent/*.c))
+NEAR_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(shell grep -LwE 'FAR|FAR_SCRATCH' common/*/*.c sidecar/*.c sidecar/get/*.c init/*.c agent/*.c))
 OUR_LDFLAGS = -Wl,--gc-sections $(OUR_LDFLAGS_$(ARCH))
 
 COMMON_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/*/*.c))

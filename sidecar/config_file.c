@@ -5,9 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/base/far.h"
 #include "common/base/io.h"
 #include "common/base/nearest.h"
+#include "common/base/scratch.h"
 #include "common/base/setting.h"
 #include "common/text/json.h"
 #include "sidecar/config_tokens.h"
@@ -74,7 +74,7 @@ static bool refuse_mode(const struct file *f, const struct json *value, const ch
 
 static bool take_one(const struct file *f, const struct option_spec *spec, void *place, const char *key,
                      const struct json *value) {
-    static char text[OPTIONS_VALUE_MAX];
+    SCRATCH static char text[OPTIONS_VALUE_MAX];
     char why[OPTIONS_PROBLEM_MAX / 2];
     struct buf problem = BUF(why);
     int64_t number;
@@ -425,7 +425,7 @@ bool config_file_parse(const char *path, const char *text, size_t len, struct co
 }
 
 bool config_file_read(const char *path, struct config *out, struct buf *problem) {
-    FAR static char text[JSON_INPUT_MAX + 2];
+    FAR_SCRATCH static char text[JSON_INPUT_MAX + 2];
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     size_t len = 0;
     bool read = fd >= 0 && io_read_all(fd, text, sizeof text - 1, &len);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/environment.h"
+#include "common/base/scratch.h"
 
 #define KIND "kind"
 #define FILE_KEY "file"
@@ -32,7 +33,7 @@ static bool take_as(const char *option, void *place, const char *text, struct bu
 }
 
 static bool take_member(struct config_token *t, const struct json *member, struct buf *why) {
-    static char text[OPTIONS_VALUE_MAX];
+    SCRATCH static char text[OPTIONS_VALUE_MAX];
     char problem_text[AWS_TOKEN_PROBLEM_MAX];
     struct buf problem = BUF(problem_text);
     const char *key = json_name(member);

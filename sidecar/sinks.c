@@ -8,8 +8,8 @@
 
 #include "common/base/atomic_file.h"
 #include "common/base/clock.h"
-#include "common/base/far.h"
 #include "common/base/io.h"
+#include "common/base/scratch.h"
 #include "common/base/wipe.h"
 #include "sidecar/metrics.h"
 #include "sidecar/token_make.h"
@@ -80,9 +80,10 @@ static bool read_existing(const char *path, struct buf *out, struct buf *problem
 
 static bool write_credentials_file(const struct config_profile *config, const struct credentials *c,
                                    struct buf *problem) {
-    FAR static char existing_text[INI_FILE_MAX + 2];
-    static char body_text[CREDENTIALS_RENDERED_MAX];
-    FAR static char content_text[INI_FILE_MAX + 1]; /* what is larger could not be read the next time */
+    FAR_SCRATCH static char existing_text[INI_FILE_MAX + 2];
+    SCRATCH static char body_text[CREDENTIALS_RENDERED_MAX];
+    /* What is larger could not be read the next time. */
+    FAR_SCRATCH static char content_text[INI_FILE_MAX + 1];
     struct buf existing = BUF(existing_text), body = BUF(body_text), content = BUF(content_text);
     bool ok = read_existing(config->credentials_file, &existing, problem);
     if (ok) {
@@ -101,7 +102,7 @@ static bool write_credentials_file(const struct config_profile *config, const st
 
 static bool write_process_file(const struct config_profile *config, const struct credentials *c,
                                struct buf *problem) {
-    static char text[CREDENTIALS_RENDERED_MAX + 1];
+    SCRATCH static char text[CREDENTIALS_RENDERED_MAX + 1];
     struct buf content = BUF(text);
     credentials_render_process(c, &content);
     buf_char(&content, '\n');
@@ -111,7 +112,7 @@ static bool write_process_file(const struct config_profile *config, const struct
 }
 
 static bool write_token(const struct config_token *t, const struct credentials *c, struct buf *problem) {
-    FAR static char text[AWS_TOKEN_MAX];
+    FAR_SCRATCH static char text[AWS_TOKEN_MAX];
     char why_text[96];
     struct buf content = BUF(text), why = BUF(why_text);
     int64_t life_s;

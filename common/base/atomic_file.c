@@ -12,6 +12,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/io.h"
+#include "common/base/scratch.h"
 
 /* ".NAME.pod-identity-XXXXXX": hidden, recognisable, and beside the target, because a rename cannot cross
  * volumes. */
@@ -58,9 +59,8 @@ static void sync_directory(const char *directory) {
 
 bool atomic_file_write(const char *path, const void *data, size_t len, mode_t mode, gid_t group,
                        struct atomic_file_problem *problem) {
-    /* Of this call only, and too large for the stack; there is one thread. */
-    static struct place place;
-    static char temporary_text[2 * ATOMIC_FILE_PATH_MAX];
+    SCRATCH static struct place place;
+    SCRATCH static char temporary_text[2 * ATOMIC_FILE_PATH_MAX];
     struct buf temporary = BUF(temporary_text);
     *problem = (struct atomic_file_problem){.step = "use the path of", .error = ENAMETOOLONG};
     if (!split(path, &place))
@@ -96,7 +96,7 @@ bool atomic_file_write(const char *path, const void *data, size_t len, mode_t mo
 }
 
 void atomic_file_clean(const char *path) {
-    static struct place place; /* as above */
+    SCRATCH static struct place place;
     char prefix_text[NAME_MAX + 1];
     struct buf prefix = BUF(prefix_text);
     if (!split(path, &place))

@@ -8,6 +8,7 @@
 #include "common/base/buf.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/scratch.h"
 #include "common/base/wipe.h"
 #include "common/http/ca_bundle.h"
 #include "common/http/http_memory.h"
@@ -194,7 +195,7 @@ static bool append(void *list, const char *text) {
 }
 
 static bool set_route(struct http_transfer *t) {
-    static char storage[HTTP_HEADER_LINE_MAX];
+    SCRATCH static char storage[HTTP_HEADER_LINE_MAX];
     const struct lookup *l = &t->lookup;
     struct buf text = BUF(storage);
     int64_t left_ms = t->started_ms + t->total_timeout_ms - clock_now().mono_ms;
@@ -294,14 +295,12 @@ void http_close(void) {
 }
 
 static bool add_headers(struct http_transfer *t, const struct http_request *request) {
-    static char storage[HTTP_HEADER_LINE_MAX]; /* of this call only: libcurl copies what it is given */
+    SCRATCH static char storage[HTTP_HEADER_LINE_MAX]; /* libcurl copies what it is given */
     struct curl_slist *list = NULL;
     bool ok = request->header_count <= HTTP_REQUEST_HEADERS_MAX;
     for (size_t i = 0; ok && i < request->header_count; i++) {
         struct buf line = BUF(storage);
-        buf_str(&line, request->headers[i].name);
-        buf_str(&line, ": ");
-        buf_str(&line, request->headers[i].value);
+        buf_fmt(&line, "%s: %s", request->headers[i].name, request->headers[i].value);
         ok = !line.overflow && append(&list, line.data);
         buf_wipe(&line);
     }

@@ -7,6 +7,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/environment.h"
+#include "common/base/scratch.h"
 #include "common/base/wipe.h"
 
 static resolver_watch *watch_hook;
@@ -25,7 +26,7 @@ static bool is_name(enum uri_host kind, const char *host) {
 
 enum err lookup_start(struct lookup *l, const char *url, bool local, unsigned char *stream, int64_t end_ms,
                       void *owner) {
-    static struct uri uri;
+    SCRATCH static struct uri uri;
     lookup_cancel(l);
     if (uri_parse(url, &uri) != ERR_OK)
         return ERR_SYNTAX;

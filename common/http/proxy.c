@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/scratch.h"
 #include "common/base/setting.h"
 #include "common/base/wipe.h"
 #include "common/text/base64url.h"
@@ -87,7 +88,7 @@ static enum err skip_scheme(const char **value, const char **problem) {
 }
 
 static enum err parse(const char *value, struct proxy *out, const char **problem) {
-    static struct uri uri;
+    SCRATCH static struct uri uri;
     char origin[URI_HOST_MAX + 16];
     struct buf text = BUF(origin);
     *problem = setting_flaw(value);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/base/scratch.h"
 #include "common/base/wipe.h"
 #include "common/text/base64url.h"
 #include "common/text/json.h"
@@ -106,7 +107,7 @@ static enum err open_part(const char *part, size_t len, unsigned char *scratch, 
 }
 
 static enum err inspect(const char *token, size_t len, struct jwt_claims *out, const char **wrong) {
-    static unsigned char scratch[JWT_CLAIMS_MAX]; /* of this call only: one thread, and none of it is kept */
+    SCRATCH static unsigned char scratch[JWT_CLAIMS_MAX];
     const char *end = token + len;
     const char *dot1 = memchr(token, '.', len);
     const char *dot2 = dot1 != NULL ? memchr(dot1 + 1, '.', (size_t)(end - dot1 - 1)) : NULL;

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/scratch.h"
+
 #define GROUPS_SHOWN 16 /* a pod has one or two */
 #define GROUPS_MAX 256
 #define LINKS_MAX 16       /* a projected volume has two; more is a loop */
@@ -219,7 +221,7 @@ static void forbidden(const char *path, struct walk *w, struct buf *m, struct fa
 }
 
 enum reason token_path_explain(const char *path, int error, struct failure *f) {
-    static struct walk w; /* of this call only, and too large for the stack; there is one thread */
+    SCRATCH static struct walk w;
     struct buf m = failure_begin(f, REASON_TOKEN_UNREADABLE);
     buf_str(&m, "cannot open token file ");
     token_path_put(&m, path);

@@ -2,13 +2,14 @@
 
 #include <string.h>
 
+#include "common/base/scratch.h"
 #include "common/base/setting.h"
 #include "common/base/wipe.h"
 #include "common/http/proxy.h"
 #include "common/pod/role_arn.h"
 
 enum reason source_settings_proxy(injection_getenv *lookup, const struct uri *uri, struct failure *f) {
-    static struct proxy proxy;
+    SCRATCH static struct proxy proxy;
     const char *problem = NULL;
     enum err e = proxy_find(lookup, uri, &proxy, &problem);
     wipe(proxy.authorization, strlen(proxy.authorization));

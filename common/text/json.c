@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/far.h"
+#include "common/base/scratch.h"
 #include "common/base/wipe.h"
 #include "common/text/decimal.h"
 
@@ -20,7 +20,7 @@ double strtod(const char *restrict text, char **restrict end) {
 /* cJSON asks for memory through these two; the arena only grows until json_close() empties it. There is one
  * for the process: cJSON's hooks know no caller, and a document is opened and closed within one call, so that
  * a second one would be 64 KiB that nobody uses. */
-FAR static _Alignas(16) unsigned char arena[JSON_ARENA_SIZE];
+FAR_SCRATCH static _Alignas(16) unsigned char arena[JSON_ARENA_SIZE];
 static size_t arena_used;
 static bool arena_full;
 static cJSON *document;
