@@ -10,7 +10,7 @@ RELEASE := $(or $(shell git describe --tags --exact-match --match 'v$(VERSION)' 
 IMAGE_ARCHIVES = $(IMAGE_NAMES:%=build/images/pod-identity-%.oci.tar)
 
 SETUP_IMAGE_PACKAGES = umoci skopeo ca-certificates util-linux $(SETUP_CROSS_PACKAGES_$(if $(filter amd64,$(NATIVE_ARCH)),arm64,amd64))
-SETUP_E2E_PACKAGES = python3 python3-venv iproute2 podman runc openssl util-linux
+SETUP_E2E_PACKAGES = python3 python3-venv iproute2 podman runc openssl util-linux procps
 
 ##@ Images and releases
 setup-images: ## install what `make images` needs (apt)
