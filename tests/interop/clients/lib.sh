@@ -3,14 +3,16 @@
 #
 #   if to_build NAME; then …; built NAME; fi
 #
-# $out is OUTDIR, $src the family's folder. A release is made again when a source, build.sh or this file changes.
+# $out is OUTDIR, $src the family's folder. A release is made again when a source, build.sh or this file changes, or one of $shared:
+# files of this folder that the family uses, set above the line that includes this one.
 set -eu
 src=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
 shift
 names=" $* "
-sources=$(cd "$src" && find . ../lib.sh ../s3_loop.py -type f ! -name family.json ! -name '*.pyc' | LC_ALL=C sort |
+# shellcheck disable=SC2086  # a list of words
+sources=$(cd "$src" && find . ../lib.sh ../s3_loop.py ${shared:-} -type f ! -name family.json ! -name '*.pyc' | LC_ALL=C sort |
 	xargs sha256sum | sha256sum | cut -d ' ' -f 1)
 
 # Asked for, or nothing was; and not there yet, of these sources.
