@@ -57,16 +57,22 @@ static bool decode(const char *text, size_t len, char out[VALUE_MAX]) {
 static bool read_query(size_t view, struct wanted *w, const char *query, struct buf *problem) {
     char name[VALUE_MAX], value[VALUE_MAX];
     w->profile = answers_own(view);
-    bool ok = true;
+    bool ok = true, named = false;
     while (ok && *query != '\0') {
         size_t len = strcspn(query, "&"), name_len = strcspn(query, "=&");
         size_t at = name_len < len ? name_len + 1 : len;
         ok = decode(query, name_len, name) && decode(query + at, len - at, value);
         if (!ok)
             buf_str(problem, "an escape that is none, or a value of more than 255 bytes");
+        bool is_name = ok && strcmp(name, "name") == 0;
+        if (is_name && named) {
+            buf_str(problem, "name: given twice");
+            ok = false;
+        }
+        named = named || is_name;
         if (ok && len > 0)
-            ok = strcmp(name, "name") == 0 ? answers_find(view, value, &w->profile)
-                                           : aws_token_set(&w->token, name, value, problem);
+            ok = is_name ? answers_find(view, value, &w->profile)
+                         : aws_token_set(&w->token, name, value, problem);
         query += len + (query[len] == '&');
     }
     return ok && aws_token_complete(&w->token, environment, problem);
