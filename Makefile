@@ -37,7 +37,7 @@ SETUP_BUILD_PACKAGES = gcc make binutils linux-libc-dev patch xz-utils git $(if 
 SETUP_CROSS_PACKAGES_amd64 = gcc-x86-64-linux-gnu linux-libc-dev-amd64-cross
 SETUP_CROSS_PACKAGES_arm64 = gcc-aarch64-linux-gnu linux-libc-dev-arm64-cross
 SETUP_TEST_PACKAGES = ca-certificates libc6-dev clang libclang-rt-dev clang-format cppcheck shellcheck libcmocka-dev python3 python3-venv \
-	iproute2 nftables strace curl openssl groff-base qemu-user-static $(SETUP_CROSS_PACKAGES_$(if $(filter amd64,$(NATIVE_ARCH)),arm64,amd64))
+	iproute2 nftables strace curl openssl groff-base qemu-user-static postgresql-client mariadb-client-core redis-tools $(SETUP_CROSS_PACKAGES_$(if $(filter amd64,$(NATIVE_ARCH)),arm64,amd64))
 
 SETUP_DEMO_PACKAGES = python3 curl
 SETUP_WALKTHROUGH_PACKAGES = python3-venv openssl util-linux
