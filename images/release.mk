@@ -22,6 +22,6 @@ bundle: images chart ## one tar with all that a cluster without internet needs, 
 	@sh images/bundle.sh '$(RELEASE)' '$(IMAGE_TAG)' build/images build/images/root build/bundle '$(BUNDLE)' '$(CHART)'
 
 # SIGN, if set, is a command that gets the list of sums as its last argument, as in images/README.md.
-release: bundle ## binaries, images, chart, bundle, SBOMs and sums, in build/release; SIGN=COMMAND signs the sums
-	@sh images/release.sh '$(RELEASE)' build build/images '$(BUNDLE)' '$(CHART)' 'build/release/$(RELEASE)' $(IMAGE_ARCHES)
+release: bundle man ## binaries, manual pages, images, chart, bundle, SBOMs and sums, in build/release; SIGN=COMMAND signs the sums
+	@sh images/release.sh '$(RELEASE)' build build/images '$(BUNDLE)' '$(CHART)' build/man '$(SOURCE_DATE_EPOCH)' 'build/release/$(RELEASE)' $(IMAGE_ARCHES)
 	@$(if $(SIGN),$(SIGN) 'build/release/$(RELEASE)/SHA256SUMS')

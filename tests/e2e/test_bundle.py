@@ -57,6 +57,14 @@ def test_release(release: Path) -> None:
     for arch in ("amd64", "arm64"):
         assert {f"pod-identity-{program}-{version}-linux-{arch}" for program in ("init", "sidecar", "get", "agent", "webhook")} < set(listed)
         assert json.loads((release / f"pod-identity-{version}-linux-{arch}.spdx.json").read_text())["spdxVersion"].startswith("SPDX-")
+    with tarfile.open(release / f"pod-identity-man-{version}.tar.gz") as pages:
+        members = {member.name: member for member in pages if member.isfile()}
+        assert all(member.uid == member.gid == 0 and member.mode == 0o644 for member in members.values())
+        for program in ("init", "sidecar", "get", "agent", "webhook"):
+            name = f"pod-identity-{program}"
+            page, completion = (pages.extractfile(members.pop(path)) for path in (f"share/man/man1/{name}.1", f"share/bash-completion/completions/{name}"))
+            assert page and completion and f".TH {name.upper()} 1 ".replace("-", "\\-").encode() in page.read() and name.encode() in completion.read()
+        assert not members
     revision = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     assert revision in version or "-g" not in version
 
@@ -71,10 +79,11 @@ def test_bundle_has_all(bundle: Path) -> None:
 
 def test_the_same_twice(release: Path, archives: dict[str, Path]) -> None:
     (archive,) = release.glob("pod-identity-*[!i].tar")
-    before = hashlib.sha256(archive.read_bytes()).hexdigest()
+    (pages,) = release.glob("pod-identity-man-*")
+    before = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (archive, pages)]
     assert archives
     make("release")
-    assert hashlib.sha256(archive.read_bytes()).hexdigest() == before
+    assert [hashlib.sha256(path.read_bytes()).hexdigest() for path in (archive, pages)] == before
 
 
 def test_sums_are_checked_first(bundle: Path) -> None:
