@@ -13,7 +13,7 @@ static bool waits_for_room(const struct connection *c) {
 }
 
 static bool told_of_late(const struct connection *c) {
-    return c->link != NULL && c->link->told_ms + PATIENCE_MS > loop_now().mono_ms;
+    return c->link != NULL && c->link->told_ms + PATIENCE_TOLD_MS > loop_now().mono_ms;
 }
 
 /* The oldest of that phase. Who does not take its answer may have sent on what it likes. Those that drain end

@@ -197,7 +197,7 @@ static void who_is_told_something_has_its_time_anew(void **state) {
     pass(PATIENCE_MS / 2);
     for (size_t i = 0; i < PLACES; i++)
         links[i].told_ms = now_ms;
-    pass(PATIENCE_MS - 1);
+    pass(PATIENCE_TOLD_MS - 1);
     for (size_t i = 0; i <= OWN; i++)
         is_open(i);
     pass(CONNECTIONS_TURN_MS);
