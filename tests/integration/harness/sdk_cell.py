@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
+import shutil
 import signal
 import tempfile
-import shutil
 import threading
 from pathlib import Path
 
@@ -22,10 +23,11 @@ from .token_files import ProjectedToken
 
 BEARER = "a-bearer-that-both-containers-know-0123456789"
 WRONG_BEARER = "another-bearer-which-is-not-that-of-the-sidecar"
-FIRST_PORT = 20_000  # below those that the kernel gives to connections
+FIRST_PORT, PORTS, WORKERS = 20_000, 1_000, 12  # below those that the kernel gives to connections; each worker has its own
 POLL_S = 0.3
 _numbers = itertools.count()
-_ports = itertools.count(FIRST_PORT)
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
+_ports = itertools.cycle(range(FIRST_PORT + _worker * PORTS, FIRST_PORT + (_worker + 1) * PORTS))
 _lock = threading.Lock()
 
 
@@ -33,7 +35,7 @@ def _own_port(place: Place) -> int:
     """A port that stays free while nobody listens at it. In a namespace nobody else is there, and it is not tried: a program that starts at
     that moment would hold the socket of the trial for a while."""
     with _lock:
-        for port in _ports:
+        for port in itertools.islice(_ports, PORTS):
             if isinstance(place, Namespace):
                 return port
             with contextlib.suppress(OSError), place.socket() as sock:
