@@ -222,7 +222,7 @@ interop-table: ## write sidecar/SDKS.md from what the last `make interop-all` fo
 	@python3 tests/interop/table.py
 
 setup-interop: ## install what `make interop` needs; but for MinIO, which it builds in some minutes, part of setup-test
-	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) python3 python3-venv iproute2 openssl ca-certificates
+	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) python3 python3-venv iproute2 openssl ca-certificates ruby php-cli
 	@sh tests/tools.sh go node minio
 
 ##@ Try it
