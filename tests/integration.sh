@@ -5,7 +5,7 @@
 #
 # In the environment:
 #   JOBS=N          so many at once, where pytest-xdist is there; then, one by one, those that are marked `alone`
-#   LEAVE_OUT=...   `integration/FOLDER` leaves out tests/integration/FOLDER
+#   LEAVE_OUT=...   `integration/NAME` leaves out tests/integration/NAME, a folder or a file
 #   ALLOW_SKIPS=1   no pytest at all is no failure
 set -u
 results=$1

@@ -17,7 +17,7 @@ test: ## all that needs no cloud and no container: install what it needs, build,
 # make test-other-debian SUITE=bookworm      that one, not the one that this machine is not
 # make test-other-debian RUN='make unit'     that there
 RUN ?= make demo && make test LEAVE_OUT='$(LEAVE_OUT)'
-test-other-debian: LEAVE_OUT ?= fuzz-replay check-reproducible integration/emulator
+test-other-debian: LEAVE_OUT ?= fuzz-replay check-reproducible integration/emulator integration/test_interop_matrix.py
 test-other-debian: ## the same on another Debian, in a minimal root that debootstrap makes; without what learns nothing from it
 	@sh tests/other-debian.sh $(if $(SUITE),--suite $(SUITE)) sh -c "$(RUN)"
 
