@@ -132,8 +132,8 @@ void options_unknown(const struct options *options, options_tell *tell, void *co
     " "                                                                                                      \
     "allow-uid assume-role ca-bundle cache cluster cluster-name config credentials-file expect-account "     \
     "expect-namespace expect-role expect-service-account expired external-id file-mode "                     \
-    "file-profile format host host-network http http-token http-token-file imds install install-sh linger "  \
-    "list-checks log-format log-level metrics min-ttl name node-credentials "                                \
+    "file-profile format host host-network http http-token http-token-file imds install install-sh json "    \
+    "linger list-checks log-format log-level metrics min-ttl name node-credentials "                         \
     "notify-pid-file notify-signal pod-labels port process-file region role-session-name "                   \
     "sandbox self-injected serverless session-duration session-policy-file session-tag socket-group "        \
     "socket-mode source source-identity strict termination-log transitive-tag-key "                          \
