@@ -237,7 +237,7 @@ setup: ## install what the build needs (apt); with ARCH= of the other architectu
 ##@ Test
 setup-test: ## install what `make test` needs
 	@sh $(DEPS)/setup.sh $(SETUP_BUILD_PACKAGES) $(SETUP_TEST_PACKAGES)
-	@sh tests/tools.sh go node prometheus
+	@sh tests/tools.sh go node prometheus postgres
 
 ##@ Build
 # Manual pages and completion, from what the programs of this machine's architecture print for --help.

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Programs that tests need and that Debian may lack or have too old: tools.sh TOOL... (go, node, kubectl, docker-registry,
-# hclfmt, minio, helm, actionlint, prometheus, cluster, apiserver).
+# hclfmt, minio, helm, actionlint, prometheus, postgres, cluster, apiserver).
 # One that the machine has, and that is new enough, is used as it is. What Debian has is installed. The rest goes into
 # ${XDG_CACHE_HOME:-~/.cache}/pod-identity/tools/bin, where the tests look first (tests/integration/harness/tools.py).
 # `cluster` is a whole Kubernetes for tests/e2e/cluster/cluster.sh, in .../tools/cluster; `apiserver` the API server of a newer one.
@@ -130,6 +130,34 @@ get_prometheus() {
 	programs_of prometheus prometheus promtool || { programs_of prometheus prometheus && programs_of promtool promtool; } # of Debian 13 on
 }
 
+# PostgreSQL's server, for tests/integration/harness/postgres.py, and those of its libraries that the machine lacks: unpacked, in $tools/postgres.
+# Installed, it would start a service. What only its compiler of queries and Debian's scripts want (LLVM, Perl) is left out.
+get_postgres() {
+	made=$tools/postgres
+	whole=$made/.of-$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+	[ ! -e "$whole" ] && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || return 0
+	package=$(LC_ALL=C apt-cache depends postgresql 2>/dev/null | sed -n 's/^ *Depends: \(postgresql-[0-9]*\)$/\1/p')
+	[ -n "$package" ] || return
+	libraries=$(LC_ALL=C apt-get -s --no-install-recommends install "$package" 2>/dev/null | sed -n 's/^Inst \(lib[^ ]*\) .*/\1/p' |
+		grep -v -e '^libc[6-]' -e '^libllvm' -e '^libz3' -e perl -e '-dev$')
+	rm -rf "$made"
+	mkdir -p "$made" || return
+	# shellcheck disable=SC2086 # words
+	if (
+		cd "$made" && apt-get -qq download "$package" $libraries || exit
+		for file in *.deb; do
+			dpkg -x "$file" . && rm "$file" || exit
+		done
+		rm -rf usr/share/locale usr/share/doc usr/lib/postgresql/*/lib/bitcode usr/lib/postgresql/*/lib/llvmjit*
+		env "LD_LIBRARY_PATH=$(echo usr/lib/*-linux-gnu)" usr/lib/postgresql/*/bin/postgres --version
+	) >"$made.log" 2>&1; then
+		touch "$whole"
+		return
+	fi
+	tail -n 2 "$made.log" >&2
+	return 1
+}
+
 helm_version() {
 	has helm && helm version --template '{{.Version}}' 2>/dev/null | sed 's/^v//'
 }
@@ -220,6 +248,7 @@ get() {
 	helm) get_helm ;;
 	actionlint) get_actionlint ;;
 	prometheus) get_prometheus ;;
+	postgres) get_postgres ;;
 	cluster) get_cluster ;;
 	apiserver) get_apiserver ;;
 	*) say "$1: no such tool" && exit 64 ;;

@@ -16,12 +16,13 @@ from harness.aws import needs_openssl
 from harness.emulator import ACCOUNT, Emulator
 from harness.https_server import Pki
 from harness.leaks import Leaks
-from harness.programs import ROOT, Binaries
+from harness.programs import ROOT, Binaries, Runner
 from harness.served import check_container
 from harness.sidecar import Sidecar
 
 pytest.importorskip("botocore", reason="no botocore: the package index was not reached (make integration tries again)")
 
+from harness.postgres import Ldap, PostgresServer  # noqa: E402
 from harness.token_servers import REGION, Judge, MySql, Postgres, Redis, TokenServer, api_server  # noqa: E402
 
 pytestmark = [pytest.mark.place("loopback"), needs_openssl]
@@ -85,6 +86,35 @@ def test_psql(shell: Shell, request: pytest.FixtureRequest) -> None:
     assert other.returncode == 2 and "authentication failed" in other.stderr and shell.judge.verdicts[1:] == ["for another server or user"]
     changed = shell.run(line.replace("\npsql", '\nPGPASSWORD="${PGPASSWORD}0" psql'), "", **env)
     assert changed.returncode == 2 and "does not match" in shell.judge.verdicts[2]
+
+
+@needs("psql", "postgresql-client")
+def test_psql_and_a_real_server(shell: Shell, runner: Runner, folder: Path, request: pytest.FixtureRequest) -> None:
+    """The same snippet and PostgreSQL's own server, which has passwords checked by LDAP: there the verifier is. It takes TLS alone, and passwords of a token's length."""
+    ldap = Ldap(*shell.pair, shell.judge)
+    request.addfinalizer(ldap.close)
+    server = PostgresServer(runner, folder / "postgres", *shell.pair, ldap, users=("app", "admin"))
+    request.addfinalizer(server.stop)
+    line = snippet("sh", "psql").replace("/etc/rds/global-bundle.pem", str(shell.ca))
+
+    def ask(line: str) -> subprocess.CompletedProcess[str]:
+        return shell.run(line, "select 1 as one, current_user, ssl from pg_stat_ssl where pid = pg_backend_pid();\n",
+                         PGHOST="localhost", PGPORT=str(server.port), PGUSER="app", PGDATABASE="postgres", PSQLRC="/dev/null")
+
+    done = ask(line.replace("\npsql", "\npsql --csv"))
+    assert (done.returncode, done.stdout) == (0, "one,current_user,ssl\n1,app,t\n"), (done, server.log, ldap.errors)
+    assert shell.judge.verdicts == ["good"]
+    for user, verdict, wrong in (
+        ("admin", "for another server or user", line.replace("\npsql", "\nPGUSER=admin psql")),
+        ("app", "for another server or user", line.replace('--host="$PGHOST"', "--host=other.example.com")),
+        ("app", "does not match", line.replace("\npsql", '\nPGPASSWORD="${PGPASSWORD}0" psql')),
+    ):
+        assert wrong != line
+        done = ask(wrong)
+        assert (done.returncode, done.stdout) == (2, "") and f'LDAP authentication failed for user "{user}"' in done.stderr, (wrong, done)
+        assert verdict in shell.judge.verdicts.pop(), wrong
+    plain = ask(line.replace("verify-full", "disable"))
+    assert plain.returncode == 2 and "no encryption" in plain.stderr and shell.judge.verdicts == ["good"], plain
 
 
 @needs("mariadb", "mariadb-client-core")
