@@ -44,6 +44,7 @@ int main(int argc, char **argv) {
     char text[FLAGS_PROBLEM_MAX];
     struct buf problem = BUF(text), help = BUF(help_text);
     process_harden();
+    process_small_pages();
     switch (flags_read(argc, argv, &settings, &problem, &help)) {
     case FLAGS_HELP:
         return print(STDOUT_FILENO, &help, 0);

@@ -7,4 +7,9 @@
  * what is meant for them. A reader that has gone is an error of write(), not the end. */
 void process_harden(void);
 
+/* For programs with much static storage of which little is touched: the kernel gives them pages as they are
+ * used, and not 2 MiB at a time, as it does where /sys/kernel/mm/transparent_hugepage/enabled is "always".
+ * A program that this one becomes by exec would inherit it. */
+void process_small_pages(void);
+
 #endif

@@ -18,6 +18,7 @@ from harness.http import Answer, request_bytes
 from harness.our_agent import OurAgent
 from harness.places import AGENT_IPV4, AGENT_IPV6, Place
 from harness.programs import Binaries, Runner
+from harness.sizes import small_pages
 from harness.waiting import eventually
 
 Start = Callable[..., OurAgent]
@@ -162,7 +163,7 @@ def fill(agent: OurAgent, node: Emulator, pods: int) -> list[str]:
 def test_memory(start_agent: Start, node: Emulator) -> None:
     """1 MiB idle, 4 MiB with 1,000 pods of 1.2 KB tokens and answers, 5 MiB at its peak."""
     idle = start_agent()
-    assert idle.memory_kib()["VmRSS"] <= 1024
+    assert idle.memory_kib()["VmRSS"] <= 1024 and small_pages(idle.pid)
     tokens = fill(idle, node, 1000)
     sizes = idle.memory_kib()
     assert sizes["VmRSS"] <= 4 * 1024, sizes

@@ -149,10 +149,11 @@ def test_exec(get: Get, sidecar: Sidecar) -> None:
 
 
 def test_exec_leaves_no_signal_ignored(get: Get) -> None:
-    """We ignore some ourselves, and a program inherits that."""
+    """We ignore some ourselves, and a program inherits that; as it would that it has no huge pages."""
     status = get("exec", "--", "cat", "/proc/self/status", env={"PATH": os.environ["PATH"]}).stdout
     ignored = int(next(line.split()[1] for line in status.splitlines() if line.startswith("SigIgn:")), 16)
     assert not ignored & (1 << (signal.SIGPIPE - 1) | 1 << (signal.SIGXFSZ - 1))
+    assert "\nTHP_enabled:\t1\n" in status
 
 
 def test_exec_replaces_itself(binaries: Binaries, sidecar: Sidecar) -> None:

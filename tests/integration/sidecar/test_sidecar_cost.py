@@ -19,6 +19,7 @@ from harness import http
 from harness.emulator import Emulator
 from harness.served import check_container
 from harness.sidecar import Sidecar
+from harness.sizes import small_pages
 from harness.waiting import eventually
 
 pytestmark = pytest.mark.alone
@@ -43,6 +44,7 @@ def ask_many(sock: socket.socket, count: int, size: int) -> None:
 def test_memory(start_sidecar: Callable[..., Sidecar], emulator: Emulator) -> None:
     """Resident and peak, after 10,000 requests and with 200 clients at once; and no growth with more of them."""
     sidecar = start_sidecar()
+    assert small_pages(sidecar.pid)
     with sidecar.connect_unix() as sock:
         sock.sendall(KEPT)
         size = len(sock.recv(65536))

@@ -15,6 +15,7 @@ import pytest
 from harness.clients import go_client
 from harness.reviews import ASK, INIT, SIDECAR, TEMPLATE, Webhook, pod, review
 from harness.sidecar import wanted_sandbox
+from harness.sizes import small_pages
 from harness.waiting import eventually
 from harness.webhook_process import Authority, Mounted, WebhookProcess
 
@@ -108,6 +109,7 @@ def test_memory(start: Callable[..., WebhookProcess]) -> None:
     """1,000 admissions on kept connections and on new ones: what is resident stays flat, and within the limits."""
     server = start()
     server.ask(pod(labels=ASK))
+    assert small_pages(server.process.pid)
     idle = server.memory_kib()["VmRSS"]
     text = json.dumps(review(pod(labels=ASK, annotations={"x": "y" * 8000})))
 
