@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import socket
 import threading
@@ -51,7 +52,7 @@ def check(run: Run, phase: str, *says: str) -> str:
     assert [other for other in (CONNECTING, CONNECT, TLS, WHOLE) if other in text] == [phase]
     assert ("TCP reached 127.0.0.1" in text) == (phase in (CONNECT, TLS)), text
     assert ("NetworkPolicies" in text) == (phase == CONNECTING), text
-    assert "after 5" in text or phase == WHOLE
+    assert re.search(r"after [5-9]", text) or phase == WHOLE  # 5 s, on a busy machine more
     return text
 
 
