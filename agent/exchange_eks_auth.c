@@ -14,6 +14,7 @@ static bool pass_expired;
 static struct endpoint endpoint; /* found once the region is known */
 static bool endpoint_known;
 static int64_t skew_ms; /* what AWS's clock is ahead of ours; 0 until a signature was refused for it */
+static bool skew_corrected[EXCHANGE_SLOTS_MAX]; /* in this attempt, of each slot */
 
 #define CONNECT_MS 2000
 #define REQUEST_MS 10000 /* EKS Auth takes some 100 ms; the real agent gives up after 1 s, and asks again */
@@ -38,7 +39,7 @@ static bool find_endpoint(struct exchange *x) {
     return endpoint_known;
 }
 
-static enum exchange_step begin(struct exchange *x, struct moment now, struct http_request *out) {
+static enum exchange_step ask(struct exchange *x, struct moment now, struct http_request *out) {
     const struct failure *why = NULL;
     const struct credentials *signer = node_credentials(&why);
     if (signer == NULL && why == NULL) {
@@ -64,6 +65,11 @@ static enum exchange_step begin(struct exchange *x, struct moment now, struct ht
     out->connect_timeout_ms = CONNECT_MS;
     out->total_timeout_ms = REQUEST_MS;
     return EXCHANGE_SEND;
+}
+
+static enum exchange_step begin(struct exchange *x, struct moment now, struct http_request *out) {
+    skew_corrected[x->number] = false;
+    return ask(x, now, out);
 }
 
 /* ---- errors ---- */
@@ -126,14 +132,18 @@ static void read_error(const struct http_response *r, char code[EXCHANGE_CODE_MA
     json_close();
 }
 
-/* The signature was refused, and the server's clock is far from ours: then that is why. */
-static bool correct_skew(const struct http_response *r, struct moment now, const struct failure *f) {
-    if (f->cause == NULL || strcmp(f->cause, AWS_CAUSE_SIGNATURE) != 0 || r->date_s == 0)
+/* The signature was refused, and the server's clock is far from ours: then that is why. Once in an attempt:
+ * servers whose clocks differ, or a proxy's, would be asked again without end. */
+static bool correct_skew(struct exchange *x, const struct http_response *r, struct moment now) {
+    const char *cause = x->failure.cause;
+    if (cause == NULL || strcmp(cause, AWS_CAUSE_SIGNATURE) != 0 || r->date_s == 0 ||
+        skew_corrected[x->number])
         return false;
     int64_t off_s = r->date_s - (now.wall_ms + skew_ms) / 1000;
     if (off_s < AWS_CALL_SKEW_MIN_S && off_s > -AWS_CALL_SKEW_MIN_S)
         return false;
     skew_ms = r->date_s * 1000 - now.wall_ms;
+    skew_corrected[x->number] = true;
     LOG(LOG_WARN, "this node's clock is off: requests are signed by the server's",
         LOG_NUMBER("server_ahead_s", skew_ms / 1000));
     return true;
@@ -174,8 +184,8 @@ static enum exchange_step answer(struct exchange *x, const struct http_response 
         return EXCHANGE_DONE;
     if (r->result != HTTP_ANSWERED)
         return fail(x, EXCHANGE_WAY, true);
-    if (correct_skew(r, now, &x->failure))
-        return begin(x, now, out);
+    if (correct_skew(x, r, now))
+        return ask(x, now, out);
     if (r->status == 200 && x->failure.cause != NULL && strcmp(x->failure.cause, "expired") == 0)
         return fail(x, EXCHANGE_WAY, false);
     return refused(x, r);

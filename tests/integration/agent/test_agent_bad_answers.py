@@ -5,7 +5,9 @@ The settings of the SDKs that say whom to ask, and through what, are here, too (
 from __future__ import annotations
 
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any, Callable
 
@@ -71,6 +73,19 @@ def test_what_is_nearly_over_is_asked_for_anew(agent: OurAgent, node: Emulator) 
     token = node.token()
     assert agent.ask(token).body != agent.ask(token).body
     assert agent.upstream() == 2
+
+
+def test_servers_whose_clocks_differ(agent: OurAgent, node: Emulator) -> None:
+    """A refused signature is made again by the server's clock, once: whoever says another time each time is not asked without end."""
+    for i in range(20):
+        date = formatdate(time.time() + 3600 * (1 + i % 2), usegmt=True)
+        node.fault("answer", service="eks-auth-api", status=403, json={"message": "Signature expired"},
+                   headers={"x-amzn-ErrorType": "InvalidSignatureException", "Date": date})
+    answer = agent.ask(node.token())
+    assert answer.status == 403 and b"InvalidSignatureException" in answer.body
+    assert agent.upstream() == 2
+    node.clear_faults()
+    assert agent.ask(node.token()).status == 200
 
 
 def test_eks_auth_says_nothing(agent: OurAgent, node: Emulator) -> None:
