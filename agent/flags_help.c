@@ -66,7 +66,7 @@ void flags_help(struct buf *out) {
 void flags_usage(const char *command, struct buf *out) {
     static const char known[] = " server initialize probe version ";
     size_t len = command != NULL ? strlen(command) : 0;
-    const char *at = len > 0 ? strstr(known, command) : NULL;
+    const char *at = len > 0 && strchr(command, ' ') == NULL ? strstr(known, command) : NULL;
     bool is_command = at != NULL && at[-1] == ' ' && at[len] == ' ';
     buf_fmt(out, "Usage: pod-identity-agent %s [FLAG]...\n       pod-identity-agent --help lists all flags\n",
             is_command ? command : "COMMAND");

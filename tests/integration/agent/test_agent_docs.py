@@ -82,6 +82,14 @@ def test_usage(agent: Callable[..., Run], words: str, says: str) -> None:
     assert "Usage: pod-identity-agent" in run.stderr and says in run.stderr.splitlines()[-1]  # logs are read from their end
 
 
+@pytest.mark.parametrize("command", [" server", "server initialize", "server ", " "])
+def test_a_command_with_blanks_is_none(agent: Callable[..., Run], command: str) -> None:
+    """A shell's quotes around two words."""
+    run = agent(command, "-c", "x")
+    assert run.exit_code == 1 and run.stderr.startswith("Usage: pod-identity-agent COMMAND [FLAG]...\n")
+    assert f'unknown command "{command}"' in run.stderr
+
+
 def test_variables(agent: Callable[..., Run]) -> None:
     run = agent("server", POD_IDENTITY_AGENT_CLUSTER_NAME="x", POD_IDENTITY_AGENT_PORT="http")
     assert run.exit_code == 1 and "POD_IDENTITY_AGENT_PORT=http: not a whole number" in run.stderr
