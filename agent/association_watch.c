@@ -15,6 +15,7 @@
 #define AGAIN_MIN_MS 1000      /* between two requests */
 #define AGAIN_MAX_MS 30000     /* the pause doubles up to this while they fail */
 #define KEPT_BYTES (64 * 1024) /* of the buffer: what was larger is given back */
+#define SETTLED_MS 5000        /* a watch that is open for so long is one */
 #define PURPOSE "watch the associations"
 
 static const struct api_server *server;
@@ -25,8 +26,10 @@ static association_watch_read *on_read;
 static enum { LISTING, WATCHING } state;
 static char version[64]; /* of what was read last */
 static int64_t pause_ms;
-static bool absent; /* the ConfigMap is not there: said once */
-static struct loop_timer timer = {.deadline_ms = CLOCK_NEVER};
+static bool absent;                                /* the ConfigMap is not there: said once */
+static enum { GOES_ON, TOO_OLD, NONSENSE } events; /* what the events of this watch say of it */
+static bool unwatched; /* the last watch failed: that a list succeeds is no end of that */
+static struct loop_timer timer = {.deadline_ms = CLOCK_NEVER}, settled = {.deadline_ms = CLOCK_NEVER};
 static struct log_repeat failing;
 static struct failure failure;
 FAR static struct http_transfer transfer;
@@ -65,31 +68,6 @@ static void put_member(struct json_span key, struct json_span value) {
                                                : "is not a string that can be read");
 }
 
-/* The table is what the object says, or empty. */
-static void take_data(const struct json_span *object) {
-    struct json_span data, key, value;
-    size_t position = 0;
-    table_begin(source);
-    if (object != NULL && json_span_member(*object, "data", &data)) {
-        while (json_span_next(data, &position, &key, &value))
-            put_member(key, value);
-    }
-    bool changed = table_end();
-    if (object == NULL && !absent)
-        LOG(LOG_WARN, "the ConfigMap of associations is not there: nobody has one",
-            LOG_TEXT("configmap", name));
-    absent = object == NULL;
-    on_read(source, changed);
-}
-
-static bool take_version(struct json_span object) {
-    struct json_span metadata, value;
-    size_t len;
-    return json_span_member(object, "metadata", &metadata) &&
-           json_span_member(metadata, "resourceVersion", &value) &&
-           json_span_text(value, version, sizeof version, &len) == ERR_OK && len > 0;
-}
-
 static bool nonsense(const char *part) {
     struct buf m = failure_begin(&failure, REASON_BAD_RESPONSE);
     failure.cause = "nonsense";
@@ -99,14 +77,69 @@ static bool nonsense(const char *part) {
     return false;
 }
 
+/* Whether it is an object that is well formed up to its end. */
+static bool is_object(struct json_span span) {
+    struct json_span name_of, value;
+    size_t position = 0;
+    while (json_span_next(span, &position, &name_of, &value))
+        ;
+    return *span.at == '{' && json_span_over(span, position);
+}
+
+/* The table is what the object says. */
+static bool take_data(struct json_span object) {
+    struct json_span data, key, value;
+    size_t position = 0;
+    if (!is_object(object))
+        return nonsense("it is not an object");
+    bool none =
+        !json_span_member(object, "data", &data) || (data.len == 4 && memcmp(data.at, "null", 4) == 0);
+    if (!none && !is_object(data))
+        return nonsense("its data is not an object");
+    table_begin(source);
+    while (!none && json_span_next(data, &position, &key, &value))
+        put_member(key, value);
+    absent = false;
+    on_read(source, table_end());
+    return true;
+}
+
+static void take_absence(void) {
+    table_begin(source);
+    bool changed = table_end();
+    if (!absent)
+        LOG(LOG_WARN, "the ConfigMap of associations is not there: nobody has one",
+            LOG_TEXT("configmap", name));
+    absent = true;
+    on_read(source, changed);
+}
+
+/* Of characters that need no escape in a URL: Kubernetes' are digits. */
+static bool take_version(struct json_span object) {
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    struct json_span metadata, value;
+    char fresh[sizeof version];
+    size_t len;
+    if (!json_span_member(object, "metadata", &metadata) ||
+        !json_span_member(metadata, "resourceVersion", &value) ||
+        json_span_text(value, fresh, sizeof fresh, &len) != ERR_OK || len == 0 || strspn(fresh, plain) != len)
+        return nonsense("there is no resourceVersion");
+    memcpy(version, fresh, len + 1);
+    return true;
+}
+
 static bool take_list(void) {
     struct json_span list, items, unused, object;
     size_t position = 0;
     if (!json_span_of(text, text_len, &list) || !json_span_member(list, "items", &items) || *items.at != '[')
         return nonsense("there is no list of items");
     if (!take_version(list))
-        return nonsense("there is no resourceVersion");
-    take_data(json_span_next(items, &position, &unused, &object) ? &object : NULL);
+        return false;
+    if (json_span_next(items, &position, &unused, &object))
+        return take_data(object);
+    if (!json_span_over(items, position))
+        return nonsense("its list of items cannot be read");
+    take_absence();
     return true;
 }
 
@@ -116,31 +149,32 @@ static bool is(struct json_span value, const char *wanted) {
     return json_span_text(value, plain, sizeof plain, &len) == ERR_OK && strcmp(plain, wanted) == 0;
 }
 
-/* False: the watch is over, and the list is asked for again. */
+/* What it says, if it is an event. */
 static bool take_event(const char *line, size_t len) {
     struct json_span event, type, object;
     if (!json_span_of(line, len, &event) || !json_span_member(event, "type", &type) ||
         !json_span_member(event, "object", &object))
         return nonsense("an event without type and object");
-    if (is(type, "ERROR") ||
-        !take_version(object)) { /* what is too old, as a rule: the list has what is new */
-        version[0] = '\0';
-        return false;
+    if (is(type, "ERROR")) { /* what is asked for is too old, as a rule: the list has what is new */
+        events = TOO_OLD;
+        return true;
     }
+    if (!take_version(object))
+        return false;
     if (is(type, "ADDED") || is(type, "MODIFIED"))
-        take_data(&object);
-    else if (is(type, "DELETED"))
-        take_data(NULL);
+        return take_data(object);
+    if (is(type, "DELETED"))
+        take_absence();
     return true;
 }
 
 static void take_lines(void) {
     char *end;
     size_t from = 0;
-    while (version[0] != '\0' && (end = memchr(text + from, '\n', text_len - from)) != NULL) {
+    while (events == GOES_ON && (end = memchr(text + from, '\n', text_len - from)) != NULL) {
         size_t len = (size_t)(end - text) - from;
         if (len > 0 && !take_event(text + from, len))
-            version[0] = '\0';
+            events = NONSENSE;
         from += len + 1;
     }
     if (from == text_len) {
@@ -159,47 +193,65 @@ static bool receive(void *context, const char *bytes, size_t len) {
     text_len += len;
     if (state == WATCHING && memchr(bytes, '\n', len) != NULL)
         take_lines();
-    return true;
+    return events == GOES_ON; /* else it is ended here: the server may leave it open, and say nothing more */
 }
 
 /* ---- requests ---- */
 
 static void go_on(bool good) {
-    pause_ms = good ? AGAIN_MIN_MS : pause_ms * 2 < AGAIN_MAX_MS ? pause_ms * 2 : AGAIN_MAX_MS;
-    timer.deadline_ms = clock_now().mono_ms + pause_ms;
-    if (good)
+    if (good && !unwatched) {
+        pause_ms = AGAIN_MIN_MS;
         log_mended(&failing, "the associations can be watched again");
-    else
+    } else if (!good) {
+        pause_ms = pause_ms * 2 < AGAIN_MAX_MS ? pause_ms * 2 : AGAIN_MAX_MS;
         log_failing(&failing, LOG_ERROR, "the associations cannot be watched: what is known counts on",
                     failure.cause != NULL ? failure.cause : "", complain_told(&failure));
+    }
+    timer.deadline_ms = clock_now().mono_ms + pause_ms;
 }
 
-static void on_answer(void *context, const struct http_response *r) {
-    (void)context;
-    bool good = r->result == HTTP_ANSWERED && r->status == 200;
-    if (state == WATCHING) {
-        /* It ends after a while, by the server or by the time limit. */
-        bool ended = good || r->result == HTTP_ANSWER_TIMEOUT;
+static void on_settled(struct loop_timer *t) {
+    t->deadline_ms = CLOCK_NEVER;
+    unwatched = false;
+    pause_ms = AGAIN_MIN_MS;
+    log_mended(&failing, "the associations can be watched again");
+}
+
+/* It ends after a while, by the server or by the time limit; or by what an event says. */
+static void on_watched(const struct http_response *r) {
+    bool answered = r->result == HTTP_ANSWERED && r->status == 200, ended = events == TOO_OLD;
+    settled.deadline_ms = CLOCK_NEVER;
+    if (events == GOES_ON) {
+        ended = answered || r->result == HTTP_ANSWER_TIMEOUT;
         if (!ended)
             (void)api_server_failed(server, path, PURPOSE, r, &failure);
-        if (!ended || version[0] == '\0')
-            state = LISTING;
-        forget_text();
-        go_on(ended);
-        return;
     }
+    if (!ended || events != GOES_ON)
+        state = LISTING;
+    unwatched = !ended;
+    forget_text();
+    go_on(ended);
+}
+
+static void on_listed(const struct http_response *r) {
+    bool good = r->result == HTTP_ANSWERED && r->status == 200;
     if (!good)
         (void)api_server_failed(server, path, PURPOSE, r, &failure);
     good = good && take_list();
     forget_text();
-    if (!good) {
-        go_on(false);
+    go_on(good);
+    if (!good)
         return;
-    }
-    log_mended(&failing, "the associations can be watched again");
-    pause_ms = AGAIN_MIN_MS;
     state = WATCHING;
     timer.deadline_ms = clock_now().mono_ms; /* the watch begins when this transfer is over */
+}
+
+static void on_answer(void *context, const struct http_response *r) {
+    (void)context;
+    if (state == WATCHING)
+        on_watched(r);
+    else
+        on_listed(r);
 }
 
 static void set_path(void) {
@@ -220,6 +272,7 @@ static void ask(void) {
         return;
     }
     request.receive = receive;
+    events = GOES_ON;
     if (state == WATCHING)
         request.total_timeout_ms = WATCH_S * 1000 + WATCH_MORE_MS;
     bool started = http_start(&transfer, &request, on_answer, NULL) == ERR_OK;
@@ -228,6 +281,8 @@ static void ask(void) {
         struct buf m = failure_begin(&failure, REASON_INTERNAL);
         buf_str(&m, "a request to the API server cannot be started: out of memory");
         go_on(false);
+    } else if (state == WATCHING && unwatched) {
+        settled.deadline_ms = clock_now().mono_ms + SETTLED_MS;
     }
 }
 
@@ -244,6 +299,8 @@ void association_watch_open(const struct api_server *given, size_t of, const cha
     on_read = read;
     pause_ms = AGAIN_MIN_MS;
     timer.expired = on_time;
+    settled.expired = on_settled;
     loop_add_timer(&timer);
+    loop_add_timer(&settled);
     ask();
 }

@@ -97,6 +97,11 @@ bool json_span_next(struct json_span whole, size_t *position, struct json_span *
     return true;
 }
 
+bool json_span_over(struct json_span whole, size_t position) {
+    const char *end = whole.at + whole.len - 1;
+    return whole.len >= 2 && skip_blanks(whole.at + (position > 0 ? position : 1), end) == end;
+}
+
 bool json_span_member(struct json_span object, const char *wanted, struct json_span *value) {
     struct json_span name;
     size_t position = 0, len = strlen(wanted);

@@ -22,6 +22,9 @@ bool json_span_of(const char *text, size_t len, struct json_span *out);
 bool json_span_next(struct json_span whole, size_t *position, struct json_span *name,
                     struct json_span *value);
 
+/* Whether json_span_next() came to the end: what stands behind that position is nothing. */
+bool json_span_over(struct json_span whole, size_t position);
+
 /* The member of that name (written without escapes). */
 bool json_span_member(struct json_span object, const char *name, struct json_span *value);
 

@@ -21,6 +21,7 @@ static void walk(struct json_span whole, const struct json *tree, int depth) {
         if (depth > 0)
             walk(value, item, depth - 1);
     }
+    HOLDS(tree == NULL || (!json_is_object(tree) && !json_is_array(tree)) || json_span_over(whole, position));
     HOLDS(tree == NULL || (!json_is_object(tree) && !json_is_array(tree)) || json_item(tree, i) == NULL);
 }
 

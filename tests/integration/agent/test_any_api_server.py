@@ -81,6 +81,61 @@ def test_watches_that_end(watching: AnyAgent, server: ApiServer, cluster: Cluste
     eventually(lambda: status(watching, token) == 200, 10, "200")
 
 
+def lists(server: ApiServer) -> int:
+    """How often the ConfigMap was listed."""
+    return sum("/configmaps" in path and "watch=1" not in path for path in server.asked)
+
+
+def test_an_error_ends_a_watch_that_the_server_leaves_open(watching: AnyAgent, server: ApiServer, cluster: Cluster) -> None:  # noqa: F811
+    """Else a removed association would count until the watch's own end, after minutes."""
+    token = cluster.token("shop", "web")
+    eventually(lambda: status(watching, token) == 200, 10, "the first association")
+    eventually(lambda: any("watch=1" in path for path in server.asked), 10, "the watch")
+    server.send({"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}})
+    eventually(lambda: lists(server) == 2, 10, "another list")
+    server.patch(shop__web=None)
+    eventually(lambda: status(watching, token) == 404, 10, "the patch")
+    assert "cannot be watched" not in watching.log
+
+
+def event(data: str, version: str = '"900"', kind: str = '"MODIFIED"') -> bytes:
+    return f'{{"type":{kind},"object":{{"metadata":{{"resourceVersion":{version}}},"data":{data}}}}}'.encode()
+
+
+NO_EVENTS = {"no JSON": b"<html>", "cut": event("{}")[:-2], "no type": b'{"object":{}}', "no object": event("{}").replace(b'"object"', b'"thing"'),
+             "no version": event("{}", "{}"), "a version for no URL": event("{}", r'"1\r\nX: y"'), "text": event('"nothing"'), "a list": event('["shop.web"]'),
+             "no comma": event('{"shop.jobs":"{}" "shop.web":"{}"}'), "no comma ahead of the data": event("{}").replace(b'},"data"', b'}"data"')}
+
+
+@pytest.mark.parametrize("name", NO_EVENTS)
+def test_an_event_that_is_none(watching: AnyAgent, server: ApiServer, cluster: Cluster, name: str) -> None:  # noqa: F811
+    """It takes nothing from anybody, is told, and the list is asked for again."""
+    token = cluster.token("shop", "web")
+    eventually(lambda: status(watching, token) == 200, 10, "the first association")
+    eventually(lambda: any("watch=1" in path for path in server.asked), 10, "the watch")
+    server.send(NO_EVENTS[name])
+    eventually(lambda: "the associations cannot be watched: what is known counts on" in watching.log, 10, "the complaint")
+    assert "answered what is not a ConfigMap: " in watching.log
+    assert status(watching, cluster.token("shop", "web", "pod-2")) == 200
+    eventually(lambda: "the associations can be watched again" in watching.log, 20, "another watch stays open")
+    assert watching.log.count("associations read") == 1 and lists(server) == 2
+
+
+def test_lists_without_watches(watching: AnyAgent, server: ApiServer, cluster: Cluster) -> None:  # noqa: F811
+    """A Role without the verb watch: the list counts, what is missing is said once, and nobody claims that it is over."""
+    token = cluster.token("shop", "web")
+    eventually(lambda: status(watching, token) == 200, 10, "the first association")
+    server.watch_status = 403
+    server.hang_up()
+    before = lists(server)
+    eventually(lambda: lists(server) >= before + 2, 20, "two lists")
+    server.patch(shop__web=None)
+    eventually(lambda: status(watching, token) == 404, 30, "the patch, by a list")
+    assert watching.log.count("the associations cannot be watched") == 1 and "can be watched again" not in watching.log
+    server.watch_status = None
+    eventually(lambda: "the associations can be watched again" in watching.log, 60, "a watch stays open")
+
+
 def test_an_outage(watching: AnyAgent, server: ApiServer, cluster: Cluster) -> None:  # noqa: F811
     token = cluster.token("shop", "web")
     eventually(lambda: status(watching, token) == 200, 10, "the first association")
@@ -92,7 +147,7 @@ def test_an_outage(watching: AnyAgent, server: ApiServer, cluster: Cluster) -> N
     server.status = None
     server.patch(shop__web=None)
     eventually(lambda: status(watching, token) == 404, 20, "the patch")
-    assert "the associations can be watched again" in watching.log
+    eventually(lambda: "the associations can be watched again" in watching.log, 20, "the watch stays open")
 
 
 def test_without_rights(start: Start, server: ApiServer, cluster: Cluster) -> None:  # noqa: F811

@@ -28,11 +28,12 @@ class ApiServer:
     def __init__(self, place: Place, cluster: Cluster, folder: Path, host: str = "127.0.0.1") -> None:
         self.cluster, self.folder, self.asked = cluster, folder, list[str]()
         self.status: int | None = None  # of every answer, in place of the right one
+        self.watch_status: int | None = None  # of watches alone
         self.data: dict[str, str] | None = {}
         self.gone: set[str] = set()  # names of pods that are no more
         self.taints: list[dict[str, str]] = []  # of NODE_NAME
         self.before_patch: Callable[[], None] | None = None  # once, before a patch is looked at
-        self.version, self._watchers = 100, list["queue.Queue[dict[str, Any] | None]"]()
+        self.version, self._watchers = 100, list["queue.Queue[dict[str, Any] | bytes | None]"]()
         folder.mkdir()
         self._certificate(folder, host)
         (folder / "token").write_text(TOKEN)
@@ -113,8 +114,8 @@ class ApiServer:
         self._tell("DELETED")
         self.data = None
 
-    def send(self, event: dict[str, Any]) -> None:
-        """Any event, to all who watch."""
+    def send(self, event: dict[str, Any] | bytes) -> None:
+        """Any event, or what is none, to all who watch."""
         for watcher in self._watchers:
             watcher.put(event)
 
@@ -143,8 +144,9 @@ class ApiServer:
         url, body, status = urlsplit(request.path), b"", 200
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         accepted = request.headers["Accept"]
-        if self.status is not None or request.headers["Authorization"] != f"Bearer {TOKEN}":
-            status = self.status or 401
+        refused = self.status or (self.watch_status if query.get("watch") else None)
+        if refused is not None or request.headers["Authorization"] != f"Bearer {TOKEN}":
+            status = refused or 401
             body = json.dumps({"kind": "Status", "message": "configmaps is forbidden", "code": status}).encode()
         elif url.path == "/openid/v1/jwks":
             assert "application/jwk-set+json" in accepted
@@ -209,7 +211,7 @@ class ApiServer:
         request.wfile.write(body)
 
     def _watch(self, request: BaseHTTPRequestHandler, version: str) -> None:
-        events: "queue.Queue[dict[str, Any] | None]" = queue.Queue()
+        events: "queue.Queue[dict[str, Any] | bytes | None]" = queue.Queue()
         if int(version) < self.version:
             events.put({"type": "MODIFIED", "object": self._object()})
         self._watchers.append(events)
@@ -219,7 +221,7 @@ class ApiServer:
         request.wfile.flush()
         try:
             while (event := events.get()) is not None:
-                line = json.dumps(event).encode() + b"\n"
+                line = (event if isinstance(event, bytes) else json.dumps(event).encode()) + b"\n"
                 for part in (line[:10], line[10:]):  # in pieces
                     request.wfile.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
                     request.wfile.flush()

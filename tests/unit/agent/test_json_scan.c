@@ -93,6 +93,37 @@ static void strings(void **state) {
     }
 }
 
+/* A walk that stops early is no walk that came to the end. */
+static void where_a_walk_ends(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        bool over;
+    } table[] = {{"{}", true},
+                 {"{ }", true},
+                 {"[]", true},
+                 {"{\"a\":1}", true},
+                 {"[ 1 , 2 ]", true},
+                 {"{\"a\":1 , }", false},
+                 {"{,}", false},
+                 {"{\"a\":1 \"b\":2}", false},
+                 {"[1,,2]", false},
+                 {"{\"a\":}", false},
+                 {"{\"a\":1,2}", false},
+                 {"{\"a\" 1}", false},
+                 {"{\"a\":1:2}", false},
+                 {"[1 2]", false},
+                 {"7", false}};
+    for (size_t i = 0; i < COUNT(table); i++) {
+        struct json_span whole = span(table[i].text), name, value;
+        size_t position = 0;
+        while (json_span_next(whole, &position, &name, &value))
+            ;
+        if (json_span_over(whole, position) != table[i].over)
+            fail_msg("%s: %d", table[i].text, !table[i].over);
+    }
+}
+
 static void every_beginning_is_survived(void **state) {
     (void)state;
     static const char whole[] =
@@ -112,11 +143,9 @@ static void every_beginning_is_survived(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(members),
-        cmocka_unit_test(what_is_no_value),
-        cmocka_unit_test(what_is_no_object),
-        cmocka_unit_test(strings),
-        cmocka_unit_test(every_beginning_is_survived),
+        cmocka_unit_test(members),           cmocka_unit_test(what_is_no_value),
+        cmocka_unit_test(what_is_no_object), cmocka_unit_test(strings),
+        cmocka_unit_test(where_a_walk_ends), cmocka_unit_test(every_beginning_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
