@@ -181,6 +181,11 @@ static void add_podless(const struct jwt_claims *c, struct failure *f) {
            "Identity (audience " INJECTION_AUDIENCE "), which the webhook adds, and recreate the pod");
 }
 
+/* Who is refused at another address than the agent's has another fault than an agent that is not there. */
+static bool is_agents(const struct uri *uri) {
+    return uri->kind == URI_HOST_EKS_V4 || uri->kind == URI_HOST_EKS_V6;
+}
+
 void diagnosis_extend(struct run *run) {
     struct failure *f = &run->fetched.failure;
     const struct jwt_claims *c = &run->claims;
@@ -195,7 +200,7 @@ void diagnosis_extend(struct run *run) {
         advise_association(c, f);
     else if (run->source.kind != SOURCE_WEB_IDENTITY && run->fetched.answered)
         add_podless(c, f);
-    if (agent && is_cause(f, refused) && typeable(c->node)) {
+    if (agent && is_cause(f, refused) && is_agents(&run->source.injection.uri) && typeable(c->node)) {
         struct buf m = failure_more(f);
         buf_fmt(&m, "; the node is %s", c->node);
         failure_remedy(

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,12 +17,15 @@ static bool failed(struct buf *problem, const char *what, const char *path, cons
     return false;
 }
 
-static const char *connect_advice(int error) {
+static const char *connect_advice(const char *path, int error) {
+    struct stat st;
     switch (error) {
     case ENOENT:
         return "there is no such socket (is the sidecar running, and is its volume mounted in this "
                "container?)";
     case ECONNREFUSED:
+        if (stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+            return S_ISDIR(st.st_mode) ? "it is a folder, not a socket" : "it is a file, not a socket";
         return "nobody listens on it (the sidecar has ended)";
     case EACCES:
         return "permission denied (this user needs the socket's group: see --socket-mode and --socket-group)";
@@ -56,7 +60,7 @@ static int open_socket(const char *socket_path, int64_t deadline_ms, struct buf 
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd >= 0 && connect_until(fd, &address, deadline_ms))
         return fd;
-    (void)failed(problem, "connect to", socket_path, connect_advice(errno));
+    (void)failed(problem, "connect to", socket_path, connect_advice(socket_path, errno));
     if (fd >= 0)
         close(fd);
     return -1;
@@ -99,7 +103,7 @@ bool unix_client_get(const char *socket_path, const char *path, struct unix_answ
     int error = errno;
     close(fd);
     if (!answered)
-        return failed(problem, "read from", socket_path, connect_advice(error));
+        return failed(problem, "read from", socket_path, connect_advice(socket_path, error));
     if (!split(out, len))
         return failed(problem, "use the answer from", socket_path,
                       "it is cut short, or no answer of a sidecar");

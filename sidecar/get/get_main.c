@@ -208,6 +208,8 @@ static bool find_command(const char *const *words, size_t count, enum command *o
     if (count > (*out == COMMAND_TOKEN ? 2U : 1U)) {
         buf_str(problem, "unexpected word ");
         buf_printable(problem, words[count - 1], strnlen(words[count - 1], 65), 64);
+        if (*out == COMMAND_EXEC)
+            buf_str(problem, "; the program stands behind two dashes: exec -- PROGRAM");
     }
     return problem->len == 0;
 }

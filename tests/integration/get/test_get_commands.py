@@ -92,6 +92,7 @@ def test_token_of_a_profile(get: Get, sidecar: Sidecar) -> None:
 
 @pytest.mark.parametrize(("words", "status", "says"), [
     (["token"], 64, "token needs a kind"), (["token", "rds", "x"], 64, "unexpected word x"), (["tokn"], 64, "did you mean token?"),
+    (["exec", "ls"], 64, "unexpected word ls; the program stands behind two dashes: exec -- PROGRAM"), (["env", "ls"], 64, "unexpected word ls"),
     (["token", "ssm"], 1, "the kind of a token is rds"), (["token", "rds"], 1, "host: rds needs it"),
     (["token", "a/../b?x"], 1, "the kind of a token is rds"), (["token", "rds", "--host=x/y"], 1, "host: only letters, digits"),
     (["token", "eks", "--cluster=a", "--user=b"], 1, "user: no parameter of eks"), (["token", "rds", "--hots=x"], 64, "did you mean --host?"),

@@ -58,6 +58,14 @@ def test_refused(ask: Callable[..., Run], broken: Namespace) -> None:
     assert "NetworkPolicy" not in text
 
 
+@pytest.mark.parametrize(("address", "says"), [("127.0.0.1:9911", "take AWS_CONTAINER_CREDENTIALS_FULL_URI and"), ("169.254.170.2", f"the address of ECS: use the agent's, {URI4}")])
+def test_refused_elsewhere(ask: Callable[..., Run], broken: Namespace, address: str, says: str) -> None:
+    """The app's variables on the init container, and those of ECS: no DaemonSet is missing."""
+    broken.ip("addr", "add", "169.254.170.2/32", "dev", "lo")
+    text = assert_failed(ask(f"http://{address}/v1/credentials"), "AGENT_UNREACHABLE", "was refused", says)
+    assert "DaemonSet" not in text
+
+
 def test_no_ipv6(ask: Callable[..., Run], broken: Namespace) -> None:
     inside(broken, "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6")
     assert_failed(ask(URI6), "AGENT_UNREACHABLE", "no address of that IP version", "no IPv6", URI4)

@@ -152,7 +152,10 @@ static void nobody_there(void **state) {
     says("there is no such socket");
     problem = BUF(text);
     assert_false(unix_client_get(scratch_folder(), "/", &answer, &problem));
-    says("nobody listens on it");
+    says("it is a folder, not a socket");
+    problem = BUF(text);
+    assert_false(unix_client_get("/dev/null", "/", &answer, &problem));
+    says("it is a file, not a socket");
 }
 
 static void explains(const char *body, const char *expected) {
