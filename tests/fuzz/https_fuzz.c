@@ -2,33 +2,20 @@
  * connect, shake hands, ask, send bytes of the input instead, spoil what goes over the wire, close, let time
  * pass, read the certificates anew. At the end nothing is left over: no connection, no room, and no byte in
  * any room. */
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/program.h"
 
-#include <arpa/inet.h>
 #include <bearssl.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "common/base/log.h"
 #include "common/http/ca_anchor.h"
-#include "common/serve/listen.h"
 #include "common/serve/request_body.h"
-#include "common/serve/server.h"
 #include "common/serve/server_bodies.h"
 #include "common/serve/tls_load.h"
 #include "common/serve/tls_server.h"
 
 enum { PLACES = 12, PARTIALS = 6, ROOMS = 2, KEPT = 2000, READ = 9000, CLIENTS = 6 };
-
-static struct moment now = {.mono_ms = 1000000, .wall_ms = 1800000000000};
-
-static struct moment made_up(void) {
-    return now;
-}
 
 /* ---- the server ---- */
 
@@ -39,7 +26,6 @@ static char body_rooms[ROOMS * KEPT], large[20000];
 static unsigned char sessions[3 * TLS_SERVER_SESSION];
 static struct bodies bodies = {.class = &server_bodies, .rooms = body_rooms, .room_count = ROOMS};
 static struct server_listener listener;
-static struct loop_timer step = {.deadline_ms = CLOCK_NEVER};
 static uint16_t port;
 static br_x509_pkey server_key;
 static const struct tls_server_files files = {"tests/pki/server.pem", "tests/pki/server-key.pem", NULL},
@@ -76,18 +62,6 @@ static void answered(const struct server_listener *l, const struct request *r, i
 
 static const struct server_handlers handlers = {.pick = pick, .refuse = refuse, .answered = answered};
 
-static void stop(struct loop_timer *timer) {
-    timer->deadline_ms = CLOCK_NEVER;
-    loop_stop();
-}
-
-static void rounds(unsigned n) {
-    while (n-- > 0) {
-        step.deadline_ms = now.mono_ms;
-        loop_run();
-    }
-}
-
 static void set_up(void) {
     static const struct request_extras extras = {
         .headers = REQUEST_BODY_HEADERS, .body_kept = KEPT, .body_read = READ};
@@ -96,14 +70,12 @@ static void set_up(void) {
                                                   .partials = partials,
                                                   .partial_count = sizeof partials / sizeof partials[0]};
     static const struct tls_server_storage tls = {rooms, PLACES, sessions, sizeof sessions};
-    static const unsigned char loopback[16] = {127, 0, 0, 1};
     static struct tls_identity identity;
     static struct ca_anchor own;
     static struct failure f;
-    char text[512];
-    struct buf problem = BUF(text);
     struct certificate c;
     enum ca_fault fault;
+    now.wall_ms = 1800000000000; /* the certificates are valid */
     clock_use(made_up);
     log_setup(LOG_ERROR, LOG_LOGFMT, open("/dev/null", O_WRONLY | O_CLOEXEC));
     memset(large, 'L', sizeof large);
@@ -112,16 +84,14 @@ static void set_up(void) {
     server_bodies_add(&bodies);
     tls_server_open(&tls);
     HOLDS(tls_server_load(&files, &f) == TLS_SERVER_LOADED);
-    step.expired = stop;
-    loop_add_timer(&step);
+    rounds_open();
     listener = (struct server_listener){.handlers = &handlers,
                                         .extras = &extras,
                                         .transport = &tls_server_transport,
                                         .bodies = &bodies,
                                         .share = 100,
                                         .partials = PARTIALS};
-    int fd = listen_tcp(false, loopback, &port, 0, &problem);
-    HOLDS(fd >= 0 && server_listen(&listener, fd));
+    HOLDS(loopback_listen(&listener, &port));
     HOLDS(tls_load(&files, &identity, &f));
     HOLDS(certificate_read(identity.chain[0].data, identity.chain[0].data_len, &c));
     HOLDS(ca_anchor_decode(identity.chain[0].data, &c, &own, &fault));
@@ -146,16 +116,11 @@ static void drop(struct client *c) {
 }
 
 static void dial(struct client *c) {
-    const struct linger at_once = {1, 0}; /* leaves no TIME_WAIT */
     const int on = 1;
-    const struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     drop(c);
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    c->fd = loopback_tcp(port, 0);
+    loopback_leave_nothing(c->fd);
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (connect(c->fd, (const struct sockaddr *)&address, sizeof address) != 0)
-        drop(c);
 }
 
 static void begin_tls(struct client *c) {
@@ -227,22 +192,11 @@ static void ask(struct client *c, uint8_t how) {
     write_app(c, text, (how & 0x20) != 0 ? (size_t)n + body / 2 : (size_t)n + body);
 }
 
-struct program {
-    const uint8_t *bytes;
-    size_t left;
-};
-
-static uint8_t next(struct program *p) {
-    if (p->left == 0)
-        return 0;
-    p->left--;
-    return *p->bytes++;
-}
-
 static void do_one(struct program *p) {
     static struct failure f;
     uint8_t op = next(p);
     struct client *c = &clients[(op >> 4) % CLIENTS];
+    const void *piece;
     size_t len;
     switch (op & 15) {
     case 0:
@@ -267,18 +221,12 @@ static void do_one(struct program *p) {
         ask(c, next(p));
         break;
     case 7:
-        len = next(p);
-        len = len < p->left ? len : p->left;
-        say(c, p->bytes, len);
-        p->bytes += len;
-        p->left -= len;
+        piece = next_piece(p, &len);
+        say(c, piece, len);
         break;
     case 8:
-        len = next(p);
-        len = len < p->left ? len : p->left;
-        write_app(c, (const char *)p->bytes, len);
-        p->bytes += len;
-        p->left -= len;
+        piece = next_piece(p, &len);
+        write_app(c, piece, len);
         break;
     case 9:
         drop(c);

@@ -5,14 +5,9 @@
  *
  * Whoever gets credentials has sent a token of that pod which EKS Auth takes, they had not ended when the
  * request was sent, answers come in the order of the requests, and at the end nothing is left over. */
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/program.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "agent/exchange.h"
 #include "agent/exchange_eks_auth.h"
@@ -21,19 +16,12 @@
 #include "agent/pods.h"
 #include "agent/store.h"
 #include "common/base/log.h"
-#include "common/serve/listen.h"
-#include "common/serve/server.h"
 #include "tests/fuzz/pods_upstream.h"
 
 #define PLACES (12 + SERVER_DENIED_SHARE)
 #define PARTIALS (SERVER_DENIED_PARTIALS + 4)
 #define CLIENTS 8
 #define ASKED_MAX 512
-#define READ_MAX (1 << 17)
-
-static struct moment made_up(void) {
-    return now;
-}
 
 /* ---- the server ---- */
 
@@ -41,20 +29,7 @@ static struct server_listener listener;
 static struct connection places[PLACES];
 static struct partial partials[PARTIALS];
 static char rooms[1 + PARTIALS][PODS_ROOM];
-static struct loop_timer step = {.deadline_ms = CLOCK_NEVER};
 static uint16_t port;
-
-static void stop(struct loop_timer *timer) {
-    timer->deadline_ms = CLOCK_NEVER;
-    loop_stop();
-}
-
-static void rounds(unsigned n) {
-    while (n-- > 0) {
-        step.deadline_ms = now.mono_ms;
-        loop_run();
-    }
-}
 
 static const char *no_environment(const char *name) {
     (void)name;
@@ -62,7 +37,6 @@ static const char *no_environment(const char *name) {
 }
 
 static void set_up(void) {
-    static const unsigned char loopback[16] = {127, 0, 0, 1};
     static const struct settings settings = {.cluster_name = "demo",
                                              .cache_size = 3,
                                              .cache_bytes = 9000,
@@ -75,8 +49,6 @@ static void set_up(void) {
                                                   .partial_count = PARTIALS,
                                                   .rooms = rooms[0],
                                                   .room_cap = PODS_ROOM};
-    char text[512];
-    struct buf problem = BUF(text);
     clock_use(made_up);
     log_setup(LOG_ERROR, LOG_LOGFMT, open("/dev/null", O_WRONLY | O_CLOEXEC));
     make_tokens();
@@ -84,42 +56,39 @@ static void set_up(void) {
     server_open(&storage, 32);
     exchange_eks_auth_open("demo", no_environment, false);
     pods_open(&settings);
-    step.expired = stop;
-    loop_add_timer(&step);
+    rounds_open();
     listener = (struct server_listener){.handlers = &pods_handlers,
                                         .extras = &pods_extras,
                                         .share = 12,
                                         .partials = PARTIALS - SERVER_DENIED_PARTIALS};
-    int fd = listen_tcp(false, loopback, &port, 1, &problem);
-    HOLDS(fd >= 0 && server_listen(&listener, fd));
+    HOLDS(loopback_listen(&listener, &port));
 }
 
 /* ---- clients ---- */
 
 static struct client_end {
-    int fd;
-    bool ended, spoilt; /* spoilt: has sent what is no whole request, so answers cannot be told apart */
-    size_t len, asked;
+    bool spoilt; /* has sent what is no whole request, so answers cannot be told apart */
+    size_t asked;
     struct {
         int pod, token;
         int64_t at_ms;
     } asks[ASKED_MAX];
-    char in[READ_MAX];
+    struct received in;
 } clients[CLIENTS];
 
 /* Credentials in a body that is whole: of that pod, to who may have them. */
-static void check_body(const struct client_end *c, size_t number, const char *body, size_t len) {
+static void check_body(const struct client_end *c, size_t number, const struct received_body *body) {
     static const char start[] = "{\"AccessKeyId\":\"ASIA";
     char want[64];
-    if (len < sizeof start + 6 || memcmp(body, start, sizeof start - 1) != 0)
+    if (body->len < sizeof start + 6 || memcmp(body->bytes, start, sizeof start - 1) != 0)
         return;
-    int pod = body[sizeof start - 1] - '0';
-    unsigned from = (unsigned)strtoul(body + sizeof start, NULL, 10);
+    int pod = body->bytes[sizeof start - 1] - '0';
+    unsigned from = (unsigned)strtoul(body->bytes + sizeof start, NULL, 10);
     HOLDS(from < sizeof ends_ms / sizeof ends_ms[0]);
     snprintf(want, sizeof want, "\"secret%d%05u\"", pod, from);
-    HOLDS(memmem(body, len, want, strlen(want)) != NULL);
+    HOLDS(memmem(body->bytes, body->len, want, strlen(want)) != NULL);
     snprintf(want, sizeof want, "T%05u\"", from);
-    HOLDS(memmem(body, len, want, strlen(want)) != NULL);
+    HOLDS(memmem(body->bytes, body->len, want, strlen(want)) != NULL);
     if (c->spoilt)
         return;
     HOLDS(number < c->asked);
@@ -127,69 +96,43 @@ static void check_body(const struct client_end *c, size_t number, const char *bo
     HOLDS(ends_ms[from] > c->asks[number].at_ms);
 }
 
-static void check(const struct client_end *c) {
-    size_t number = 0;
-    for (size_t at = 0; at < c->len; number++) {
-        const char *head = c->in + at, *end = memmem(head, c->len - at, "\r\n\r\n", 4);
-        if (end == NULL) {
-            HOLDS(c->len - at < 600);
-            return;
-        }
-        size_t head_len = (size_t)(end + 4 - head), have = c->len - at - head_len;
-        HOLDS(head_len > 12 && memcmp(head, "HTTP/1.1 ", 9) == 0);
-        const char *length = memmem(head, head_len, "\r\nContent-Length: ", 18);
-        HOLDS(length != NULL);
-        size_t len = strtoul(length + 18, NULL, 10);
-        if (have < len)
-            return;
-        check_body(c, number, end + 4, len);
-        at += head_len + len;
-        HOLDS(at == c->len || memmem(head, head_len, "Connection: close", 17) == NULL);
-    }
-}
-
 static void take(struct client_end *c, size_t max) {
-    while (c->fd >= 0 && !c->ended && max > 0 && c->len + 4096 < sizeof c->in) {
-        ssize_t n = recv(c->fd, c->in + c->len, max < 4096 ? max : 4096, MSG_DONTWAIT);
-        c->ended = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
-        if (n <= 0)
-            break;
-        c->len += (size_t)n;
-        max -= (size_t)n;
+    struct received_body body;
+    size_t at = 0;
+    receive(&c->in, max);
+    for (size_t number = 0; at < c->in.len && next_answer(&c->in, &at, &body); number++) {
+        if (body.have == body.len)
+            check_body(c, number, &body);
     }
-    check(c);
 }
 
 static void drop(struct client_end *c) {
-    take(c, READ_MAX);
-    if (c->fd >= 0)
-        close(c->fd);
-    c->fd = -1;
-    c->len = c->asked = 0;
-    c->ended = c->spoilt = false;
+    take(c, RECEIVED_MAX);
+    forget(&c->in);
+    c->asked = 0;
+    c->spoilt = false;
 }
 
 static void dial(struct client_end *c, unsigned from) {
-    const struct linger at_once = {1, 0}; /* leaves no TIME_WAIT */
     const int small = 2048;
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + from % 3)};
     drop(c);
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
-    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    HOLDS(bind(c->fd, (const struct sockaddr *)&address, sizeof address) == 0);
+    c->in.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(c->in.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    loopback_leave_nothing(c->in.fd);
+    HOLDS(bind(c->in.fd, (const struct sockaddr *)&address, sizeof address) == 0);
     address = (struct sockaddr_in){
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    if (connect(c->fd, (const struct sockaddr *)&address, sizeof address) != 0) {
-        close(c->fd);
-        c->fd = -1;
+    if (connect(c->in.fd, (const struct sockaddr *)&address, sizeof address) != 0) {
+        close(c->in.fd);
+        c->in.fd = -1;
     }
 }
 
 /* What does not go out whole spoils the count of answers. */
 static void say(struct client_end *c, const char *bytes, size_t len) {
-    if (c->fd >= 0 && len > 0 && send(c->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)len)
+    if (c->in.fd >= 0 && len > 0 && send(c->in.fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)len)
         c->spoilt = true;
 }
 
@@ -197,7 +140,7 @@ static void say(struct client_end *c, const char *bytes, size_t len) {
 static void ask(struct client_end *c, uint8_t who, size_t cut) {
     char text[TOKEN_MAX + 256];
     int pod = who % PODS, token = who / PODS % (TOKENS + FORGED);
-    if (c->fd < 0 || c->asked == ASKED_MAX)
+    if (c->in.fd < 0 || c->asked == ASKED_MAX)
         return;
     snprintf(text, sizeof text,
              "GET /v1/credentials HTTP/1.1\r\nHost: 169.254.170.23\r\nAuthorization: %s\r\n\r\n",
@@ -214,24 +157,6 @@ static void ask(struct client_end *c, uint8_t who, size_t cut) {
 }
 
 /* ---- the program ---- */
-
-struct program {
-    const uint8_t *bytes;
-    size_t left;
-};
-
-static uint8_t next(struct program *p) {
-    if (p->left == 0)
-        return 0;
-    p->left--;
-    return *p->bytes++;
-}
-
-static void pass(int64_t ms) {
-    now.mono_ms += ms;
-    now.wall_ms += ms;
-    rounds(1);
-}
 
 static void do_one(struct program *p) {
     uint8_t op = next(p), who;
@@ -258,14 +183,14 @@ static void do_one(struct program *p) {
         take(c, (size_t)next(p) * 16 + 1);
         break;
     case 7:
-        take(c, READ_MAX);
+        take(c, RECEIVED_MAX);
         break;
     case 8:
         drop(c);
         break;
     case 9:
-        if (c->fd >= 0)
-            shutdown(c->fd, SHUT_WR);
+        if (c->in.fd >= 0)
+            shutdown(c->in.fd, SHUT_WR);
         break;
     case 10:
         c->spoilt = true;
@@ -304,7 +229,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     now = (struct moment){.mono_ms = now.mono_ms + 1000000, .wall_ms = INT64_C(1795380000000)};
     if (!ready) {
         for (size_t i = 0; i < CLIENTS; i++)
-            clients[i].fd = -1;
+            clients[i].in.fd = -1;
         set_up();
         ready = true;
     }

@@ -6,15 +6,13 @@
 #include "agent/node.h"
 #include "common/base/clock.h"
 #include "common/http/http.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/program.h"
 
 #define PODS 5
 #define TOKENS 3 /* of each pod, one after another */
 #define FORGED 4 /* with the UID of each pod */
 #define SLOTS 2
 #define TOKEN_MAX 640
-
-static struct moment now;
 
 /* ---- the node's own credentials ---- */
 

@@ -4,21 +4,13 @@
  *
  * What a client reads is a sequence of whole answers, of which only the last may be cut; credentials are byte
  * for byte an edition that was valid while the client was connected; and at the end nothing is left over. */
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/program.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "common/aws/sts.h"
 #include "common/base/log.h"
 #include "common/base/owner.h"
-#include "common/serve/listen.h"
-#include "common/serve/server.h"
 #include "sidecar/imds.h"
 #include "sidecar/metrics.h"
 #include "sidecar/routes.h"
@@ -26,16 +18,9 @@
 #define PLACES 7
 #define PARTIALS (SERVER_DENIED_PARTIALS + LISTENERS)
 #define CLIENTS 10
-#define READ_MAX (1 << 18)
 #define BEARER "a-bearer-of-the-fuzzer"
 
 static const struct routes_right rights[] = {{BEARER, ANSWERS_ALL}};
-
-static struct moment now = {.mono_ms = 1000000, .wall_ms = 1795000000000};
-
-static struct moment made_up(void) {
-    return now;
-}
 
 /* ---- the server ---- */
 
@@ -48,7 +33,6 @@ struct port {
 static struct port ports[LISTENERS];
 static struct connection places[PLACES], *waiting[PLACES];
 static struct partial partials[PARTIALS];
-static struct loop_timer step = {.deadline_ms = CLOCK_NEVER};
 static char folder[] = "/tmp/server-fuzz-XXXXXX", socket_path[64];
 static int edition;
 
@@ -101,18 +85,6 @@ static bool allowed(const struct server_listener *l, int fd) {
 static const struct server_handlers handlers = {
     .pick = pick, .refuse = refuse, .allowed = allowed, .answered = answered, .gone = gone, .late = late};
 
-static void stop(struct loop_timer *timer) {
-    timer->deadline_ms = CLOCK_NEVER;
-    loop_stop();
-}
-
-static void rounds(unsigned n) {
-    while (n-- > 0) {
-        step.deadline_ms = now.mono_ms;
-        loop_run();
-    }
-}
-
 static void publish(void) {
     static const struct sts_identity who = {.arn = "arn:aws:sts::111122223333:assumed-role/r/s"};
     static const struct identity identity = {"default", "pod-identity", &who};
@@ -156,7 +128,6 @@ static void clean_up(void) {
 
 static void set_up(void) {
     static const char *const names[] = {"default", "second"};
-    static const unsigned char loopback[16] = {127, 0, 0, 1};
     static const struct server_storage storage = {
         .places = places, .place_count = PLACES, .partials = partials, .partial_count = PARTIALS};
     char text[512];
@@ -169,8 +140,7 @@ static void set_up(void) {
     answers_open(server_retire, true, names, 2);
     metrics_open(names, 2);
     server_open(&storage, 32);
-    step.expired = stop;
-    loop_add_timer(&step);
+    rounds_open();
     for (int i = 0; i < LISTENERS; i++) {
         struct port *p = &ports[i];
         p->listener = (struct server_listener){.handlers = &handlers,
@@ -185,9 +155,12 @@ static void set_up(void) {
                                     .rights = rights,
                                     .right_count = 1,
                                     .host = "127.0.0.1"};
-        int fd = i == LISTENER_SOCKET ? listen_unix(socket_path, 0600, (gid_t)-1, &problem)
-                                      : listen_tcp(false, loopback, &p->number, 1, &problem);
-        HOLDS(fd >= 0 && server_listen(&p->listener, fd));
+        if (i == LISTENER_SOCKET) {
+            int fd = listen_unix(socket_path, 0600, (gid_t)-1, &problem);
+            HOLDS(fd >= 0 && server_listen(&p->listener, fd));
+        } else {
+            HOLDS(loopback_listen(&p->listener, &p->number));
+        }
         snprintf(p->routes.host_port, sizeof p->routes.host_port, "127.0.0.1:%u", p->number);
     }
 }
@@ -195,103 +168,52 @@ static void set_up(void) {
 /* ---- clients ---- */
 
 static struct client {
-    int fd;
     int first_edition;
-    bool ended;
-    size_t len;
-    char in[READ_MAX];
+    struct received in;
 } clients[CLIENTS];
 
 /* Credentials in a body, as far as it has come: which edition, and all of it from that one. */
-static void check_body(const struct client *c, const char *body, size_t have, size_t len) {
+static void check_body(const struct client *c, const struct received_body *body) {
     static const char start[] = "{\"AccessKeyId\":\"ASIA";
     char want[64];
-    if (have < sizeof start + 12 || memcmp(body, start, sizeof start - 1) != 0)
+    if (body->have < sizeof start + 12 || memcmp(body->bytes, start, sizeof start - 1) != 0)
         return;
-    int from = atoi(body + sizeof start - 1);
+    int from = atoi(body->bytes + sizeof start - 1);
     HOLDS(from >= c->first_edition && from <= edition);
-    if (have < len)
+    if (body->have < body->len)
         return;
     snprintf(want, sizeof want, "\"secret%034d\"", from);
-    HOLDS(memmem(body, len, want, strlen(want)) != NULL);
+    HOLDS(memmem(body->bytes, body->len, want, strlen(want)) != NULL);
     snprintf(want, sizeof want, "T%020d\"", from);
-    HOLDS(memmem(body, len, want, strlen(want)) != NULL);
-}
-
-static void check(const struct client *c) {
-    for (size_t at = 0; at < c->len;) {
-        const char *head = c->in + at, *end = memmem(head, c->len - at, "\r\n\r\n", 4);
-        if (end == NULL) {
-            HOLDS(c->len - at < 600);
-            return;
-        }
-        size_t head_len = (size_t)(end + 4 - head), have = c->len - at - head_len;
-        HOLDS(head_len > 12 && memcmp(head, "HTTP/1.1 ", 9) == 0);
-        const char *length = memmem(head, head_len, "\r\nContent-Length: ", 18);
-        HOLDS(length != NULL);
-        size_t len = strtoul(length + 18, NULL, 10);
-        check_body(c, end + 4, have < len ? have : len, len);
-        if (have < len)
-            return;
-        at += head_len + len;
-        HOLDS(at == c->len || memmem(head, head_len, "Connection: close", 17) == NULL);
-    }
+    HOLDS(memmem(body->bytes, body->len, want, strlen(want)) != NULL);
 }
 
 static void take(struct client *c, size_t max) {
-    while (c->fd >= 0 && !c->ended && max > 0 && c->len + 4096 < sizeof c->in) {
-        ssize_t n = recv(c->fd, c->in + c->len, max < 4096 ? max : 4096, MSG_DONTWAIT);
-        c->ended = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
-        if (n <= 0)
-            break;
-        c->len += (size_t)n;
-        max -= (size_t)n;
-    }
-    check(c);
+    struct received_body body;
+    receive(&c->in, max);
+    for (size_t at = 0; at < c->in.len && next_answer(&c->in, &at, &body);)
+        check_body(c, &body);
 }
 
 static void drop(struct client *c) {
-    take(c, READ_MAX);
-    if (c->fd >= 0)
-        close(c->fd);
-    c->fd = -1;
-    c->len = 0;
-    c->ended = false;
-}
-
-static int dial_unix(void) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", socket_path);
-    if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
-        return fd;
-    close(fd);
-    return -1;
-}
-
-static int dial_tcp(uint16_t port) {
-    const struct linger at_once = {1, 0}; /* leaves no TIME_WAIT */
-    const int small = 2048;
-    const struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
-        return fd;
-    close(fd);
-    return -1;
+    take(c, RECEIVED_MAX);
+    forget(&c->in);
 }
 
 static void dial(struct client *c, size_t to) {
     drop(c);
     c->first_edition = edition;
-    c->fd = to == LISTENER_SOCKET ? dial_unix() : dial_tcp(ports[to].number);
+    if (to == LISTENER_SOCKET) {
+        c->in.fd = loopback_unix(socket_path, 0);
+    } else {
+        c->in.fd = loopback_tcp(ports[to].number, 2048);
+        loopback_leave_nothing(c->in.fd);
+    }
 }
 
 static void say(const struct client *c, const void *bytes, size_t len) {
-    if (c->fd >= 0 && len > 0)
-        (void)!send(c->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (c->in.fd >= 0 && len > 0)
+        (void)!send(c->in.fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 /* ---- the program ---- */
@@ -315,31 +237,10 @@ static const char *const requests[] = {
 };
 #define REQUESTS (sizeof requests / sizeof requests[0])
 
-struct program {
-    const uint8_t *bytes;
-    size_t left;
-};
-
-static uint8_t next(struct program *p) {
-    if (p->left == 0)
-        return 0;
-    p->left--;
-    return *p->bytes++;
-}
-
-static void pass(int64_t ms) {
-    now.mono_ms += ms;
-    now.wall_ms += ms;
-    rounds(1);
-}
-
 static void say_input(struct program *p, const struct client *c) {
-    size_t len = next(p);
-    if (len > p->left)
-        len = p->left;
-    say(c, p->bytes, len);
-    p->bytes += len;
-    p->left -= len;
+    size_t len;
+    const void *piece = next_piece(p, &len);
+    say(c, piece, len);
 }
 
 /* A request: the whole of it, its beginning, or its end. */
@@ -376,14 +277,14 @@ static void do_one(struct program *p) {
         take(c, (size_t)next(p) * 16 + 1);
         break;
     case 7:
-        take(c, READ_MAX);
+        take(c, RECEIVED_MAX);
         break;
     case 8:
         drop(c);
         break;
     case 9:
-        if (c->fd >= 0)
-            shutdown(c->fd, SHUT_WR);
+        if (c->in.fd >= 0)
+            shutdown(c->in.fd, SHUT_WR);
         break;
     case 10:
         rounds(1 + next(p) % 4);
@@ -414,7 +315,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct program p = {data, size};
     if (!ready) {
         for (size_t i = 0; i < CLIENTS; i++)
-            clients[i].fd = -1;
+            clients[i].in.fd = -1;
         set_up();
         ready = true;
     }

@@ -6,7 +6,7 @@
 
 #include "agent/associations.h"
 #include "common/base/log.h"
-#include "common/serve/loop.h"
+#include "tests/rounds.h"
 
 /* Of a ConfigMap that is watched, which the integration tests have. */
 enum err http_start(struct http_transfer *t, const struct http_request *r, http_done *done, void *context) {
@@ -60,16 +60,8 @@ static void drop(const char *folder, const char *key) {
 }
 
 /* Once round the loop, or so often as it takes until what changed was read. */
-static struct loop_timer stop;
-
-static void stop_now(struct loop_timer *timer) {
-    timer->deadline_ms = CLOCK_NEVER;
-    loop_stop();
-}
-
 static void turn(void) {
-    stop.deadline_ms = clock_now().mono_ms + 60;
-    loop_run();
+    rounds_until(clock_now().mono_ms + 60);
 }
 
 static enum association_state find(const char *namespace, const char *account) {
@@ -97,8 +89,7 @@ static int open_all(void **state) {
     snprintf(folder_b, sizeof folder_b, "%s", scratch_path("b"));
     assert_int_equal(mkdir(folder_a, 0700), 0);
     assert_true(loop_open());
-    stop = (struct loop_timer){.deadline_ms = CLOCK_NEVER, .expired = stop_now};
-    loop_add_timer(&stop);
+    rounds_open();
     put(folder_a, "default.cart", ROLE("cart"));
     put(folder_a, "shop.my.app", ROLE("app"));
     put(folder_a, "default.bad", "{\n\"roleArn\": 7}");

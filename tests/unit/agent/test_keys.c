@@ -6,7 +6,7 @@
 
 #include "agent/keys.h"
 #include "common/base/log.h"
-#include "common/serve/loop.h"
+#include "tests/rounds.h"
 #include "tests/unit/agent/tokens.h"
 
 #define NOW_MS (INT64_C(1795610096) * 1000)
@@ -94,34 +94,20 @@ static int set_up(void **state) {
     return loop_open() ? 0 : 1;
 }
 
-static struct loop_timer stop;
-
-static void stop_now(struct loop_timer *timer) {
-    timer->deadline_ms = CLOCK_NEVER;
-    loop_stop();
-}
-
-/* Round the loop until the timers that are due have had their turn. */
-static void turn(void) {
-    stop.deadline_ms = mono_ms;
-    loop_run();
-}
-
 /* ---- a file ---- */
 
 static void without_a_file(void **state) {
     (void)state;
     settings.file = path;
-    stop = (struct loop_timer){.deadline_ms = CLOCK_NEVER, .expired = stop_now};
     keys_open(&settings);
-    loop_add_timer(&stop);
+    rounds_open();
     assert_false(keys_ready());
     assert_non_null(strstr(keys_failure()->message, "--jwks="));
     assert_non_null(strstr(keys_failure()->message, "No such file or directory"));
     assert_int_equal(judge(tokens_sign(0, HEADER("a"), CLAIMS(ISSUER))), TOKEN_UNJUDGED);
     write_keys(tokens_jwk(0, "a"));
     pass(KEYS_RETRY_MS);
-    turn();
+    rounds(1);
     assert_true(keys_ready());
     assert_true(told > 0);
 }
@@ -215,18 +201,18 @@ static void bad_key_sets(void **state) {
     for (size_t i = 0; i < COUNT(table); i++) {
         write_file(path, table[i].text, strlen(table[i].text));
         pass(KEYS_RELOAD_MS);
-        turn();
+        rounds(1);
         if (strstr(keys_failure()->message, table[i].words) == NULL)
             fail_msg("\"%s\" does not say \"%s\"", keys_failure()->message, table[i].words);
         assert_int_equal(judge(tokens_sign(1, HEADER("b"), CLAIMS(ISSUER))), TOKEN_TRUSTED);
     }
     assert_int_equal(unlink(path), 0);
     pass(KEYS_RELOAD_MS);
-    turn();
+    rounds(1);
     assert_int_equal(judge(tokens_sign(1, HEADER("b"), CLAIMS(ISSUER))), TOKEN_TRUSTED);
     write_keys(tokens_jwk(0, "a"));
     pass(60000);
-    turn();
+    rounds(1);
     assert_int_equal(judge(tokens_sign(0, HEADER("a"), CLAIMS(ISSUER))), TOKEN_TRUSTED);
 }
 
@@ -267,7 +253,7 @@ static void from_the_api_server(void **state) {
                            "keys, answered 403: \"jwks is forbidden"));
     snprintf(jwks, sizeof jwks, "{\"keys\":[%s]}", tokens_jwk(0, "a"));
     pass(KEYS_RETRY_MS);
-    turn();
+    rounds(1);
     assert_int_equal(requests, 2);
     answer(200, jwks);
     assert_int_equal(judge(tokens_sign(0, HEADER("a"), CLAIMS(ISSUER))), TOKEN_TRUSTED);
@@ -300,10 +286,10 @@ static void each_hour(void **state) {
     (void)state;
     unsigned before = requests;
     pass(KEYS_RELOAD_MS - 1);
-    turn();
+    rounds(1);
     assert_int_equal(requests, before);
     pass(1);
-    turn();
+    rounds(1);
     assert_int_equal(requests, before + 1);
     answer(200, "not keys");
     assert_int_equal(judge(tokens_sign(1, HEADER("b"), CLAIMS(ISSUER))), TOKEN_TRUSTED);

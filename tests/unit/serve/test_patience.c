@@ -2,16 +2,12 @@
  * may be too busy to read. */
 #include "tests/unit/unit.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "common/base/log.h"
-#include "common/serve/listen.h"
 #include "common/serve/patience.h"
-#include "common/serve/server.h"
+#include "tests/loopback.h"
+#include "tests/rounds.h"
 
 #define OWN 3
 #define PLACES (OWN + SERVER_DENIED_SHARE)
@@ -24,7 +20,6 @@ static struct connection places[PLACES];
 static struct partial partials[OWN + SERVER_DENIED_PARTIALS];
 static struct server_link links[PLACES];
 static struct server_listener listener;
-static struct loop_timer step = {.deadline_ms = CLOCK_NEVER};
 static uint16_t port;
 static char large[LARGE];
 static int clients[CLIENTS] = {-1, -1, -1, -1, -1};
@@ -87,27 +82,15 @@ static const struct server_handlers handlers = {.pick = pick, .refuse = refuse, 
 
 /* ---- time and clients ---- */
 
-static void stop(struct loop_timer *timer) {
-    timer->deadline_ms = CLOCK_NEVER;
-    loop_stop();
-}
-
 static void pass(int64_t ms) {
     now_ms += ms;
     fake_clock(now_ms, now_ms);
-    for (int i = 0; i < 3; i++) {
-        step.deadline_ms = now_ms;
-        loop_run();
-    }
+    rounds(3);
 }
 
 static void dial(size_t i) {
-    const int small = 2048;
-    const struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(setsockopt(clients[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
-    assert_int_equal(connect(clients[i], (const void *)&address, sizeof address), 0);
+    clients[i] = loopback_tcp(port, 2048);
+    assert_true(clients[i] >= 0);
     pass(0);
 }
 
@@ -137,25 +120,20 @@ static void has_answer(size_t i) {
 
 static int open_all(void **state) {
     (void)state;
-    static const unsigned char loopback[16] = {127, 0, 0, 1};
     static const struct server_storage storage = {
         .places = places, .place_count = PLACES, .partials = partials, .partial_count = COUNT(partials)};
-    char text[512];
-    struct buf problem = BUF(text);
     fake_clock(now_ms, now_ms);
     log_setup(LOG_ERROR, LOG_LOGFMT, STDERR_FILENO);
-    step.expired = stop;
     if (!loop_open())
         return 1;
     server_open(&storage, 32);
-    loop_add_timer(&step);
+    rounds_open();
     listener = (struct server_listener){.handlers = &handlers,
                                         .transport = &transport,
                                         .spare = patience_spare,
                                         .share = OWN,
                                         .partials = OWN};
-    int fd = listen_tcp(false, loopback, &port, 1, &problem);
-    return fd >= 0 && server_listen(&listener, fd) ? 0 : 1;
+    return loopback_listen(&listener, &port) ? 0 : 1;
 }
 
 static int all_go(void **state) {

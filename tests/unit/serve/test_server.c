@@ -2,19 +2,13 @@
  * answer ends. */
 #include "tests/unit/unit.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "common/base/log.h"
-#include "common/serve/listen.h"
-#include "common/serve/server.h"
+#include "tests/loopback.h"
+#include "tests/rounds.h"
 
 #define PLACES 14 /* by shares: two for each listener, the rest for the denied */
 #define CLIENTS 16
@@ -27,7 +21,6 @@ static int64_t now_ms = 1000000;
 static struct connection places[PLACES];
 static struct partial partials[SERVER_DENIED_PARTIALS + 2];
 static struct server_listener listeners[LISTENERS];
-static struct loop_timer step = {.deadline_ms = CLOCK_NEVER};
 static uint16_t port;
 static char socket_path[LISTEN_PATH_MAX], bare_path[LISTEN_PATH_MAX], large[LARGE];
 static int clients[CLIENTS] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
@@ -73,32 +66,17 @@ static const struct server_handlers handlers = {.pick = pick, .refuse = refuse, 
 
 /* ---- time and clients ---- */
 
-static void stop(struct loop_timer *timer) {
-    timer->deadline_ms = CLOCK_NEVER;
-    loop_stop();
-}
-
 static void pass(int64_t ms) {
     now_ms += ms;
     fake_clock(now_ms, now_ms);
-    for (int i = 0; i < 3; i++) {
-        step.deadline_ms = now_ms;
-        loop_run();
-    }
+    rounds(3);
 }
 
 static void dial(size_t i, int to) {
-    const int small = 2048;
-    struct sockaddr_un local = {.sun_family = AF_UNIX};
-    const struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    snprintf(local.sun_path, sizeof local.sun_path, "%s", to == AT_SOCKET ? socket_path : bare_path);
-    bool tcp = to == AT_TCP;
-    clients[i] = socket(tcp ? AF_INET : AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(setsockopt(clients[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
-    assert_int_equal(connect(clients[i], tcp ? (const void *)&address : (const void *)&local,
-                             tcp ? sizeof address : sizeof local),
-                     0);
+    const int room = 2048;
+    clients[i] = to == AT_TCP ? loopback_tcp(port, room)
+                              : loopback_unix(to == AT_SOCKET ? socket_path : bare_path, room);
+    assert_true(clients[i] >= 0);
 }
 
 static void say(size_t i, const char *text) {
@@ -123,36 +101,37 @@ static void hears(size_t i, const char *text) {
     assert_string_equal(heard(i), text);
 }
 
-static int open_all(void **state) {
-    (void)state;
-    static const unsigned char loopback[16] = {127, 0, 0, 1};
-    static const struct server_storage storage = {
-        .places = places, .place_count = PLACES, .partials = partials, .partial_count = COUNT(partials)};
+static bool listen_at(struct server_listener *l, const char *path) {
     char text[512];
     struct buf problem = BUF(text);
+    int fd = listen_unix(path, 0600, (gid_t)-1, &problem);
+    return fd >= 0 && server_listen(l, fd);
+}
+
+static int open_all(void **state) {
+    (void)state;
+    static const struct server_storage storage = {
+        .places = places, .place_count = PLACES, .partials = partials, .partial_count = COUNT(partials)};
     fake_clock(now_ms, now_ms);
     log_setup(LOG_ERROR, LOG_LOGFMT, STDERR_FILENO);
     snprintf(socket_path, sizeof socket_path, "%s", scratch_path("s"));
     snprintf(bare_path, sizeof bare_path, "%s", scratch_path("bare"));
     memset(large, 'x', sizeof large);
-    step.expired = stop;
     if (!loop_open())
         return 1;
     server_open(&storage, 32);
-    loop_add_timer(&step);
-    const int fds[LISTENERS] = {listen_unix(socket_path, 0600, (gid_t)-1, &problem),
-                                listen_tcp(false, loopback, &port, 1, &problem),
-                                listen_unix(bare_path, 0600, (gid_t)-1, &problem)};
+    rounds_open();
     for (int i = 0; i < LISTENERS; i++) {
         listeners[i] = (struct server_listener){.handlers = &handlers,
                                                 .refusals_close = i == AT_TCP,
                                                 .unix_socket = i != AT_TCP,
                                                 .share = 2,
                                                 .partials = i == WITHOUT_PARTIALS ? 0 : 1};
-        if (fds[i] < 0 || !server_listen(&listeners[i], fds[i]))
-            return 1;
     }
-    return 0;
+    return loopback_listen(&listeners[AT_TCP], &port) && listen_at(&listeners[AT_SOCKET], socket_path) &&
+                   listen_at(&listeners[WITHOUT_PARTIALS], bare_path)
+               ? 0
+               : 1;
 }
 
 static int all_go(void **state) {
@@ -310,8 +289,7 @@ static void who_is_held_back_costs_nothing(void **state) {
     for (size_t i = 0; i < 3; i++)
         dial(i, AT_SOCKET);
     unsigned before = loop_round();
-    step.deadline_ms = passing().mono_ms + CONNECTIONS_TURN_MS / 2;
-    loop_run();
+    rounds_until(passing().mono_ms + CONNECTIONS_TURN_MS / 2);
     now_ms = passing().mono_ms;
     fake_clock(now_ms, now_ms);
     assert_in_range(loop_round() - before, 1, 20);

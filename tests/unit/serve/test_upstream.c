@@ -8,12 +8,12 @@
 #include "common/http/http.h"
 #include "common/serve/footprint.h"
 #include "common/serve/upstream.h"
+#include "tests/rounds.h"
 
 #define START_MS 1000
 
 static struct http_hooks hooks;
 static struct loop_watch sockets[2];
-static struct loop_timer step = {.deadline_ms = CLOCK_NEVER};
 static int ends[2];
 static struct { int calls, fd, events, timers, trims; } seen;
 
@@ -39,26 +39,19 @@ void http_timer(void) {
     hooks.timer(hooks.context, -1);
 }
 
-static void stop(struct loop_timer *timer) {
-    timer->deadline_ms = CLOCK_NEVER;
-    loop_stop();
-}
-
 /* One round at that moment, with whatever is ready. */
 static void round_at(int64_t mono_ms) {
     memset(&seen, 0, sizeof seen);
     fake_clock(mono_ms, 0);
-    step.deadline_ms = mono_ms;
-    loop_run();
+    rounds(1);
 }
 
 static int open_all(void **state) {
     (void)state;
     fake_clock(START_MS, 0);
-    step.expired = stop;
     if (!loop_open() || !upstream_open(sockets, COUNT(sockets)))
         return 1;
-    loop_add_timer(&step);
+    rounds_open();
     return 0;
 }
 
