@@ -53,14 +53,18 @@ static void forget_text(void) {
     text_len = 0;
 }
 
-static void put_member(struct json_span key, struct json_span value) {
+static void put_member(struct json_span key, struct json_span value, bool binary) {
     FAR static char plain[ASSOCIATIONS_VALUE_MAX + 1];
     char key_text[ASSOCIATIONS_KEY_MAX * 2];
     size_t key_len, len;
     if (json_span_text(key, key_text, sizeof key_text, &key_len) != ERR_OK)
         return; /* the API server takes no such key */
     enum err e = json_span_text(value, plain, sizeof plain, &len);
-    if (e == ERR_OK)
+    if (binary)
+        table_put_unreadable(key_text, key_len,
+                             "is in the ConfigMap's binaryData, where kubectl puts what is not UTF-8: write "
+                             "it as UTF-8, into data");
+    else if (e == ERR_OK)
         table_put(key_text, key_len, plain, len);
     else
         table_put_unreadable(key_text, key_len,
@@ -86,19 +90,31 @@ static bool is_object(struct json_span span) {
     return *span.at == '{' && json_span_over(span, position);
 }
 
+/* The members of that name's object; none if there is none. */
+static bool find_members(struct json_span object, const char *name_of, struct json_span *out) {
+    if (json_span_member(object, name_of, out) && !(out->len == 4 && memcmp(out->at, "null", 4) == 0))
+        return is_object(*out);
+    *out = (struct json_span){"{}", 2};
+    return true;
+}
+
+static void put_members(struct json_span members, bool binary) {
+    struct json_span key, value;
+    size_t position = 0;
+    while (json_span_next(members, &position, &key, &value))
+        put_member(key, value, binary);
+}
+
 /* The table is what the object says. */
 static bool take_data(struct json_span object) {
-    struct json_span data, key, value;
-    size_t position = 0;
+    struct json_span data, binary;
     if (!is_object(object))
         return nonsense("it is not an object");
-    bool none =
-        !json_span_member(object, "data", &data) || (data.len == 4 && memcmp(data.at, "null", 4) == 0);
-    if (!none && !is_object(data))
+    if (!find_members(object, "data", &data) || !find_members(object, "binaryData", &binary))
         return nonsense("its data is not an object");
     table_begin(source);
-    while (!none && json_span_next(data, &position, &key, &value))
-        put_member(key, value);
+    put_members(data, false);
+    put_members(binary, true);
     absent = false;
     on_read(source, table_end());
     return true;

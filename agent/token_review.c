@@ -4,10 +4,12 @@
 
 #include "agent/json_scan.h"
 #include "common/base/far.h"
+#include "common/text/quote.h"
 
 #define PATH "/apis/authentication.k8s.io/v1/tokenreviews"
 #define PURPOSE "review a pod's token"
 #define QUOTED_MAX 300
+#define ERROR_MAX 2048 /* of the error that is read: several authenticators may have had their say */
 
 FAR static struct api_call call;
 
@@ -41,15 +43,19 @@ static bool is_true(struct json_span value) {
 
 static enum reason refused(struct json_span status, struct failure *f) {
     struct json_span error;
-    char text[QUOTED_MAX];
-    size_t len;
+    char text[ERROR_MAX];
+    size_t len = 0;
+    enum err e = ERR_OK;
     struct buf m = failure_begin(f, REASON_TOKEN_INVALID);
     f->cause = "review";
     buf_str(&m, "the API server does not take the token");
-    if (json_span_member(status, "error", &error) &&
-        json_span_text(error, text, sizeof text, &len) == ERR_OK && len > 0) {
+    if (json_span_member(status, "error", &error))
+        e = json_span_text(error, text, sizeof text, &len);
+    if (e == ERR_TOO_LONG) {
+        buf_fmt(&m, ", with an error of more than %d bytes", ERROR_MAX - 1);
+    } else if (e == ERR_OK && len > 0) {
         buf_str(&m, ": ");
-        buf_printable(&m, text, len, QUOTED_MAX);
+        quote_text(&m, text, len, QUOTED_MAX);
     }
     failure_remedy(f,
                    "a token ends with its pod: delete the pod if it still runs, so that it gets a fresh one");

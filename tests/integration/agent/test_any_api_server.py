@@ -191,6 +191,18 @@ def test_a_large_configmap(watching: AnyAgent, server: ApiServer, cluster: Clust
     assert status(watching, cluster.token("many", "account-1000", "pod-9")) == 404
 
 
+def test_binary_values_are_named(watching: AnyAgent, server: ApiServer, cluster: Cluster) -> None:  # noqa: F811
+    """What kubectl makes of a file that is not UTF-8 (an editor's UTF-16) is no association, and not a key that is not there."""
+    eventually(lambda: status(watching, cluster.token("shop", "web")) == 200, 10, "the first association")
+    server.patch(shop__web=json.dumps({"roleArn": READER}).encode("utf-16"))
+    eventually(lambda: status(watching, cluster.token("shop", "web")) == 404, 10, "404")
+    assert b"cannot be used: the agent's log says why" in watching.ask(cluster.token("shop", "web", "pod-2")).body
+    assert '"key":"shop.web"' in watching.log and "binaryData" in watching.log
+    assert watching.metric("pod_identity_agent_associations_unusable") == 1
+    server.patch(shop__web={"roleArn": READER})
+    eventually(lambda: status(watching, cluster.token("shop", "web")) == 200, 10, "200")
+
+
 def test_a_review_of_each_token(start: Start, server: ApiServer, cluster: Cluster, emulator: Emulator) -> None:  # noqa: F811
     """Pods that are gone get nothing, though their tokens live on; who has been taken costs no second review."""
     server.gone.add("pod-2")
@@ -199,7 +211,7 @@ def test_a_review_of_each_token(start: Start, server: ApiServer, cluster: Cluste
     eventually(lambda: status(agent, token) == 200, 10, "200")
     assert agent.ask(token).status == 200
     gone = agent.ask(cluster.token("shop", "web", "pod-2"))
-    assert gone.status == 400 and b"(InvalidTokenException): the API server does not take the token: pod is gone" in gone.body
+    assert gone.status == 400 and b"(InvalidTokenException): the API server does not take the token: \"pod is gone\"" in gone.body
     assert sum(path.endswith("/tokenreviews") for path in server.asked) == 2
     assert sts_count(emulator) == 1
     server.status = 403

@@ -30,6 +30,7 @@ class ApiServer:
         self.status: int | None = None  # of every answer, in place of the right one
         self.watch_status: int | None = None  # of watches alone
         self.data: dict[str, str] | None = {}
+        self.binary: dict[str, bytes] = {}
         self.gone: set[str] = set()  # names of pods that are no more
         self.taints: list[dict[str, str]] = []  # of NODE_NAME
         self.before_patch: Callable[[], None] | None = None  # once, before a patch is looked at
@@ -100,12 +101,16 @@ class ApiServer:
         return {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(self.port)}
 
     def patch(self, **changes: Any) -> None:
-        """As `kubectl patch configmap`: NAMESPACE__ACCOUNT is an object, or None."""
+        """As `kubectl patch configmap`: NAMESPACE__ACCOUNT is an object, or None; bytes become binaryData."""
         data = dict(self.data or {})
-        for key, value in changes.items():
-            data.pop(key.replace("__", "."), None)
-            if value is not None:
-                data[key.replace("__", ".")] = json.dumps(value)
+        for name, value in changes.items():
+            key = name.replace("__", ".")
+            data.pop(key, None)
+            self.binary.pop(key, None)
+            if isinstance(value, bytes):
+                self.binary[key] = value
+            elif value is not None:
+                data[key] = json.dumps(value)
         self.data = data
         self._tell("MODIFIED")
 
@@ -131,7 +136,8 @@ class ApiServer:
         self._server.server_close()
 
     def _object(self) -> dict[str, Any]:
-        return {"kind": "ConfigMap", "apiVersion": "v1", "data": self.data,
+        binary = {key: base64.b64encode(value).decode() for key, value in self.binary.items()}
+        return {"kind": "ConfigMap", "apiVersion": "v1", "data": self.data, **({"binaryData": binary} if binary else {}),
                 "metadata": {"name": NAME, "namespace": NAMESPACE, "resourceVersion": str(self.version)}}
 
     def _tell(self, kind: str) -> None:

@@ -14,9 +14,9 @@ static void answers(void **state) {
     } table[] = {
         {201, "{\"status\":{\"authenticated\":true}}", "", REASON_OK},
         {200, "{\"spec\":{},\"status\":{\"user\":{},\"authenticated\": true }}", "", REASON_OK},
-        {201, "{\"status\":{\"error\":\"pod is gone\"}}", "does not take the token: pod is gone",
+        {201, "{\"status\":{\"error\":\"pod is gone\"}}", "does not take the token: \"pod is gone\"",
          REASON_TOKEN_INVALID},
-        {201, "{\"status\":{\"error\":\"a\\nb\"}}", "does not take the token: a?b", REASON_TOKEN_INVALID},
+        {201, "{\"status\":{\"error\":\"a\\nb\"}}", "does not take the token: \"a?b\"", REASON_TOKEN_INVALID},
         {201, "{\"status\":{\"authenticated\":false}}", "does not take the token", REASON_TOKEN_INVALID},
         {201, "{\"status\":{\"authenticated\":\"true\"}}", "does not take the token", REASON_TOKEN_INVALID},
         {201, "{\"status\":{}}", "does not take the token", REASON_TOKEN_INVALID},
@@ -38,6 +38,34 @@ static void answers(void **state) {
         if (reason != table[i].reason || strstr(f.message, table[i].words) == NULL)
             fail_msg("%s: %d, %s", table[i].body, (int)reason, f.message);
     }
+}
+
+/* The token that was sent may come back in the error. */
+static void errors_that_say_too_much(void **state) {
+    (void)state;
+    static const char echo[] =
+        "{\"status\":{\"error\":\"cannot parse eyJhbGciOiJSUzI1NiIsImtpZCI6IjAxMjM0NTY3ODkifQ."
+        "eyJpc3MiOiJodHRwczovL2V4YW1wbGUuY29tIn0."
+        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v\"}}";
+    static char large[4096];
+    struct buf b = BUF(large);
+    buf_str(&b, "{\"status\":{\"error\":\"");
+    while (b.len < 3000)
+        buf_str(&b, "no, ");
+    buf_str(&b, "\"}}");
+    const struct http_response echoed = {.result = HTTP_ANSWERED,
+                                         .status = 201,
+                                         .body = echo,
+                                         .body_len = sizeof echo - 1},
+                               long_one = {
+                                   .result = HTTP_ANSWERED, .status = 201, .body = large, .body_len = b.len};
+    struct failure f;
+    assert_int_equal(token_review_answer(&server, &echoed, &f), REASON_TOKEN_INVALID);
+    assert_non_null(strstr(f.message, "does not take the token: \"cannot parse "));
+    assert_null(strstr(f.message, "eyJpc3MiOiJodHRwczovL2V4YW1wbGUuY29tIn0"));
+    assert_null(strstr(f.message, "AAECAwQFBgcICQ"));
+    assert_int_equal(token_review_answer(&server, &long_one, &f), REASON_TOKEN_INVALID);
+    assert_non_null(strstr(f.message, "with an error of more than 2047 bytes"));
 }
 
 /* Whom TCP reached no firewall keeps away; and no NetworkPolicy counts in the node's network, where the agent
@@ -81,7 +109,8 @@ static void a_token_that_is_too_long(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(answers), cmocka_unit_test(no_answer),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(answers), cmocka_unit_test(errors_that_say_too_much),
+                                       cmocka_unit_test(no_answer),
                                        cmocka_unit_test(a_token_that_is_too_long)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
