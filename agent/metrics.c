@@ -30,7 +30,7 @@ static struct {
     int status; /* 0: free; the last place is for all others */
     uint64_t count;
 } responses[STATUSES_MAX];
-static uint64_t limited[2], served;
+static uint64_t limited[2], served, passed_expired;
 static uint64_t cache[METRICS_CACHE_STATES], errors[2][CODES], validations[METRICS_VALIDATIONS];
 static uint64_t upstream[2], within[BOUNDS + 1];
 static int64_t upstream_total_ms;
@@ -53,6 +53,10 @@ void metrics_cache(enum metrics_cache state) {
 
 void metrics_served(void) {
     served++;
+}
+
+void metrics_passed_expired(void) {
+    passed_expired++;
 }
 
 void metrics_cache_error(const char *code, bool ends) {
@@ -174,7 +178,11 @@ static void put_counters(struct buf *out) {
     describe(out, OURS "served_from_memory_total", "counter",
              "Answers with credentials for which AWS was not asked.");
     buf_fmt(out, OURS "served_from_memory_total %llu\n", (unsigned long long)served);
-    describe(out, name, "counter", "Requests answered 429, by what was over its limit.");
+    describe(out, OURS "passed_expired_total", "counter",
+             "Fetches whose credentials had expired and were passed on (--expired=pass).");
+    buf_fmt(out, OURS "passed_expired_total %llu\n", (unsigned long long)passed_expired);
+    describe(out, name, "counter",
+             "Requests answered 429, or 503 as too many wait, by what was over its limit.");
     put_labelled(out, name, "by", "client", limited[0]);
     put_labelled(out, name, "by", "pod", limited[1]);
 }

@@ -25,6 +25,8 @@ void metrics_limited(bool by_pod);
 void metrics_cache(enum metrics_cache state);
 /* Answered from memory, upstream not asked: what "hit" would mean to most. */
 void metrics_served(void);
+/* What came had expired, and was handed on all the same (--expired=pass). */
+void metrics_passed_expired(void);
 /* A renewal failed: code is EKS Auth's ("AccessDeniedException"), "" without one; ends: the entry went. */
 void metrics_cache_error(const char *code, bool ends);
 void metrics_validation(enum metrics_validation result);

@@ -4,6 +4,7 @@
 
 #include "agent/complain.h"
 #include "agent/exchange_eks_auth.h"
+#include "agent/expired.h"
 #include "agent/failures.h"
 #include "agent/flights.h"
 #include "agent/judge.h"
@@ -118,6 +119,7 @@ static const struct answer *succeed(const struct flight *f, const struct exchang
     replies_credentials(&slot->credentials, &body);
     log_mended(&way_failing, "credentials are fetched again");
     log_got(f, slot);
+    expired_note(slot, now);
     failures_forget(&f->token.hash, &f->client);
     if (f->renewal)
         metrics_cache(METRICS_HIT);
@@ -149,6 +151,8 @@ static const struct answer *outcome(struct flight *f, struct exchange *slot,
                       "the pod identity association changed while it was asked for: try again", "server");
         error = &slot->error;
     }
+    if (error == NULL && expired_worse(f, slot, clock_now()))
+        error = &slot->error;
     if (error == NULL)
         return succeed(f, slot);
     log_failed(f, slot, error);

@@ -56,6 +56,7 @@ AGENTS = (
     Panel("Associations", "none", ((f"max({A}associations{{%}})", "roles"), (f"max({A}associations_unusable{{%}})", "unusable")), "stat", 8),
     one("Answers to pods", "reqps", f"sum by (code) (rate(pod_identity_http_response{{%}}{EVERY}))", "{{code}}"),
     one("Answered from memory", "reqps", f"sum by (instance) (rate({A}served_from_memory_total{{%}}{EVERY}))"),
+    one("Expired ones handed on", "ops", f"sum by (instance) (rate({A}passed_expired_total{{%}}{EVERY}))"),
     one("Limited (429)", "reqps", f"sum by (by) (rate({A}limited_total{{%}}{EVERY}))", "of one {{by}}"),
     one("Fetches from AWS", "ops", f"sum by (result) (rate({A}upstream_requests_total{{%}}{EVERY}))", "{{result}}"),
     quantiles("How long a fetch takes", f"{A}upstream_duration_seconds"),

@@ -200,9 +200,18 @@ def test_expired_credentials_are_refused(agent: OurAgent, node: Emulator) -> Non
 
 
 def test_expired_credentials_are_passed_on_if_wanted(start_agent: Start, node: Emulator) -> None:
+    """The log says so once, and the metrics each time."""
     node.associate(lifetime_s=-60.0)
     agent = start_agent("--expired=pass")
-    assert agent.ask(node.token()).json["AccessKeyId"] == issued(node)[-1][0]
+    token = node.token()
+    for times in (1, 2):
+        assert agent.ask(token).json["AccessKeyId"] == issued(node)[-1][0]
+        assert agent.metric("pod_identity_agent_passed_expired_total") == times
+    node.associate()
+    assert agent.ask(token).json["AccessKeyId"] == issued(node)[-1][0]
+    assert agent.metric("pod_identity_agent_passed_expired_total") == 2
+    assert agent.log.count("the credentials have expired, and are passed on (--expired=pass)") == 1
+    assert agent.log.count("credentials that come are valid again") == 1
 
 
 @pytest.mark.parametrize(("request_line", "status"), [

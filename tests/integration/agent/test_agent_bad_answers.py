@@ -67,6 +67,19 @@ def test_eks_auth_gives_expired_credentials_at_a_renewal(start_agent: StartOurs,
     assert triple(agent.ask(token).json) == first
 
 
+def test_expired_credentials_at_a_renewal_are_no_reason_to_drop_good_ones(start_agent: StartOurs, node: Emulator) -> None:
+    """With --expired=pass, too: that is for a pod that has none; and the next renewal comes."""
+    agent = start_agent(*SOON, "--expired=pass")
+    token = node.token()
+    first = triple(agent.ask(token).json)
+    node.associate(lifetime_s=-60.0)
+    eventually(lambda: triple(agent.ask(token).json) in issued(node) and agent.upstream() >= 3, 30, "renewals that bring expired ones")
+    kept = triple(agent.ask(token).json)
+    assert kept == first or kept in issued(node)[:2]  # the first, or that of a renewal just before
+    node.associate()
+    eventually(lambda: triple(agent.ask(token).json) not in (first, kept), 40, "renewed again")
+
+
 def test_what_is_nearly_over_is_asked_for_anew(agent: OurAgent, node: Emulator) -> None:
     """With 15 s left or less nothing is served from memory."""
     node.associate(lifetime_s=14.0)

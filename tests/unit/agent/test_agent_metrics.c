@@ -77,6 +77,7 @@ static void counted(void **state) {
     metrics_cache(METRICS_HIT);
     metrics_cache(METRICS_EVICTED);
     metrics_served();
+    metrics_passed_expired();
     metrics_cache_error("AccessDeniedException", true);
     metrics_cache_error("ThrottlingException", false);
     metrics_cache_error("", false);
@@ -117,6 +118,7 @@ static void counted(void **state) {
         "pod_identity_agent_limited_total{by=\"client\"} 1",
         "pod_identity_agent_limited_total{by=\"pod\"} 2",
         "pod_identity_agent_served_from_memory_total 1",
+        "pod_identity_agent_passed_expired_total 1",
         "pod_identity_agent_upstream_requests_total{result=\"success\"} 2",
         "pod_identity_agent_upstream_requests_total{result=\"failure\"} 1",
         "pod_identity_agent_upstream_duration_seconds_bucket{le=\"0.025\"} 1",
