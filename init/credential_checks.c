@@ -33,6 +33,7 @@ static void extend(struct run *run) {
         struct buf m = failure_more(&r->failure);
         buf_fmt(&m, ", after %u attempt%s in ", r->attempts, r->attempts == 1 ? "" : "s");
         put_span(&m, r->waited_ms);
+        verdict_explain(&r->verdict, &r->failure);
     }
     diagnosis_extend(run);
 }
@@ -74,7 +75,8 @@ enum check_status check_agent_reachable(struct run *run, struct failure *finding
     check_quote_uri(&m, source_upstream(&run->source));
     buf_fmt(&m, " answered in %lldms", (long long)r->answer_ms);
     if (r->attempts > 1) {
-        buf_fmt(&m, ", at attempt %u after ", r->attempts);
+        buf_fmt(&m, r->verdict.kept ? ", but not at attempt %u after " : ", at attempt %u after ",
+                r->attempts);
         put_span(&m, r->waited_ms);
     }
     if (run->other_family[0] != '\0')

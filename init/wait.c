@@ -13,9 +13,12 @@
     "it "                                                                                                    \
     "hands out what it has left while it cannot renew"
 
+/* An attempt. Its failure is the result's, too, if the verdict takes it. */
 struct on_wire {
     const struct wait_request *request;
     struct wait_result *result;
+    const struct failure *failure;
+    bool answered;
 };
 
 static void too_short(const struct credentials *c, int64_t left_ms, int64_t min_ttl_ms, struct failure *f) {
@@ -30,8 +33,12 @@ static void too_short(const struct credentials *c, int64_t left_ms, int64_t min_
 }
 
 static void on_done(void *context, const struct fetch_outcome *outcome) {
-    const struct on_wire *a = context;
+    struct on_wire *a = context;
     struct wait_result *r = a->result;
+    a->failure = outcome->reason == REASON_OK ? &r->failure : outcome->failure;
+    a->answered = outcome->answered;
+    if (!verdict_takes(&r->verdict, outcome, clock_now().mono_ms))
+        return;
     r->answer_ms = outcome->elapsed_ms;
     r->has_credentials = outcome->reason == REASON_OK;
     r->answered = outcome->answered;
@@ -56,9 +63,9 @@ static void on_done(void *context, const struct fetch_outcome *outcome) {
         failure_begin(&r->failure, REASON_OK);
 }
 
-static void try_once(const struct wait_request *request, int64_t deadline_ms, struct wait_result *out) {
+static void try_once(struct on_wire *attempt, int64_t deadline_ms) {
+    const struct wait_request *request = attempt->request;
     struct fetch *fetch = request->fetch;
-    struct on_wire attempt = {.request = request, .result = out};
     int64_t timeout_ms = 0; /* the source's own */
     if (request->wait_ms > 0) {
         fetch->connect_timeout_ms = WAIT_CONNECT_MS;
@@ -66,9 +73,9 @@ static void try_once(const struct wait_request *request, int64_t deadline_ms, st
         if (timeout_ms < WAIT_ATTEMPT_MIN_MS)
             timeout_ms = WAIT_ATTEMPT_MIN_MS;
     }
-    out->attempts++;
+    attempt->result->attempts++;
     fetch->keep_result = request->keep_result;
-    fetch_start(fetch, request->source, timeout_ms, on_done, &attempt);
+    fetch_start(fetch, request->source, timeout_ms, on_done, attempt);
     fetch_wait(fetch);
 }
 
@@ -103,8 +110,10 @@ static void tell_progress(const struct failure *f, struct told *told, int64_t le
         LOG_TEXT("detail", f->message), LOG_NUMBER("left_ms", left_ms));
 }
 
-static void swap_address(struct source *source, struct uri *other) {
+/* What the other one says counts by itself. */
+static void swap_address(struct source *source, struct uri *other, struct verdict *verdict) {
     struct uri kept;
+    *verdict = (struct verdict){0};
     uri_copy(&source->injection.uri, &kept);
     uri_copy(other, &source->injection.uri);
     uri_copy(&kept, other);
@@ -120,21 +129,22 @@ void wait_for_credentials(const struct wait_request *request, struct wait_result
     if (request->not_before_s > start.wall_ms / 1000)
         policy.token_valid_ms += request->not_before_s * 1000 - start.wall_ms;
     struct told told = {REASON_OK, ""};
+    struct on_wire wire = {.request = request, .result = out};
     memset(out, 0, sizeof *out);
     for (;;) {
         int64_t began_ms = clock_now().mono_ms;
-        try_once(request, policy.deadline_ms, out);
+        try_once(&wire, policy.deadline_ms);
         int64_t now_ms = clock_now().mono_ms;
         out->waited_ms = now_ms - start.mono_ms;
-        if (out->failure.reason == REASON_OK)
+        if (wire.failure->reason == REASON_OK)
             break;
-        const struct wait_attempt attempt = {&out->failure, out->answered, began_ms, now_ms};
+        const struct wait_attempt attempt = {wire.failure, wire.answered, began_ms, now_ms};
         int64_t delay_ms = wait_next(&policy, &attempt, random_number());
         if (delay_ms == WAIT_OVER)
             break;
-        tell_progress(&out->failure, &told, policy.deadline_ms - now_ms);
+        tell_progress(wire.failure, &told, policy.deadline_ms - now_ms);
         if (request->alternate != NULL && !out->answered)
-            swap_address(request->source, request->alternate);
+            swap_address(request->source, request->alternate, &out->verdict);
         sleep_until(now_ms + delay_ms);
     }
     if (told.reason != REASON_OK && out->failure.reason == REASON_OK)

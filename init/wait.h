@@ -8,6 +8,7 @@
 
 #include "common/pod/credentials.h"
 #include "common/source/fetch.h"
+#include "common/source/verdict.h"
 #include "init/wait_policy.h"
 
 struct wait_request {
@@ -22,9 +23,11 @@ struct wait_request {
 };
 
 struct wait_result {
-    struct failure
-        failure;   /* of the last attempt; reason is REASON_OK if credentials came and live long enough */
-    bool answered; /* the last attempt got an answer, of whatever kind */
+    /* Of the last attempt that the verdict has taken, as are all but attempts and waited_ms; reason is
+     * REASON_OK if credentials came and live long enough. */
+    struct failure failure;
+    struct verdict verdict;
+    bool answered;        /* it got an answer, of whatever kind */
     bool has_credentials; /* it was credentials, perhaps too short-lived */
     unsigned attempts;
     int64_t waited_ms, answer_ms; /* all in all; the last answer alone */

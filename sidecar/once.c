@@ -12,6 +12,7 @@
 #include "common/source/authorities.h"
 #include "common/source/fetch.h"
 #include "common/source/refresh.h"
+#include "common/source/verdict.h"
 #include "sidecar/complain.h"
 #include "sidecar/sinks.h"
 #include "sidecar/trust.h"
@@ -22,6 +23,7 @@ struct attempt {
     int64_t wait_ms;
     struct refresh refresh;
     struct refresh_event event;
+    struct verdict verdict; /* whose failure that is */
     struct failure failure;
     int64_t denied_since_ms; /* CLOCK_NEVER: the last answer was no denial */
     bool fetched;
@@ -39,9 +41,10 @@ static void on_fetched(void *context, const struct fetch_outcome *outcome) {
     struct attempt *a = context;
     note_denial(a, outcome->reason);
     if (outcome->reason != REASON_OK) {
-        a->failure = *outcome->failure;
-        a->event =
-            (struct refresh_event){.kind = REFRESH_FAILED, .retry_after_ms = a->failure.retry_after_ms};
+        const struct failure *f = outcome->failure;
+        if (verdict_takes(&a->verdict, outcome, clock_now().mono_ms))
+            a->failure = *f;
+        a->event = (struct refresh_event){.kind = REFRESH_FAILED, .retry_after_ms = f->retry_after_ms};
         return;
     }
     struct buf problem = BUF(a->problem);
@@ -133,8 +136,10 @@ static int write_profile(const struct config *config, size_t i, int64_t end_ms) 
     refresh_init(&a->refresh, seed, clock_now());
     try_until(a, source, end_ms);
     source_wipe(source);
-    if (!a->fetched)
+    if (!a->fetched) {
+        verdict_explain(&a->verdict, &a->failure);
         return complain_failure(&a->failure);
+    }
     return a->problem[0] != '\0' ? complain(EXIT_CANNOT_CREATE, a->problem) : 0;
 }
 

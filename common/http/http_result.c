@@ -69,6 +69,32 @@ const char *http_result_text(enum http_result result) {
     return find(result, 1);
 }
 
+enum http_stage http_result_stage(enum http_result result) {
+    switch (result) {
+    case HTTP_NO_NAME:
+    case HTTP_DNS_ERROR:
+    case HTTP_DNS_SILENT:
+        return HTTP_STAGE_NAME;
+    case HTTP_REFUSED:
+    case HTTP_CONNECT_TIMEOUT:
+    case HTTP_NO_ROUTE:
+    case HTTP_PROHIBITED:
+    case HTTP_NO_FAMILY:
+        return HTTP_STAGE_CONNECT;
+    case HTTP_PROXY:
+    case HTTP_PROXY_TIMEOUT:
+        return HTTP_STAGE_PROXY;
+    case HTTP_TLS_TIMEOUT:
+        return HTTP_STAGE_TLS;
+    default:
+        return result >= HTTP_TLS_CLOSED && result <= HTTP_TLS ? HTTP_STAGE_TLS : HTTP_STAGE_ANSWER;
+    }
+}
+
+bool http_result_silent(enum http_result result) {
+    return (result >= HTTP_CONNECT_TIMEOUT && result <= HTTP_TLS_TIMEOUT) || result == HTTP_DNS_SILENT;
+}
+
 enum reason http_out_of_memory(struct failure *f) {
     struct buf m = failure_begin(f, REASON_INTERNAL);
     buf_str(&m, "out of memory during a request");

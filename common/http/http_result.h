@@ -51,6 +51,15 @@ enum http_result {
     HTTP_RESULTS
 };
 
+/* How far an exchange came: what its result is about. */
+enum http_stage {
+    HTTP_STAGE_NAME = 1,
+    HTTP_STAGE_CONNECT,
+    HTTP_STAGE_PROXY,
+    HTTP_STAGE_TLS,
+    HTTP_STAGE_ANSWER /* and all that cannot be told */
+};
+
 struct http_response {
     enum http_result result;
     int status;       /* 0 unless HTTP_ANSWERED */
@@ -70,6 +79,10 @@ struct http_response {
  * "GET URL " ("was refused"). HTTP_ANSWERED has none. */
 const char *http_result_cause(enum http_result result);
 const char *http_result_text(enum http_result result);
+
+enum http_stage http_result_stage(enum http_result result);
+/* Whether it is that nobody answered in time: not even with a refusal. */
+bool http_result_silent(enum http_result result);
 
 /* The failure of a request for which there was not enough memory: REASON_INTERNAL. */
 enum reason http_out_of_memory(struct failure *failure);

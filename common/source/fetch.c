@@ -5,6 +5,15 @@ static bool is_answer(enum http_result result) {
            result == HTTP_TOO_LARGE;
 }
 
+/* How far it came, and how long it was silent there. */
+static void measure(const struct fetch *f, const struct http_response *r, struct fetch_outcome *out) {
+    enum { STAGES = HTTP_STAGE_ANSWER + 1 };
+    enum http_stage stage = http_result_stage(r->result);
+    out->reached = (unsigned)f->source->at * STAGES + stage;
+    out->silent_ms = http_result_silent(r->result) ? r->elapsed_ms : 0;
+    out->patience_ms = stage < HTTP_STAGE_ANSWER ? f->own_connect_ms : f->own_total_ms;
+}
+
 static void report(struct fetch *f, enum reason reason, const struct http_response *response) {
     struct fetch_outcome outcome = {
         .reason = reason,
@@ -15,6 +24,8 @@ static void report(struct fetch *f, enum reason reason, const struct http_respon
         .elapsed_ms = response != NULL ? clock_now().mono_ms - f->started_ms : 0,
         .date_s = response != NULL ? response->date_s : 0,
     };
+    if (response != NULL)
+        measure(f, response, &outcome);
     f->done(f->context, &outcome);
     if (!f->keep_result)
         source_wipe_result(f->source);
@@ -34,6 +45,8 @@ static void go_on(struct fetch *f, enum source_step step, struct http_request *r
                   const struct http_response *response) {
     enum reason reason = step == SOURCE_FAILED ? f->failure.reason : REASON_OK;
     if (step == SOURCE_SEND) {
+        f->own_connect_ms = request->connect_timeout_ms;
+        f->own_total_ms = request->total_timeout_ms;
         request->total_timeout_ms = bounded(f, request->total_timeout_ms);
         if (f->connect_timeout_ms > 0 && request->local)
             request->connect_timeout_ms = f->connect_timeout_ms;

@@ -20,6 +20,10 @@ struct fetch_outcome {
     bool answered;      /* the last request: something came back from the server, whatever it was */
     int64_t elapsed_ms; /* of all requests together */
     int64_t date_s;     /* the last server's clock, 0 if unknown */
+    /* For verdict.h. */
+    unsigned reached;    /* how far it came: the hop, and how far with that */
+    int64_t silent_ms;   /* how long the last request took if its time was over before an answer; else 0 */
+    int64_t patience_ms; /* the source's own limit for that, whatever bounded it this time */
 };
 typedef void fetch_done(void *context, const struct fetch_outcome *outcome);
 
@@ -30,6 +34,7 @@ struct fetch {
     bool keep_result;           /* leave the credentials in the source for more than the callback */
     struct source *source;
     int64_t timeout_ms, started_ms;
+    int64_t own_connect_ms, own_total_ms; /* of the last request, before they were bounded */
     struct failure failure;
     fetch_done *done;
     void *context;
