@@ -94,7 +94,12 @@ CJSON_INC = build/src/cjson
 CJSON_SRC = build/src/cjson/cJSON.c
 CURL_INC = build/src/curl/include
 
+# need_header HEADER PACKAGE: the same for a header of this machine's own compiler
+need_header = printf '\#include <%s>\n' stdarg.h stddef.h stdint.h setjmp.h $(1) | $(HOST_CC) -fsyntax-only -x c - 2>/dev/null || \
+	{ echo "make: $(1) is missing: make setup-test, or apt-get install $(2)" >&2; exit 1; }
+
 $(HOST_DEPS): $(SRC_STAMP) $(DEPS)/build.sh
+	@$(call need_header,string.h,libc6-dev)
 	@flock build/.lock sh -ec 'sh $(DEPS)/build.sh build/src build/host host; \
 		cp build/host/deps/lib/libbearssl.a $(HOST_BEARSSL_LIB); touch $@'
 $(HOST_BEARSSL_LIB): $(HOST_DEPS)

@@ -14,8 +14,8 @@ mkdir -p "$results"
 python=build/venv/bin/python
 rm -f "$results"/integration*.xml "$results"/integration.counts "$results"/integration.parts "$results"/integration.skips
 
-sh tests/venv.sh "$results/pip.log" || {
-	echo 'integration: the package index cannot be reached: tests that need botocore are left out, and pytest is the system'"'"'s'
+missing=$(sh tests/venv.sh "$results/pip.log") || {
+	echo "integration: $missing: tests that need botocore are left out, and pytest is the system's"
 	python=python3
 	python3 -c 'import pytest' 2>/dev/null || sh common/deps/setup.sh python3-pytest python3-pytest-xdist || {
 		echo 'integration: not run at all: there is neither a package index nor python3-pytest (make setup-test)'

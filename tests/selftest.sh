@@ -77,6 +77,18 @@ without_pytest() {
 without_pytest && echo 'selftest: integration.sh succeeds without pytest' && status=1
 [ "$(cat "$tree/results/integration.counts")" = '0 0 1' ] || status=1
 grep -q '^1	no test was run' "$tree/results/integration.skips" || status=1
+says() { # says TEXT: what was said of a missing Python package
+	grep -qF "integration: $1: tests that need botocore are left out" "$tree/out" || {
+		echo "selftest: integration.sh does not say \"$1\", but:"
+		sed 's/^/    /' "$tree/out"
+		status=1
+	}
+}
+says 'python3-venv is missing (make setup-test)'
+# shellcheck disable=SC2016  # $2 is that script's
+printf '#!/bin/sh\n[ "$2" = "import venv, ensurepip" ]\n' >"$tree/bin/python3"
+without_pytest && echo 'selftest: integration.sh succeeds without an index' && status=1
+says 'the package index cannot be reached'
 without_pytest ALLOW_SKIPS=1 || {
 	echo 'selftest: integration.sh fails without pytest in spite of ALLOW_SKIPS=1'
 	status=1

@@ -75,6 +75,12 @@ $(UNIT_TESTS): $(H)/unit/%: $(H)/obj/tests/unit/%.o $(UNIT_SUPPORT) $(H)/tested.
 	@mkdir -p $(@D)
 	$(HOST_CC) $(SANITIZE) $(WRAP_$(@F)) $(filter %.o,$^) $(filter %/libcurl.a,$^) $(H)/tested.a $(HOST_BEARSSL_LIB) -lcmocka -o $@
 
+$(H)/.cmocka: | $(HOST_DEPS)
+	@mkdir -p $(@D)
+	@$(call need_header,cmocka.h,libcmocka-dev)
+	@touch $@
+$(UNIT_TESTS:$(H)/unit/%=$(H)/obj/tests/unit/%.o) $(UNIT_SUPPORT): | $(H)/.cmocka
+
 unit: $(UNIT_TESTS) ## C, with sanitizers
 	@sh tests/unit/run.sh build/test $(UNIT_TESTS)
 
