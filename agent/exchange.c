@@ -9,6 +9,7 @@
 #include "common/serve/loop.h"
 
 #define USUAL_TOKEN 4096 /* bytes; tokens have 1 to 2 KiB */
+#define LATE_MS 50       /* a request's own limit may end it that much early, by another clock */
 
 FAR static struct exchange slots[EXCHANGE_SLOTS_MAX];
 FAR struct aws_call exchange_call;
@@ -136,6 +137,8 @@ static void go_on(struct exchange *x, enum exchange_step step, struct http_reque
     if (step == EXCHANGE_SEND) {
         if (left_ms < EXCHANGE_ATTEMPT_MIN_MS)
             left_ms = EXCHANGE_ATTEMPT_MIN_MS;
+        x->sent++;
+        x->own_ms = request->total_timeout_ms;
         if (request->total_timeout_ms > left_ms)
             request->total_timeout_ms = left_ms;
         started = http_start(&x->transfer, request, on_response, x) == ERR_OK;
@@ -149,6 +152,7 @@ static void go_on(struct exchange *x, enum exchange_step step, struct http_reque
     }
     x->waiting = step == EXCHANGE_WAIT;
     if (x->waiting) {
+        x->told = 0;
         x->again_ms = x->started_ms + EXCHANGE_BUDGET_MS;
         set_timer();
     }
@@ -158,15 +162,30 @@ static void go_on(struct exchange *x, enum exchange_step step, struct http_reque
         failed(x);
 }
 
+/* Silence that the end of the budget has cut tells nothing: where an attempt before it was answered as far
+ * along or further, that stands, in the error and in the failure. */
+static bool tells_nothing(const struct exchange *x, const struct http_response *r) {
+    return http_result_stage(r->result) == HTTP_STAGE_ANSWER && http_result_silent(r->result) &&
+           r->elapsed_ms + LATE_MS < x->own_ms && x->sent <= x->told;
+}
+
 static void on_response(void *context, const struct http_response *response) {
     struct exchange *x = context;
     struct http_request request;
+    if (tells_nothing(x, response)) {
+        finish(x, &x->error);
+        return;
+    }
     x->error.retry_after_ms = 0;
-    go_on(x, x->method->answer(x, response, clock_now(), &request), &request);
+    enum exchange_step step = x->method->answer(x, response, clock_now(), &request);
+    if (step == EXCHANGE_FAILED)
+        x->told = response->result == HTTP_ANSWERED ? x->sent : 0;
+    go_on(x, step, &request);
 }
 
 static void begin(struct exchange *x) {
     struct http_request request;
+    x->sent = 0;
     enum exchange_step step = x->method->begin(x, clock_now(), &request);
     x->again_ms = CLOCK_NEVER;
     if (step != EXCHANGE_WAIT)
@@ -178,7 +197,7 @@ static void begin(struct exchange *x) {
 void exchange_start(struct exchange *x, const struct exchange_method *method) {
     x->method = method;
     x->first = true;
-    x->attempts = 0;
+    x->attempts = x->told = 0;
     x->started_ms = clock_now().mono_ms;
     memset(&x->error, 0, offsetof(struct exchange_error, text) + 1);
     begin(x);

@@ -87,7 +87,10 @@ struct exchange {
     exchange_done *done;
     bool waiting, first; /* first: no attempt was made before (association is valid) */
     unsigned attempts;
+    unsigned sent; /* requests of this attempt */
+    unsigned told; /* which request of its attempt error is the answer to; 0: of none */
     int64_t started_ms, again_ms;
+    int64_t own_ms;                /* the last request's limit, before the budget cut it */
     struct http_transfer transfer; /* last: what is not used of it takes no memory */
 };
 

@@ -57,6 +57,16 @@ def test_eks_auth_at_a_renewal(start_agent: StartOurs, node: Emulator, name: str
     assert agent.metric("pod_identity_agent_entries") == 2
 
 
+def test_eks_auth_is_silent_at_last(start_agent: StartOurs, node: Emulator) -> None:
+    """It asks for a pause that leaves the next attempt less time than that has by itself: cut off, it says nothing new."""
+    agent = start_agent()
+    node.fault("answer", service="eks-auth-api", status=503, json={"message": "one moment"},
+               headers={"Retry-After": "10", "x-amzn-ErrorType": "ServiceUnavailableException"})
+    node.fault("hang", service="eks-auth-api", times=None)
+    answer = agent.ask(node.token(), timeout_s=60)
+    assert agent.upstream() == 2 and answer.status == 503 and b"(ServiceUnavailableException): one moment, fault: server" in answer.body
+
+
 def test_eks_auth_gives_expired_credentials_at_a_renewal(start_agent: StartOurs, node: Emulator) -> None:
     agent = start_agent(*SOON)
     token = node.token()
