@@ -153,7 +153,7 @@ OUR_CFLAGS = -std=c11 -Os -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-p
 # its files). Not wipe.c: a comparison that must take the same time whatever it finds must not see its caller.
 # What is warm lies in an archive of its own, which is how the linker script knows it.
 WARM_OBJ = $(patsubst %,$(B)/obj/common/%.o,base/buf base/clock base/log base/pages base/version base/wipe source/refresh text/base64url text/hash \
-	$(addprefix serve/,answer connections footprint loop patience peers request request_body request_field server server_bodies tls_client tls_refusal tls_rest tls_server tls_server_curves tls_sessions tls_setup tls_slots tls_turns upstream watches))
+	$(addprefix serve/,answer connections footprint loop patience peers request request_body request_field request_text server server_bodies tls_client tls_refusal tls_rest tls_server tls_server_curves tls_sessions tls_setup tls_slots tls_turns upstream watches))
 COLD_SIDECAR = $(patsubst %,$(B)/obj/sidecar/%.o,complain config config_file config_read config_tokens identity once token_make tokens whoami main separation)
 # arm64: the linker works round an erratum of the Cortex-A53 in place: with stubs it would cost a page each time. Needs
 # variables to be near: see common/base/far.h.
@@ -174,6 +174,9 @@ WEBHOOK_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard agent/webhook/*.c)) \
 
 $(filter-out $(WARM_OBJ),$(COMMON_OBJ)) $(INIT_OBJ) $(COLD_SIDECAR): LTO = -flto -fno-data-sections
 
+# What looks at each byte of a request: speed first.
+$(patsubst %,$(B)/obj/%.o,common/serve/request_text agent/keyed_hash agent/store): SPEED = -O2
+
 $(NEAR_OBJ): NEAR = $(NEAR_$(ARCH))
 
 # common/base/version.c cannot reach the generated version.h by name: its own header, beside it, has the same.
@@ -182,7 +185,7 @@ $(B)/obj/common/base/version.o: OUR_CPPFLAGS += -include $(B)/version.h
 $(B)/obj/%.o: %.c $(DEPS_STAMP) Makefile | $(B)/version.h $(B)/docs_url.h $(PACKED)
 	@mkdir -p $(@D)
 	@echo '  CC    $(ARCH) $<'
-	$(Q)$(CC_TARGET) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(LTO) $(NEAR) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC_TARGET) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(SPEED) $(LTO) $(NEAR) $(CFLAGS) -MMD -MP -c $< -o $@
 
 # A library, so that each program takes only what it uses.
 COMMON = $(B)/common.a $(B)/warm.a

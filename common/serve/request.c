@@ -137,11 +137,19 @@ static enum request_status in_version(struct request *r, char c) {
 
 /* ---- headers ---- */
 
+static enum request_status name_ends(struct request *r) {
+    r->state = VALUE_BLANK;
+    return request_field_begins(r);
+}
+
+static enum request_status value_ends(struct request *r) {
+    r->state = HEADER_LF;
+    return request_field_ends(r);
+}
+
 static enum request_status in_name(struct request *r, char c) {
-    if (c == ':' && r->at > 0) {
-        r->state = VALUE_BLANK;
-        return request_field_begins(r);
-    }
+    if (c == ':' && r->at > 0)
+        return name_ends(r);
     char stored = token_char(c);
     if (stored == '\0')
         return request_refuse(r, 400, "a header line does not begin with a name and a colon");
@@ -153,10 +161,8 @@ static enum request_status in_name(struct request *r, char c) {
 }
 
 static enum request_status in_value(struct request *r, char c) {
-    if (c == '\r') {
-        r->state = HEADER_LF;
-        return request_field_ends(r);
-    }
+    if (c == '\r')
+        return value_ends(r);
     if (r->state == VALUE_BLANK && (c == ' ' || c == '\t'))
         return REQUEST_MORE;
     if (((unsigned char)c < ' ' && c != '\t') || c == 0x7F)
@@ -169,6 +175,10 @@ static enum request_status in_value(struct request *r, char c) {
 static uint32_t head_max(const struct request *r) {
     return r->wanted != NULL && r->wanted->head_max != 0 ? r->wanted->head_max : REQUEST_HEAD_MAX;
 }
+
+/* ---- runs ---- */
+/* Most of a request is usual words, a path, names and values. A run is what of the next bytes goes on with
+ * what is being read: taken at once, as take() would take them one by one. */
 
 /* How nearly every request begins, and how its first line ends. */
 static size_t usual_run(struct request *r, const char *bytes, size_t len) {
@@ -189,36 +199,6 @@ static size_t usual_run(struct request *r, const char *bytes, size_t len) {
     return 0;
 }
 
-static size_t value_run(struct request *r, const char *bytes, size_t len) {
-    size_t n = 0, blanks = 0;
-    while (r->state == VALUE_BLANK && blanks < len && (bytes[blanks] == ' ' || bytes[blanks] == '\t'))
-        blanks++;
-    bytes += blanks;
-    len -= blanks;
-    for (size_t block = len / PRINTABLE_BLOCK; block > 0 && all_printable(bytes + n); block--)
-        n += PRINTABLE_BLOCK;
-    while (n < len && (unsigned char)bytes[n] >= ' ' && bytes[n] != 0x7F)
-        n++;
-    if (n > 0) {
-        r->state = VALUE;
-        request_field_keep(r, bytes, n);
-    }
-    return blanks + n;
-}
-
-static size_t name_run(struct request *r, const char *bytes, size_t len) {
-    size_t n = 0, room = REQUEST_NAME_MAX - 1;
-    char c, *name = r->name + r->at;
-    if (r->at >= room)
-        return 0;
-    if (len > room - r->at)
-        len = room - r->at;
-    while (n < len && (c = token_char(bytes[n])) != '\0')
-        name[n++] = c;
-    r->at += (uint32_t)n;
-    return n;
-}
-
 static size_t path_run(struct request *r, const char *bytes, size_t len) {
     size_t n = 0, room = REQUEST_PATH_MAX - 1;
     if (r->target_len == 0 || r->in_query || r->escape != 0 || r->at >= room)
@@ -232,23 +212,12 @@ static size_t path_run(struct request *r, const char *bytes, size_t len) {
     return n;
 }
 
-/* Most of a request is usual words, a path, names and values. How many of the next bytes go on with what is
- * being read: taken at once, as the machine would take them one by one. */
-static size_t take_run(struct request *r, const char *bytes, size_t len) {
-    switch ((enum state)r->state) {
-    case START:
-    case VERSION:
-        return usual_run(r, bytes, len);
-    case TARGET:
-        return path_run(r, bytes, len);
-    case NAME:
-        return name_run(r, bytes, len);
-    case VALUE_BLANK:
-    case VALUE:
-        return value_run(r, bytes, len);
-    default:
-        return 0;
-    }
+static size_t name_bytes(struct request *r, const char *bytes, size_t len) {
+    size_t room = REQUEST_NAME_MAX - 1 - r->at, n = 0;
+    if (r->at < REQUEST_NAME_MAX)
+        n = text_name(r->name + r->at, bytes, len < room ? len : room);
+    r->at += (uint32_t)n;
+    return n;
 }
 
 static enum request_status at_header(struct request *r, char c) {
@@ -261,6 +230,58 @@ static enum request_status at_header(struct request *r, char c) {
     r->at = 0;
     r->state = NAME;
     return in_name(r, c);
+}
+
+static size_t name_run(struct request *r, const char *bytes, size_t len, enum request_status *status) {
+    size_t n = 0;
+    if (r->state == HEADER && bytes[0] != '\r')
+        *status = at_header(r, bytes[n++]);
+    if (r->state != NAME || *status != REQUEST_MORE)
+        return n;
+    n += name_bytes(r, bytes + n, len - n);
+    if (n < len && bytes[n] == ':') {
+        n++;
+        *status = name_ends(r);
+    }
+    return n;
+}
+
+static size_t value_run(struct request *r, const char *bytes, size_t len, enum request_status *status) {
+    size_t blanks = r->state == VALUE_BLANK ? text_blanks(bytes, len) : 0;
+    size_t kept = text_value(bytes + blanks, len - blanks), n = blanks + kept;
+    if (kept > 0) {
+        r->state = VALUE;
+        request_field_keep(r, bytes + blanks, kept);
+    }
+    if (len - n < 2 || bytes[n] != '\r' || bytes[n + 1] != '\n')
+        return n;
+    *status = value_ends(r);
+    if (*status != REQUEST_MORE)
+        return n + 1;
+    r->state = HEADER;
+    return n + 2;
+}
+
+static size_t take_run(struct request *r, const char *bytes, size_t len, enum request_status *status) {
+    size_t n = 0;
+    switch ((enum state)r->state) {
+    case START:
+    case VERSION:
+        return usual_run(r, bytes, len);
+    case TARGET:
+        return path_run(r, bytes, len);
+    case HEADER:
+    case NAME:
+        n = name_run(r, bytes, len, status);
+        if (r->state != VALUE_BLANK || *status != REQUEST_MORE)
+            return n;
+        return n + value_run(r, bytes + n, len - n, status);
+    case VALUE_BLANK:
+    case VALUE:
+        return value_run(r, bytes, len, status);
+    default:
+        return 0;
+    }
 }
 
 static enum request_status at_end(struct request *r) {
@@ -324,8 +345,8 @@ enum request_status request_feed(struct request *r, const struct request_extras 
     r->wanted = extras;
     size_t i = 0, room = head_max(r) - r->head_len, end = len < room ? len : room;
     while (i < end && status == REQUEST_MORE) {
-        i += take_run(r, bytes + i, end - i);
-        if (i < end)
+        i += take_run(r, bytes + i, end - i, &status);
+        if (i < end && status == REQUEST_MORE)
             status = take(r, bytes[i++]);
     }
     r->head_len += (uint32_t)i;

@@ -18,8 +18,8 @@ enum request_status request_refuse(struct request *r, int status, const char *wh
     return REQUEST_BAD;
 }
 
-static int field_named(const char *name, const struct request_extras *extras) {
-    static const char *const names[FIELD_EXTRA] = {
+static int field_named(const char *name, size_t len, const struct request_extras *extras) {
+    static const char names[FIELD_EXTRA][sizeof "transfer-encoding"] = {
         [FIELD_OTHER] = "",
         [FIELD_HOST] = "host",
         [FIELD_AUTHORIZATION] = "authorization",
@@ -32,8 +32,12 @@ static int field_named(const char *name, const struct request_extras *extras) {
             return FIELD_EXTRA + i;
     }
     int field = FIELD_EXTRA;
-    while (--field > FIELD_OTHER && (name[0] != names[field][0] || strcmp(name, names[field]) != 0))
-        continue;
+    while (--field > FIELD_OTHER) {
+        const char *known = names[field];
+        if (name[0] == known[0] && len < sizeof names[field] && known[len] == '\0' &&
+            strcmp(name, known) == 0)
+            break;
+    }
     return field;
 }
 
@@ -61,7 +65,7 @@ enum request_status request_field_begins(struct request *r) {
     r->field = FIELD_OTHER;
     if (r->at < REQUEST_NAME_MAX) {
         r->name[r->at] = '\0';
-        r->field = (uint8_t)field_named(r->name, r->wanted);
+        r->field = (uint8_t)field_named(r->name, r->at, r->wanted);
     }
     bool *seen = seen_before(r);
     if (seen != NULL) {

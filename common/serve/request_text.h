@@ -3,6 +3,7 @@
 #define POD_IDENTITY_SERVE_REQUEST_TEXT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <strings.h>
@@ -41,17 +42,12 @@ static inline bool has_word(const char *list, const char *word) {
     return false;
 }
 
-#define PRINTABLE_BLOCK 16
+/* Many at once; each returns how many of len bytes there are before the first one that is something else. */
 
-/* Whether none of so many bytes is a control character. Vectors of the compiler: SSE2 and NEON, which both
- * architectures have always. */
-static inline bool all_printable(const char *bytes) {
-    typedef unsigned char block __attribute__((vector_size(PRINTABLE_BLOCK)));
-    typedef uint64_t words __attribute__((vector_size(PRINTABLE_BLOCK)));
-    block b;
-    memcpy(&b, bytes, sizeof b);
-    words controls = (words)((b < ' ') | (b == 0x7F));
-    return (controls[0] | controls[1]) == 0;
-}
+size_t text_blanks(const char *bytes, size_t len);
+/* What a value has: no control characters but what take() lets pass one by one. */
+size_t text_value(const char *bytes, size_t len);
+/* What a name has; out gets it in lower case, and has room for len characters. */
+size_t text_name(char *out, const char *bytes, size_t len);
 
 #endif

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 import os
 import selectors
@@ -34,7 +35,7 @@ def pod_token(number: int) -> str:
     claims = {"aud": ["pods.eks.amazonaws.com"], "iss": "https://oidc.example.com", "sub": "system:serviceaccount:demo:app", "iat": BEGAN_S, "nbf": BEGAN_S,
               "exp": BEGAN_S + 86400, "kubernetes.io": {"namespace": "demo", "serviceaccount": {"name": "app", "uid": "0" * 36}, "node": {"name": "node-1"},
                                                     "pod": {"name": f"app-{number}", "uid": f"00000000-0000-4000-8000-{number:012}"}}}
-    header, signature = b'{"alg":"RS256","kid":"bench"}', b"\1" * 256
+    header, signature = b'{"alg":"RS256","kid":"bench"}', hashlib.shake_256(b"%d" % number).digest(256)  # no two tokens have the same
     claims["jti"] = "j" * (TOKEN_BYTES * 3 // 4 - len(header) - len(signature) - len(json.dumps(claims)) - 15)
     return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (header, json.dumps(claims).encode(), signature))
 
