@@ -211,7 +211,12 @@ static const struct options options = {
     .about = "Injects into new pods, as an admission webhook: what the EKS Pod Identity webhook injects, and "
              "the init "
              "container and sidecar of the toolkit.",
-    .epilogue = NULL,
+    .epilogue = "Examples:\n"
+                "  pod-identity-webhook --template=/etc/pod-identity-webhook/template.json\n"
+                "  pod-identity-webhook review --template=template.json <pod.json\n\n"
+                "Exit status: 0; 1 review: the pod is refused; 14 certificate, key, template or\n"
+                "associations cannot be used; 64 usage error; 65 review: no pod in its input;\n"
+                "70 internal error; 71 no sandbox; 73 an address cannot be used.\n",
     .specs = specs,
     .commands = commands,
 };

@@ -16,7 +16,7 @@ from pathlib import Path
 from .programs import ROOT
 
 FOLDERS = ("common", "init", "sidecar", "agent")
-PAGES = sorted(path for folder in (".", *FOLDERS, "images", "tests/bench") for path in (ROOT / folder).glob("*.md"))
+PAGES = sorted(path for folder in (".", *FOLDERS, "images", "images/kubernetes/any-cluster", "images/kubernetes/admission", "images/helm/pod-identity-toolkit", "tests/bench") for path in (ROOT / folder).glob("*.md"))
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MARK = re.compile(r"\((form checked, not run|not run: [^)]+)\)|^# (run by [^\n]+|form checked, not run[^\n]*|not run: [^\n]+)", re.MULTILINE)
 WORD = r"(?:'[^']*'|\"[^\"]*\"|[^\s'\"|;&<>()`]+)"

@@ -46,6 +46,12 @@ def test_commands(webhook: Webhook) -> None:
         assert ("--path" in help_of(webhook, command, "--help")) == (command == "review")
 
 
+def test_exits(webhook: Webhook) -> None:
+    """--help names those of the table, and no others."""
+    table = re.findall(r"^\| (\d+) \|", section("Exit statuses"), re.MULTILINE)
+    assert re.findall(r"\b\d+\b", help_of(webhook, "--help").split("Exit status: ")[1]) == table and len(table) == 8
+
+
 def test_the_template(webhook: Webhook, tmp_path: Path) -> None:
     """The one that is shown is taken, and its keys are those of the table."""
     text = re.search(r"```json\n(.*?)```", section("Toolkit"), re.DOTALL)[1]  # type: ignore[index]
