@@ -199,8 +199,12 @@ static bool judge(struct reader *r, const struct json *root) {
 static bool not_json(struct reader *r, enum err e) {
     size_t at = json_error_offset();
     struct buf b = blame(r, "the value", NULL);
+    if (e == ERR_TOO_LONG && r->len > ASSOCIATIONS_VALUE_MAX) { /* how much more, nobody has read */
+        buf_fmt(&b, "has more than %d bytes", ASSOCIATIONS_VALUE_MAX);
+        return false;
+    }
     if (e == ERR_TOO_LONG) {
-        buf_fmt(&b, "has %zu bytes; at most %d are allowed", r->len, ASSOCIATIONS_VALUE_MAX);
+        buf_str(&b, "has more values in it than an association can have");
         return false;
     }
     for (size_t i = 0; i < at && i < r->len; i++)

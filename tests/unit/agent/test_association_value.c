@@ -164,7 +164,14 @@ static void limits(void **state) {
     refused(&web, text, 2, "policy", "has 2049 characters; at most 2048");
     memset(text, ' ', sizeof text);
     text[16385] = '\0';
-    refused(&web, text, 1, "the value", "has 16385 bytes; at most 16384");
+    refused(&web, text, 1, "the value", "has more than 16384 bytes");
+    /* Shorter, and of more parts than there is room for. */
+    memset(text, ',', 12000);
+    memcpy(text, "{\"roleArn\":[1", 13);
+    for (size_t i = 14; i < 12000; i += 2)
+        text[i] = '1';
+    memcpy(text + 11999, "]}", 3);
+    refused(&web, text, 1, "the value", "has more values in it than an association can have");
 }
 
 static void every_beginning_is_refused(void **state) {
