@@ -202,7 +202,11 @@ static void open_listeners(void) {
                                            .partial_count = PARTIALS,
                                            .rooms = rooms[0],
                                            .room_cap = PODS_ROOM};
-    server_open(&storage, DESCRIPTORS_KEPT);
+    size_t usable = server_open(&storage, DESCRIPTORS_KEPT);
+    if (usable < PLACES)
+        LOG(LOG_WARN, "there can be fewer connections than planned",
+            LOG_NUMBER("connections", (int64_t)usable), LOG_NUMBER("planned", PLACES),
+            LOG_TEXT("remedy", "raise the hard limit of open files (RLIMIT_NOFILE) of the container"));
     admin_open(settings);
     open_admin(&probe_listener, &localhost, settings->probe_port, "probe-port", &admin_probe_handlers);
     open_admin(&metrics_listener, &settings->metrics_host, settings->metrics_port, "metrics-port",

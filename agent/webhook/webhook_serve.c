@@ -114,7 +114,11 @@ static int open_listeners(void) {
                                      .partials = HTTPS_SHARE};
     metrics = (struct server_listener){
         .handlers = &routes_metrics, .share = METRICS_SHARE, .partials = METRICS_PARTIALS};
-    server_open(&storage, DESCRIPTORS_KEPT);
+    size_t usable = server_open(&storage, DESCRIPTORS_KEPT);
+    if (usable < PLACES)
+        LOG(LOG_WARN, "there can be fewer connections than planned",
+            LOG_NUMBER("connections", (int64_t)usable), LOG_NUMBER("planned", PLACES),
+            LOG_TEXT("remedy", "raise the hard limit of open files (RLIMIT_NOFILE) of the container"));
     server_bodies_add(&bodies);
     tls_server_open(&tls);
     routes_open(settings);

@@ -368,10 +368,10 @@ static void on_timer(struct loop_timer *t) {
     set_timer();
 }
 
-void server_open(const struct server_storage *storage, size_t descriptors_kept) {
-    connections_open(storage->places, storage->place_count,
-                     descriptors_for_clients(storage->place_count, descriptors_kept), storage->partials,
-                     storage->partial_count, on_gone);
+size_t server_open(const struct server_storage *storage, size_t descriptors_kept) {
+    size_t usable = descriptors_for_clients(storage->place_count, descriptors_kept);
+    connections_open(storage->places, storage->place_count, usable, storage->partials, storage->partial_count,
+                     on_gone);
     for (size_t i = 0; storage->rooms != NULL && i <= storage->partial_count; i++) {
         struct request *r = i == 0 ? &scratch : &storage->partials[i - 1].request;
         r->room =
@@ -380,6 +380,7 @@ void server_open(const struct server_storage *storage, size_t descriptors_kept) 
     connections_add_group(&denied, SERVER_DENIED_SHARE, SERVER_DENIED_PARTIALS);
     timer = (struct loop_timer){.deadline_ms = CLOCK_NEVER, .expired = on_timer};
     loop_add_timer(&timer);
+    return usable;
 }
 
 bool server_listen(struct server_listener *listener, int fd) {

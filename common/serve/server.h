@@ -77,8 +77,9 @@ struct server_storage {
 };
 
 /* storage is zero, and borrowed. descriptors_kept: how many are not for clients (listeners, the loop's own, a
- * refresh and its files); where the process's limit is low, there are fewer connections. */
-void server_open(const struct server_storage *storage, size_t descriptors_kept);
+ * refresh and its files). Returns how many connections there can be: fewer than places where the process's
+ * limit is low. */
+size_t server_open(const struct server_storage *storage, size_t descriptors_kept);
 /* Takes over a listening, non-blocking descriptor. false with errno. */
 bool server_listen(struct server_listener *listener, int fd);
 /* The answer to a connection that waits for one. Not to be called from within pick(). */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -95,6 +96,16 @@ def test_a_probe_port_that_is_taken(start_agent: Start, node: Emulator, node_pla
         assert agent.ask(node.token()).status == 200
     finally:
         other.close()
+
+
+@pytest.mark.parametrize(("limit", "low"), [(400, True), (2000, False)])
+def test_the_limit_of_open_files(start_agent: Start, limit: int, low: bool) -> None:
+    """Where it is low, it is said how many connections are left; those are served."""
+    agent = start_agent(start_with=["/bin/sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh"])
+    lines = [json.loads(line) for line in agent.log.splitlines() if "there can be fewer connections than planned" in line]
+    assert len(lines) == low
+    assert all(line["level"] == "warn" and 0 < line["connections"] < line["planned"] == 1024 for line in lines)
+    assert agent.ask(agent.emulator.token()).status == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

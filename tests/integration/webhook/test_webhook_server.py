@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import ssl
 import subprocess
@@ -277,6 +278,16 @@ def test_the_end(start: Callable[..., WebhookProcess]) -> None:
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(30) == 0 and "msg=ended" in server.log
     assert start("--linger=200ms").stop() == 0  # its time ends by itself, too
+
+
+def test_a_low_limit_of_open_files(start: Callable[..., WebhookProcess]) -> None:
+    """It is said how many connections are left; those are served."""
+    server = start()
+    assert server.stop() == 0 and "fewer connections" not in server.log
+    server.argv[:0] = ["/bin/sh", "-c", 'ulimit -n 40; exec "$@"', "sh"]
+    server.start()
+    assert re.search(r"level=warn msg=\"there can be fewer connections than planned\" connections=\d+ planned=\d+ remedy=", server.log)
+    assert server.ask(pod()).patch
 
 
 def test_killed_and_started_again(start: Callable[..., WebhookProcess]) -> None:
