@@ -172,7 +172,9 @@ AGENT_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard agent/*.c))
 WEBHOOK_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard agent/webhook/*.c)) \
 	$(patsubst %,$(B)/obj/agent/%.o,association_folder association_table association_value json_scan)
 
-$(filter-out $(WARM_OBJ),$(COMMON_OBJ)) $(INIT_OBJ) $(COLD_SIDECAR): LTO = -flto -fno-data-sections
+# It need not be fast: without these it is smaller by a fortieth (libcurl's, too: common/deps/build.sh).
+COLD = -fno-move-loop-invariants -fno-tree-loop-im -fno-expensive-optimizations
+$(filter-out $(WARM_OBJ),$(COMMON_OBJ)) $(INIT_OBJ) $(COLD_SIDECAR): LTO = -flto -fno-data-sections $(COLD)
 
 # What looks at each byte of a request: speed first.
 $(patsubst %,$(B)/obj/%.o,common/serve/request_text agent/keyed_hash agent/store): SPEED = -O2

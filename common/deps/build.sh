@@ -69,6 +69,8 @@ arm64)
 	;;
 esac
 gcc=${cross}gcc
+# For what is optimized as one piece with our own cold code: see COLD in the Makefile.
+cold="-fno-move-loop-invariants -fno-tree-loop-im -fno-expensive-optimizations"
 cflags="-Os -fPIE -ffunction-sections -fdata-sections -fstack-protector-strong -fomit-frame-pointer -fno-asynchronous-unwind-tables -fno-unwind-tables"
 
 # ---- musl ----
@@ -158,7 +160,7 @@ curl() {
 		cd "$prefix/curl"
 		# Configure wants absolute paths for its libraries; they go into Makefiles, not into curl_config.h.
 		top=$(cd "$root" && pwd)
-		CC="$top/$out/cc" AR="${cross}gcc-ar" NM="${cross}gcc-nm" RANLIB="${cross}gcc-ranlib" CFLAGS="$cflags -flto $near" CPPFLAGS="" LDFLAGS="" LIBS="" PKG_CONFIG=false \
+		CC="$top/$out/cc" AR="${cross}gcc-ar" NM="${cross}gcc-nm" RANLIB="${cross}gcc-ranlib" CFLAGS="$cflags -flto $cold $near" CPPFLAGS="" LDFLAGS="" LIBS="" PKG_CONFIG=false \
 			"$root/$src/curl/configure" --build="$($gcc -dumpmachine)" --host=$machine-linux-musl --prefix=/ \
 			--with-bearssl="$top/$prefix" --without-ca-bundle --without-ca-path --without-zlib --without-brotli --without-zstd \
 			--without-nghttp2 --without-libpsl --without-libidn2 --without-libssh2 --without-libgsasl --without-librtmp \
