@@ -8,26 +8,15 @@ import software.amazon.awssdk.core.util.VersionInfo;
 /** AWS SDK for Java v2, with its default chain. */
 public final class Main {
     public static void main(String[] arguments) throws InterruptedException {
-        int times = Integer.parseInt(arguments[0]);
         AwsCredentialsProvider provider = DefaultCredentialsProvider.create();
-        for (int left = times - 1; left >= 0; left--) {
-            Line line = new Line().put("version", VersionInfo.SDK_VERSION);
-            try {
-                AwsCredentials found = provider.resolveCredentials();
-                line.put("ak", found.accessKeyId()).put("sk", found.secretAccessKey());
-                if (found instanceof AwsSessionCredentials) {
-                    line.put("st", ((AwsSessionCredentials) found).sessionToken());
-                }
-                line.put("exp", expiration(found));
-            } catch (RuntimeException error) {
-                line.failed(error);
+        Line.print(arguments, VersionInfo.SDK_VERSION, line -> {
+            AwsCredentials found = provider.resolveCredentials();
+            line.put("ak", found.accessKeyId()).put("sk", found.secretAccessKey());
+            if (found instanceof AwsSessionCredentials) {
+                line.put("st", ((AwsSessionCredentials) found).sessionToken());
             }
-            line.print();
-            if (left > 0) {
-                Thread.sleep(Long.parseLong(arguments[1]));
-            }
-        }
-        System.exit(0);
+            line.put("exp", expiration(found));
+        });
     }
 
     /** Old releases do not tell it. */

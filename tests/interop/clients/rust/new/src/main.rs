@@ -3,6 +3,9 @@
 //! A client of STS signs requests that go nowhere: they are answered here. What was signed with is read from the request, the secret and
 //! the expiration from what the chain handed to the cache.
 
+#[path = "../../lines.rs"]
+mod lines;
+
 use aws_config::BehaviorVersion;
 use aws_credential_types::provider::{self, future, ProvideCredentials, SharedCredentialsProvider};
 use aws_credential_types::Credentials;
@@ -12,10 +15,8 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::date_time::Format;
-use std::error::Error;
+use aws_smithy_types::{date_time::Format, DateTime};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 const ANSWER: &str = "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::111122223333:role/app</Arn>\
     </GetCallerIdentityResult></GetCallerIdentityResponse>";
@@ -60,24 +61,8 @@ impl ProvideCredentials for Chain {
     }
 }
 
-fn quoted(text: &str) -> String {
-    let clean = text.replace('\\', "\\\\").replace('"', "\\\"");
-    format!("\"{}\"", clean.replace(|c: char| c < ' ', " "))
-}
-
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(one) = cause {
-        text += &format!("; {one}");
-        cause = one.source();
-    }
-    text
-}
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let arguments: Vec<u64> = std::env::args().skip(1).map(|word| word.parse().expect("a number")).collect();
     let http = aws_smithy_http_client::Builder::new().build_http();
     let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await;
     let chain = Chain { inner: config.credentials_provider().expect("a chain"), last: Default::default() };
@@ -85,32 +70,17 @@ async fn main() {
     let client = aws_sdk_sts::Client::from_conf(
         aws_sdk_sts::config::Builder::from(&config).credentials_provider(chain.clone()).http_client(signed.clone()).build(),
     );
-    for i in 0..arguments[0] {
-        if i > 0 {
-            tokio::time::sleep(Duration::from_millis(arguments[1])).await;
-        }
-        let start = Instant::now();
+    let ask = || async {
         signed.0.lock().unwrap().take();
-        let mut line = format!("{{\"version\": {}", quoted(VERSION));
-        match client.get_caller_identity().send().await {
-            Err(error) => line += &format!(", \"err\": {}", quoted(&with_causes(&error))),
-            Ok(_) => match signed.0.lock().unwrap().clone() {
-                None => line += ", \"err\": \"the request was not signed\"",
-                Some((key, token)) => {
-                    line += &format!(", \"ak\": {}, \"st\": {}", quoted(&key), quoted(&token));
-                    if let Some(last) = chain.last.lock().unwrap().as_ref().filter(|last| last.access_key_id() == key) {
-                        line += &format!(", \"sk\": {}", quoted(last.secret_access_key()));
-                        if let Some(end) = last.expiry() {
-                            let end = aws_smithy_types::DateTime::from(end).fmt(Format::DateTime).expect("a time");
-                            line += &format!(", \"exp\": {}", quoted(&end));
-                        }
-                    }
-                }
-            },
-        }
-        println!("{line}, \"ms\": {}}}", start.elapsed().as_millis());
-    }
+        client.get_caller_identity().send().await.map_err(|error| lines::with_causes(&error))?;
+        let (key, token) = signed.0.lock().unwrap().clone().ok_or("the request was not signed")?;
+        let last = chain.last.lock().unwrap().clone().filter(|last| last.access_key_id() == key);
+        Ok(lines::Found {
+            key,
+            token,
+            secret: last.as_ref().map(|last| last.secret_access_key().to_string()),
+            end: last.and_then(|last| last.expiry()),
+        })
+    };
+    lines::print(ask, |end| DateTime::from(end).fmt(Format::DateTime).expect("a time")).await;
 }
-
-/// Of aws-config; Cargo.toml names the same.
-const VERSION: &str = env!("AWS_CONFIG_VERSION");
