@@ -11,6 +11,7 @@ tests' load would make wrong.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -60,6 +61,19 @@ class Places:
         if place.name not in self.emulators:
             self.emulators[place.name] = Emulator(place)
         return self.emulators[place.name]
+
+    @contextlib.contextmanager
+    def without_agent(self, suffix: str) -> Iterator[Place]:
+        """A namespace with the agent's addresses, and nobody at them; the emulator there has loopback addresses only."""
+        self.get("netns")
+        namespace = Namespace(suffix)
+        try:
+            self.emulators[namespace.name] = Emulator(namespace, as_agent=False)
+            yield namespace
+            complaints = self.emulators.pop(namespace.name).stop()
+            assert not complaints, f"the emulator complained: {complaints}"
+        finally:
+            namespace.remove()
 
     def secrets(self) -> list[dict[str, str]]:
         """All that all emulators issued."""

@@ -11,7 +11,7 @@ import pytest
 
 from harness.emulator import NAMESPACE, ROLE_ARN, SERVICE_ACCOUNT, Emulator
 from harness.http import Answer, exchange, parse_answer, request_bytes
-from harness.places import Namespace, Place
+from harness.places import Place
 from harness.programs import Run
 from harness.real_agent import RealAgent, real_agent
 from harness.reports import assert_failed, assert_ok
@@ -30,14 +30,9 @@ REQUEST_ID = re.compile(rb"^\[[^\]]*\]")
 
 @pytest.fixture(scope="module")
 def agents_place(places: Any) -> Iterator[Place]:
-    """A namespace whose agent is the real one; the emulator there has loopback addresses only."""
-    places.get("netns")
-    namespace = Namespace("-agent")
-    try:
-        places.emulators[namespace.name] = Emulator(namespace, as_agent=False)
-        yield namespace
-    finally:
-        namespace.remove()
+    """A namespace whose agent is the real one."""
+    with places.without_agent("-agent") as place:
+        yield place
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from harness.emulator import Emulator
 from harness.http import exchange
-from harness.places import Namespace, Place
+from harness.places import Place
 from harness.raw_requests import RAW, facts
 from harness.real_agent import RealAgent, real_agent
 
@@ -18,14 +18,9 @@ real_agent()
 
 @pytest.fixture(scope="module")
 def agents_place(places: Any) -> Iterator[Place]:
-    """A namespace whose agent is the real one; the emulator there has loopback addresses only."""
-    places.get("netns")
-    namespace = Namespace("-raw")
-    try:
-        places.emulators[namespace.name] = Emulator(namespace, as_agent=False)
-        yield namespace
-    finally:
-        namespace.remove()
+    """A namespace whose agent is the real one."""
+    with places.without_agent("-raw") as place:
+        yield place
 
 
 @pytest.fixture

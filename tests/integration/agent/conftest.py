@@ -9,21 +9,15 @@ import pytest
 from harness.emulator import Emulator
 from harness.leaks import Leaks
 from harness.our_agent import OurAgent
-from harness.places import Namespace, Place
+from harness.places import Place
 from harness.programs import Binaries
 
 
 @pytest.fixture(scope="session")
 def node_place(places: Any) -> Iterator[Place]:
     """A node: the agent's addresses, and nobody at them."""
-    places.get("netns")
-    namespace = Namespace("-node")
-    try:
-        places.emulators[namespace.name] = Emulator(namespace, as_agent=False)
-        yield namespace
-    finally:
-        places.emulators.pop(namespace.name).stop()
-        namespace.remove()
+    with places.without_agent("-node") as place:
+        yield place
 
 
 @pytest.fixture

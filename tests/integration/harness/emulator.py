@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from .places import AGENT_IPV4, AGENT_IPV6, Place
-from .waiting import eventually
+from .waiting import end, eventually
 
 EMULATOR = Path(__file__).resolve().parents[2] / "emulator"
 NAMESPACE, SERVICE_ACCOUNT = "demo", "app"
@@ -79,12 +79,7 @@ class Emulator:
 
     def stop(self) -> str:
         """Ends it; returns its stderr."""
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
+        end(self.process)
         if self.process.stdin:
             self.process.stdin.close()
         complaints = self.stderr()

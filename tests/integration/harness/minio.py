@@ -24,7 +24,7 @@ import pytest
 
 from .places import Place
 from .tools import find
-from .waiting import eventually
+from .waiting import end, eventually
 
 AUDIENCE = "pods.eks.amazonaws.com"
 SUBJECT = "system:serviceaccount:demo:app"
@@ -163,12 +163,7 @@ class Server:
 
     def stop(self) -> None:
         """Ends it."""
-        self.process.terminate()
-        try:
-            self.process.wait(15)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
+        end(self.process, timeout_s=15)
         self._log.close()
 
 

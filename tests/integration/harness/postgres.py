@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from .programs import Runner
 from .token_servers import TokenServer, exactly
 from .tools import FOLDER
-from .waiting import SLOWNESS, eventually
+from .waiting import SLOWNESS, end, eventually
 
 AT_LEAST = 14  # those before take passwords of up to 1000 bytes; a token is longer
 NOBODY = 65534
@@ -140,12 +141,6 @@ class PostgresServer:
         return (self.folder / "log").read_text("utf-8", "replace")
 
     def stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(2)  # SIGINT: without waiting for clients
-        try:
-            self.process.wait(60)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
+        end(self.process, signal.SIGINT, 60)  # without waiting for clients
         self._log.close()
         self.runner.leaks.add_output("postgres", self.log)

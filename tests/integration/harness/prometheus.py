@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 from pathlib import Path
 from typing import Any, Mapping, Sequence
@@ -15,7 +14,7 @@ import pytest
 from .http import exchange, parse_answer, request_bytes
 from .places import Place
 from .tools import find
-from .waiting import eventually
+from .waiting import end, eventually
 
 
 def need(program: str) -> str:
@@ -79,11 +78,5 @@ class Prometheus:
         eventually(lambda: len(self.query(f"count_over_time(up[1m]) >= {times} and up == 1")) == self.targets, 60, "Prometheus has scraped every target")
 
     def stop(self) -> None:
-        if self.process.poll() is None:
-            os.kill(self.process.pid, signal.SIGTERM)
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
+        end(self.process, timeout_s=30)
         self._log.close()

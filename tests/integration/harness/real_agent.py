@@ -16,7 +16,7 @@ from .clients import FOLDER, CannotBeHad, go_environment, once_a_run, set_up, to
 from .emulator import Emulator
 from .http import Answer, exchange, parse_answer, request_bytes
 from .places import AGENT_IPV4, AGENT_IPV6, Place
-from .waiting import eventually
+from .waiting import end, eventually
 
 MODULE = "go.amzn.com/eks/eks-pod-identity-agent"
 NODE = "arn:aws:iam::111122223333:role/demo-node"
@@ -91,11 +91,6 @@ class RealAgent:
 
     def stop(self) -> None:
         """Ends it."""
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
+        end(self.process)
         self._log.close()
         shutil.rmtree(self.folder, ignore_errors=True)

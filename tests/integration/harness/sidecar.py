@@ -20,7 +20,7 @@ from . import http
 from .http import Answer
 from .programs import Binaries, Runner
 from .sizes import memory_kib
-from .waiting import eventually
+from .waiting import end, eventually
 
 LANDLOCK_CREATE_RULESET, LANDLOCK_VERSION = 444, 1
 
@@ -143,13 +143,7 @@ class Sidecar:
     def close(self) -> None:
         """For the fixture: ends what still runs, and releases the files."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            if self.process.poll() is None:
-                self.process.terminate()
-                try:
-                    self.process.wait(10)
-                except subprocess.TimeoutExpired:
-                    self.process.kill()
-                    self.process.wait(10)
+            end(self.process)
         self._collect()
         self._stdout.close()
         self._stderr.close()

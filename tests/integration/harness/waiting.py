@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import time
-from typing import Callable, TypeVar
+from typing import Any, Callable, TypeVar
 
 T = TypeVar("T")
 SLOWNESS = float(os.environ.get("POD_IDENTITY_TEST_SLOWNESS", "1"))
@@ -32,3 +34,13 @@ def eventually(probe: Callable[[], T], timeout_s: float = 10.0, what: str = "") 
             raise AssertionError(f"not within {timeout_s:g} s: {what or probe}; last: {last!r}")
         time.sleep(pause_s)
         pause_s = min(pause_s * 1.5, 0.05)
+
+
+def end(process: subprocess.Popen[Any], number: int = signal.SIGTERM, timeout_s: float = 10.0) -> None:
+    """Asks a process to end, and kills it if it does not. Safe to call again."""
+    process.send_signal(number)
+    try:
+        process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(10)

@@ -23,12 +23,6 @@ Init, Start = Callable[..., Run], Callable[..., Sidecar]
 
 
 @pytest.fixture
-def aws(emulator: Emulator) -> Aws:
-    """STS behind TLS."""
-    return Aws(emulator)
-
-
-@pytest.fixture
 def env(emulator: Emulator, aws: Aws, write_token: Callable[..., ProjectedToken]) -> dict[str, str]:
     """IRSA, and an authority that signed for STS."""
     return aws.irsa(write_token(emulator.token(audience="sts.amazonaws.com")))

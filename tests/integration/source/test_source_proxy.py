@@ -8,7 +8,6 @@ from typing import Any, Callable
 import pytest
 
 from harness.aws import Aws, needs_openssl
-from harness.emulator import Emulator
 from harness.programs import Binaries, Run, Runner
 from harness.reports import assert_failed
 from harness.served import check_container
@@ -17,18 +16,6 @@ from harness.token_files import ProjectedToken
 
 pytestmark = [pytest.mark.place("loopback"), needs_openssl]
 Init, Start = Callable[..., Run], Callable[..., Sidecar]
-
-
-@pytest.fixture
-def aws(emulator: Emulator) -> Aws:
-    """STS behind TLS."""
-    return Aws(emulator)
-
-
-@pytest.fixture
-def web_token(emulator: Emulator, write_token: Callable[..., ProjectedToken]) -> ProjectedToken:
-    """A token for STS."""
-    return write_token(emulator.token(audience="sts.amazonaws.com"))
 
 
 def test_proxy(run_init: Init, start_sidecar: Start, aws: Aws, web_token: ProjectedToken) -> None:

@@ -11,7 +11,6 @@ from typing import Any, Callable
 import pytest
 
 from harness.aws import Aws, needs_openssl
-from harness.emulator import Emulator
 from harness.programs import Binaries, Run, Runner
 from harness.reports import assert_failed
 from harness.served import check_container
@@ -37,18 +36,6 @@ REMEDIES = {
     "sha1": "SHA-256", "name-constraints": "without such an extension",
     "client-only": "serverAuth", "small-key": "2048 to 4096",
 }
-
-
-@pytest.fixture
-def aws(emulator: Emulator) -> Aws:
-    """STS behind TLS."""
-    return Aws(emulator)
-
-
-@pytest.fixture
-def web_token(emulator: Emulator, write_token: Callable[..., ProjectedToken]) -> ProjectedToken:
-    """A token for STS."""
-    return write_token(emulator.token(audience="sts.amazonaws.com"))
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -12,7 +12,6 @@ from typing import Any, Callable, Iterator
 import pytest
 
 from harness.aws import Aws, needs_openssl
-from harness.emulator import Emulator
 from harness.programs import Run
 from harness.reports import assert_failed
 from harness.token_files import ProjectedToken
@@ -20,18 +19,6 @@ from harness.token_files import ProjectedToken
 pytestmark = [pytest.mark.place("loopback"), needs_openssl]
 Init = Callable[..., Run]
 NOT_XML = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
-
-
-@pytest.fixture
-def aws(emulator: Emulator) -> Aws:
-    """Certificates, and what the webhook injects."""
-    return Aws(emulator)
-
-
-@pytest.fixture
-def web_token(emulator: Emulator, write_token: Callable[..., ProjectedToken]) -> ProjectedToken:
-    """A token for STS."""
-    return write_token(emulator.token(audience="sts.amazonaws.com"))
 
 
 @pytest.fixture

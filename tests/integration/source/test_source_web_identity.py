@@ -25,12 +25,6 @@ Init = Callable[..., Run]
 
 
 @pytest.fixture
-def aws(emulator: Emulator) -> Aws:
-    """STS behind TLS."""
-    return Aws(emulator)
-
-
-@pytest.fixture
 def web_token(emulator: Emulator, folder: Path, leaks: Leaks) -> ProjectedToken:
     """The token that the webhook mounts for IRSA."""
     text = emulator.token(audience="sts.amazonaws.com")
