@@ -102,8 +102,10 @@ static bool is_name(const char *text) {
     return len > 0 && len <= 253 && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789.-") == len;
 }
 
-/* EKS's issuers are https://oidc.eks.REGION.amazonaws.com/id/…, or https://oidc-eks.REGION.api.aws/id/… for
- * both families; those of other clusters are whatever their API servers were told. */
+/* EKS's issuers are https://oidc.eks.REGION.amazonaws.com/id/…, with another domain in other partitions. The
+ * name for both families, https://oidc-eks.REGION.api.aws/id/…, has the same keys, but no token of 2026 names
+ * it (aws/containers-roadmap 2038, rancher/eks-operator 2284): if one does one day, it is EKS's. Issuers of
+ * other clusters are whatever their API servers were told. */
 static bool issued_by_eks(const struct jwt_claims *c) {
     static const char plain[] = "https://oidc.eks.", dual_stack[] = "https://oidc-eks.";
     return strncmp(c->issuer, plain, sizeof plain - 1) == 0 ||

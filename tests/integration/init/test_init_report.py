@@ -262,11 +262,15 @@ def test_in_an_empty_image(runner: Runner, binaries: Binaries, emulator: Emulato
 def test_whose_association_is_missing(runner: Runner, binaries: Binaries, emulator: Emulator, folder: Path) -> None:
     """The mounted token of the API server names the account: with the command to paste."""
     image = folder / "image"
-    ProjectedToken(image / "var/run/secrets/kubernetes.io/serviceaccount", emulator.token(audience="https://kubernetes.default.svc"), "token")
+    mounted = ProjectedToken(image / "var/run/secrets/kubernetes.io/serviceaccount", emulator.token(audience="https://kubernetes.default.svc"), "token")
     shutil.copy(binaries.init, image / "init")
-    run = runner.run([shutil.which("chroot") or "chroot", str(image), "/init", "--wait=0", "--format=json"], {})
-    says = assert_failed(run, "NOT_INJECTED", 'service account "app" in namespace "demo"')
-    assert "aws eks create-pod-identity-association --cluster-name CLUSTER --namespace demo --service-account app --role-arn ROLE" in says
+    for host in (None, "oidc.eks.cn-north-1.amazonaws.com.cn", "oidc-eks.eu-central-1.api.aws"):
+        if host:
+            claims = {"iss": f"https://{host}/id/0123456789ABCDEF0123456789ABCDEF"}
+            mounted.rotate(emulator.token(audience="https://kubernetes.default.svc", claims=claims))
+        run = runner.run([shutil.which("chroot") or "chroot", str(image), "/init", "--wait=0", "--format=json"], {})
+        says = assert_failed(run, "NOT_INJECTED", 'service account "app" in namespace "demo"')
+        assert "aws eks create-pod-identity-association --cluster-name CLUSTER --namespace demo --service-account app --role-arn ROLE" in says
     (image / "var/run/secrets/kubernetes.io/serviceaccount/token").unlink()
     other = emulator.token(audience="https://kubernetes.default.svc", claims={"iss": "https://kubernetes.default.svc.cluster.local"})
     ProjectedToken(image / "other", other, "token")
