@@ -49,7 +49,9 @@ void exchange_error_say(struct exchange_error *e, enum exchange_blame blame, int
     buf_fmt(&text, ", fault: %s", fault);
 }
 
-void exchange_fail_silent(struct exchange *x, enum exchange_blame blame, bool passing) {
+_Static_assert(EXCHANGE_WORDS_MAX + FAILURE_MESSAGE_MAX < EXCHANGE_TEXT_MAX, "both have room");
+
+void exchange_fail_silent(struct exchange *x, enum exchange_blame blame, bool passing, const char *words) {
     struct exchange_error *e = &x->error;
     struct buf text = BUF(e->text);
     e->blame = blame;
@@ -57,6 +59,7 @@ void exchange_fail_silent(struct exchange *x, enum exchange_blame blame, bool pa
     e->passing = passing;
     e->retry_after_ms = x->failure.retry_after_ms;
     e->code[0] = '\0';
+    buf_str(&text, words);
     buf_printable(&text, x->failure.message, strlen(x->failure.message), FAILURE_MESSAGE_MAX);
 }
 
@@ -147,7 +150,7 @@ static void go_on(struct exchange *x, enum exchange_step step, struct http_reque
     if (step == EXCHANGE_SEND && !started) {
         struct buf m = failure_begin(&x->failure, REASON_INTERNAL);
         buf_str(&m, "cannot begin a request: out of memory");
-        exchange_fail_silent(x, EXCHANGE_WAY, false);
+        exchange_fail_silent(x, EXCHANGE_WAY, false, "");
         step = EXCHANGE_FAILED;
     }
     x->waiting = step == EXCHANGE_WAIT;
@@ -212,7 +215,7 @@ static void on_timer(struct loop_timer *t) {
             continue;
         if (x->waiting) { /* for too long: failure says for what */
             x->waiting = false;
-            exchange_fail_silent(x, EXCHANGE_NODE, false);
+            exchange_fail_silent(x, EXCHANGE_NODE, false, "");
             finish(x, &x->error);
         } else {
             begin(x);

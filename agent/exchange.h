@@ -126,7 +126,9 @@ void exchange_source(const char *name);
 /* The same without a slot. */
 void exchange_error_say(struct exchange_error *error, enum exchange_blame blame, int status,
                         const char *request_id, const char *code, const char *message, const char *fault);
-/* For an exchange that did not take place: slot->failure's message and remedy, with status 500. */
-void exchange_fail_silent(struct exchange *slot, enum exchange_blame blame, bool passing);
+/* For an exchange that did not take place: these words, which may be none, and slot->failure's message, with
+ * status 500. */
+#define EXCHANGE_WORDS_MAX 160
+void exchange_fail_silent(struct exchange *slot, enum exchange_blame blame, bool passing, const char *words);
 
 #endif

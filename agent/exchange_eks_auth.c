@@ -27,9 +27,34 @@ void exchange_eks_auth_open(const char *given_cluster, injection_getenv *given_l
     endpoint_known = false;
 }
 
-static enum exchange_step fail(struct exchange *x, enum exchange_blame blame, bool passing) {
-    exchange_fail_silent(x, blame, passing);
+static enum exchange_step fail(struct exchange *x, enum exchange_blame blame, bool passing,
+                               const char *words) {
+    exchange_fail_silent(x, blame, passing, words);
     return EXCHANGE_FAILED;
+}
+
+/* Before our own message the words of the real agent's SDK, which tools look for: this project's init has
+ * remedies for them. Only where they are true of ours. */
+#define FETCH                                                                                                \
+    "unable to fetch credentials from EKS Auth: operation error EKS Auth: AssumeRoleForPodIdentity, "
+
+static const char *words_of_node(void) {
+    return strcmp(node_kind(), "imds") == 0 ? FETCH
+               "get identity: get credentials: failed to refresh cached credentials, "
+                                            : "";
+}
+
+static const char *words_of_way(enum http_result result) {
+    switch (result) {
+    case HTTP_CUT_SHORT:
+    case HTTP_NOT_HTTP:
+    case HTTP_TOO_LARGE:
+    case HTTP_NO_MEMORY:
+        return ""; /* it was reached */
+    default:
+        return http_result_of_tls(result) ? FETCH "request send failed, x509: "
+                                          : FETCH "request send failed, ";
+    }
 }
 
 static bool find_endpoint(struct exchange *x) {
@@ -49,10 +74,10 @@ static enum exchange_step ask(struct exchange *x, struct moment now, struct http
     }
     if (signer == NULL) {
         x->failure = *why;
-        return fail(x, EXCHANGE_NODE, false);
+        return fail(x, EXCHANGE_NODE, false, words_of_node());
     }
     if (!find_endpoint(x))
-        return fail(x, EXCHANGE_NODE, false);
+        return fail(x, EXCHANGE_NODE, false, "");
     enum err e = eksauth_request(&endpoint, cluster, &x->token, signer, (now.wall_ms + skew_ms) / 1000,
                                  &exchange_call, out);
     if (e != ERR_OK) {
@@ -183,11 +208,11 @@ static enum exchange_step answer(struct exchange *x, const struct http_response 
     if (reason == REASON_OK)
         return EXCHANGE_DONE;
     if (r->result != HTTP_ANSWERED)
-        return fail(x, EXCHANGE_WAY, true);
+        return fail(x, EXCHANGE_WAY, true, words_of_way(r->result));
     if (correct_skew(x, r, now))
         return ask(x, now, out);
     if (r->status == 200 && x->failure.cause != NULL && strcmp(x->failure.cause, "expired") == 0)
-        return fail(x, EXCHANGE_WAY, false);
+        return fail(x, EXCHANGE_WAY, false, "");
     return refused(x, r);
 }
 

@@ -133,7 +133,7 @@ static enum exchange_step unsigned_yet(struct exchange *slot, const struct failu
     if (why == NULL)
         return EXCHANGE_WAIT;
     slot->failure = *why;
-    exchange_fail_silent(slot, EXCHANGE_NODE, false);
+    exchange_fail(slot, EXCHANGE_NODE, 503, "", "ServiceUnavailableException", why->message, "server");
     return EXCHANGE_FAILED;
 }
 
@@ -246,7 +246,9 @@ static enum exchange_step refused(struct exchange *slot, struct state *s, const 
                                                  [ABOUT_WAY] = EXCHANGE_WAY};
     const struct meaning *m = meaning_of(slot->failure.cause);
     if (r->result != HTTP_ANSWERED) {
-        exchange_fail_silent(slot, EXCHANGE_WAY, true);
+        exchange_fail(slot, EXCHANGE_WAY, 503, "", "ServiceUnavailableException", slot->failure.message,
+                      "server");
+        slot->error.passing = true;
         return EXCHANGE_FAILED;
     }
     if (m->about == ABOUT_SIGNER && s->hop == HOP_ROLE)

@@ -13,7 +13,7 @@ bool expired_worse(const struct flight *f, struct exchange *slot, struct moment 
     struct buf m = failure_begin(&slot->failure, REASON_BAD_RESPONSE);
     slot->failure.cause = "expired";
     buf_str(&m, "the credentials that came have expired: the pod keeps those that it has");
-    exchange_fail_silent(slot, EXCHANGE_WAY, false);
+    exchange_fail_silent(slot, EXCHANGE_WAY, false, "");
     return true;
 }
 

@@ -73,8 +73,8 @@
     "association's role are too short for the agent: look at the role's maximum session duration"
 #define CERTIFICATE_REMEDY                                                                                   \
     "the agent does not trust the certificate that it was shown for EKS Auth: look for a proxy or firewall " \
-    "that inspects TLS between the node and eks-auth.REGION.api.aws, and exempt that host from it (the "     \
-    "agent does not read AWS_CA_BUNDLE)"
+    "that inspects TLS between the node and eks-auth.REGION.api.aws, and exempt that host from it (the EKS " \
+    "Pod Identity Agent does not read AWS_CA_BUNDLE; pod-identity-agent does)"
 #define STRANGER FAILURE_NOT_AGENT ": "
 #define ENVOY_REMEDY                                                                                         \
     STRANGER "Envoy, the proxy of a service mesh. Exclude the agent from it: annotation " FAILURE_ISTIO      \

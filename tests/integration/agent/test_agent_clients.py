@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
 
+from agent.test_agent_node import NO_KEYS
+from harness.aws import needs_openssl
+from harness.cluster import openssl
 from harness.emulator import NAMESPACE, ROLE_ARN, SERVICE_ACCOUNT, Emulator
 from harness.our_agent import OurAgent
 from harness.places import Place
@@ -78,8 +82,25 @@ def test_init_with_errors_of_eks_auth(emulator: Emulator, run_init: Init, code: 
 
 
 def test_init_without_eks_auth(emulator: Emulator, uncached: OurAgent, run_init: Init) -> None:
+    """What it advises is about the node's way, as behind the real agent."""
     emulator.listen("closed", service="eks-auth-api")
-    assert_failed(run_init(), "THROTTLED", "500")
+    assert_failed(run_init(), "THROTTLED", "500", "was refused", "com.amazonaws.REGION.eks-auth")
+
+
+@needs_openssl
+def test_init_with_somebody_elses_certificate(uncached: OurAgent, start_agent: Callable[..., OurAgent], run_init: Init, folder: Path) -> None:
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", folder / "other.key", "-out", folder / "other.crt", "-days", "2", "-subj", "/CN=other",
+            "-addext", "basicConstraints=critical,CA:TRUE")
+    uncached.stop()
+    start_agent(env={"AWS_CA_BUNDLE": str(folder / "other.crt"), "SSL_CERT_FILE": None})
+    assert_failed(run_init(), "THROTTLED", "a certificate that no trusted authority signed", "inspects TLS between the node and eks-auth")
+
+
+def test_init_on_a_node_without_a_role(emulator: Emulator, uncached: OurAgent, start_agent: Callable[..., OurAgent], run_init: Init) -> None:
+    uncached.stop()
+    emulator.node(None)
+    start_agent(env={**NO_KEYS, "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://127.0.0.1:{emulator.serve('imds')['port']}"})
+    assert_failed(run_init(), "THROTTLED", "security-credentials/ answered 404", "check that the node has an instance profile")
 
 
 def test_sidecar_serves_what_eks_auth_gave(emulator: Emulator, start_sidecar: Start) -> None:
