@@ -85,34 +85,54 @@ static bool finish_answer(struct connection *c) {
     return true;
 }
 
+/* The kernel takes one piece by itself faster than a list of one. */
+static ssize_t put(struct connection *c, struct iovec *pieces, size_t count) {
+    const struct msghdr message = {.msg_iov = pieces, .msg_iovlen = (int)count};
+    if (c->link != NULL)
+        return c->link->transport->send(c, &message);
+    if (count == 1)
+        return send(c->watch.fd, pieces->iov_base, pieces->iov_len, MSG_NOSIGNAL);
+    return sendmsg(c->watch.fd, &message, MSG_NOSIGNAL);
+}
+
+static bool is_all(const struct iovec *pieces, size_t count, ssize_t written) {
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++)
+        len += pieces[i].iov_len;
+    return count < ANSWER_PIECES && (size_t)written == len;
+}
+
+/* The rest has to wait for the client. False if the connection was closed. */
+static bool write_later(struct connection *c) {
+    if (c->phase != PHASE_WRITING && !watch_for(c, EPOLLOUT))
+        return false;
+    c->read_all = false; /* much can come until it is written */
+    connections_enter(c, PHASE_WRITING);
+    return true;
+}
+
 /* Writes what is left of the answer. False if the connection was closed. */
 static bool flush(struct connection *c) {
     struct iovec out[ANSWER_PIECES];
-    struct msghdr message = {.msg_iov = out};
     for (;;) {
         size_t count;
         answer_rest(c->answer, c->close_after, c->with_body, c->sent, out, &count);
         if (count == 0 && c->link == NULL)
             break;
-        message.msg_iovlen = (int)count;
-        ssize_t n = c->link != NULL ? c->link->transport->send(c, &message)
-                                    : sendmsg(c->watch.fd, &message, MSG_NOSIGNAL);
+        ssize_t n = put(c, out, count);
         if (n == 0)
             break;
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0 && would_block()) {
-            if (c->phase != PHASE_WRITING && !watch_for(c, EPOLLOUT))
-                return false;
-            c->read_all = false; /* much can come until it is written */
-            connections_enter(c, PHASE_WRITING);
-            return true;
-        }
+        if (n < 0 && would_block())
+            return write_later(c);
         if (n < 0) {
             connections_close(c);
             return false;
         }
         c->sent += (uint32_t)n;
+        if (c->link == NULL && is_all(out, count, n))
+            break;
     }
     if (c->phase == PHASE_WRITING && !watch_for(c, EPOLLIN))
         return false;
