@@ -175,6 +175,8 @@ WEBHOOK_OBJ = $(patsubst %.c,$(B)/obj/%.o,$(wildcard agent/webhook/*.c)) \
 # It need not be fast: without these it is smaller by a fortieth (libcurl's, too: common/deps/build.sh).
 COLD = -fno-move-loop-invariants -fno-tree-loop-im -fno-expensive-optimizations
 $(filter-out $(WARM_OBJ),$(COMMON_OBJ)) $(INIT_OBJ) $(COLD_SIDECAR): LTO = -flto -fno-data-sections $(COLD)
+# But the agent reads each token that it does not know with these.
+$(B)/obj/common/pod/jwt.o $(B)/obj/common/text/json.o: COLD =
 
 # What looks at each byte of a request: speed first.
 $(patsubst %,$(B)/obj/%.o,common/serve/request_text agent/keyed_hash agent/store): SPEED = -O2
