@@ -4,7 +4,9 @@
 
 #include "agent/flags_hosts.h"
 #include "agent/flags_take.h"
+#include "common/base/log_options.h"
 #include "common/pod/injection.h"
+#include "common/sandbox/sandbox_option.h"
 
 #define ISSUER_HOW "kubectl get --raw /.well-known/openid-configuration"
 
@@ -92,11 +94,11 @@ const struct option_spec flags_table[] = {
         "startup-taint.yaml",
         flags_take_taint),
     FLAG_OF(sandbox, enum sandbox_mode, "sandbox", "MODE", "auto",
-            "auto, require (no start without it), or off", flags_take_sandbox),
+            "auto, require (no start without it), or off", sandbox_take_mode),
     OPTION("log-level", "LEVEL", "as --verbosity says", "error, warn, info or debug; wins over --verbosity",
            flags_take_log_level, false),
     FLAG_OF(log_format, enum log_format, "log-format", "FORMAT", "json", "json or text (logfmt), on stderr",
-            flags_take_log_format),
+            log_take_format),
     {.name = NULL},
 };
 /* clang-format on */

@@ -6,6 +6,7 @@
 #include "agent/settings.h"
 #include "common/aws/eksauth.h"
 #include "common/aws/endpoints.h"
+#include "common/base/log_options.h"
 #include "common/base/setting.h"
 
 /* ---- texts ---- */
@@ -162,15 +163,6 @@ bool flags_take_bool(void *place, const char *value, struct buf *problem) {
 
 /* ---- choices ---- */
 
-static bool take_level(enum log_level *place, const char *const *names, const enum log_level *levels,
-                       const char *value, struct buf *problem) {
-    size_t index;
-    if (!option_choice(value, names, &index, problem))
-        return false;
-    *place = levels[index];
-    return true;
-}
-
 /* --log-level wins over --verbosity, whichever comes first: a chart that says `-v trace` can be toned down
  * without changing it. */
 bool flags_take_verbosity(void *place, const char *value, struct buf *problem) {
@@ -179,49 +171,24 @@ bool flags_take_verbosity(void *place, const char *value, struct buf *problem) {
     static const enum log_level levels[] = {LOG_ERROR, LOG_ERROR, LOG_ERROR, LOG_WARN,
                                             LOG_WARN,  LOG_INFO,  LOG_DEBUG, LOG_DEBUG};
     struct settings *s = place;
-    enum log_level level;
-    if (!take_level(&level, names, levels, value, problem))
+    size_t index;
+    if (!option_choice(value, names, &index, problem))
         return false;
     if (!s->level_given)
-        s->log_level = level;
+        s->log_level = levels[index];
     return true;
 }
 
 bool flags_take_log_level(void *place, const char *value, struct buf *problem) {
-    static const char *const names[] = {"error", "warn", "info", "debug", NULL};
-    static const enum log_level levels[] = {LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG};
     struct settings *s = place;
     s->level_given = true;
-    return take_level(&s->log_level, names, levels, value, problem);
-}
-
-static bool take_index(const char *value, const char *const *names, size_t *index, struct buf *problem) {
-    return option_choice(value, names, index, problem);
-}
-
-bool flags_take_log_format(void *place, const char *value, struct buf *problem) {
-    static const char *const names[] = {"text", "json", NULL};
-    size_t index;
-    if (!take_index(value, names, &index, problem))
-        return false;
-    *(enum log_format *)place = index == 1 ? LOG_JSON : LOG_LOGFMT;
-    return true;
-}
-
-bool flags_take_sandbox(void *place, const char *value, struct buf *problem) {
-    static const char *const names[] = {"auto", "require", "off", NULL};
-    static const enum sandbox_mode modes[] = {SANDBOX_AUTO, SANDBOX_REQUIRE, SANDBOX_OFF};
-    size_t index;
-    if (!take_index(value, names, &index, problem))
-        return false;
-    *(enum sandbox_mode *)place = modes[index];
-    return true;
+    return log_take_level(&s->log_level, value, problem);
 }
 
 bool flags_take_expired(void *place, const char *value, struct buf *problem) {
     static const char *const names[] = {"refuse", "pass", NULL};
     size_t index;
-    if (!take_index(value, names, &index, problem))
+    if (!option_choice(value, names, &index, problem))
         return false;
     *(bool *)place = index == 1;
     return true;
@@ -230,7 +197,7 @@ bool flags_take_expired(void *place, const char *value, struct buf *problem) {
 bool flags_take_exchange(void *place, const char *value, struct buf *problem) {
     static const char *const names[] = {"web-identity", "assume-role", NULL};
     size_t index;
-    if (!take_index(value, names, &index, problem))
+    if (!option_choice(value, names, &index, problem))
         return false;
     *(enum flags_exchange *)place = index == 1 ? FLAGS_ASSUME_ROLE : FLAGS_WEB_IDENTITY;
     return true;

@@ -74,15 +74,15 @@
             take_host_network, false),                                                                       \
         OPTION_OF(struct config, sandbox, enum sandbox_mode, "sandbox", "MODE", "auto",                      \
                   "if the kernel lacks a part: auto (log it) or require (fail); off: no sandbox",            \
-                  take_sandbox, false),                                                                      \
+                  sandbox_take_mode, false),                                                                 \
         OPTION_GROUP("Observing"),                                                                           \
         OPTION_OF(struct config, metrics, struct config_address, "metrics", "ADDRESS", "off",                \
                   "serve /metrics, /healthz and /readyz on this address, any; nothing there is secret",      \
                   take_address, false),                                                                      \
         OPTION_OF(struct config, log_level, enum log_level, "log-level", "LEVEL", "info",                    \
-                  "error, warn, info or debug", take_log_level, false),                                      \
+                  "error, warn, info or debug", log_take_level, false),                                      \
         OPTION_OF(struct config, log_format, enum log_format, "log-format", "FORMAT", "text",                \
-                  "text (logfmt) or json, on standard error", take_log_format, false),                       \
+                  "text (logfmt) or json, on standard error", log_take_format, false),                       \
         OPTION_OF(struct config, notify_pid_file, config_path, "notify-pid-file", "PATH", "off",             \
                   "after each refresh, signal the process whose id is in this file", take_path, false),      \
         OPTION_OF(struct config, notify_signal, int, "notify-signal", "NAME", "HUP",                         \

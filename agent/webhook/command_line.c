@@ -2,10 +2,12 @@
 
 #include <string.h>
 
+#include "common/base/log_options.h"
 #include "common/base/nearest.h"
 #include "common/base/number.h"
 #include "common/base/options_help.h"
 #include "common/pod/injection.h"
+#include "common/sandbox/sandbox_option.h"
 #include "common/text/uri.h"
 
 #define FOLDER "/etc/pod-identity-webhook/"
@@ -105,32 +107,6 @@ static bool take_path_of_call(void *place, const char *value, struct buf *proble
     return choose(value, "/mutate", "/mutate/namespace", place, problem);
 }
 
-static bool take_sandbox(void *place, const char *value, struct buf *problem) {
-    static const char *const names[] = {"auto", "require", "off", NULL};
-    size_t index;
-    if (!option_choice(value, names, &index, problem))
-        return false;
-    *(enum sandbox_mode *)place = (enum sandbox_mode)index;
-    return true;
-}
-
-static bool take_log_level(void *place, const char *value, struct buf *problem) {
-    static const char *const names[] = {"error", "warn", "info", "debug", NULL};
-    size_t index;
-    if (!option_choice(value, names, &index, problem))
-        return false;
-    *(enum log_level *)place = (enum log_level)index;
-    return true;
-}
-
-static bool take_log_format(void *place, const char *value, struct buf *problem) {
-    bool json;
-    if (!choose(value, "text", "json", &json, problem))
-        return false;
-    *(enum log_format *)place = json ? LOG_JSON : LOG_LOGFMT;
-    return true;
-}
-
 #define SETTING(member, kind, name, value_name, default_text, help, take)                                    \
     OPTION_OF(struct webhook_settings, member, kind, name, value_name, default_text, help, take, false)
 
@@ -186,11 +162,11 @@ static const struct option_spec specs[] = {
 
     OPTION_GROUP("Sandbox and logs"),
     SETTING(sandbox, enum sandbox_mode, "sandbox", "MODE", "auto",
-            "auto, require (no start without it), or off", take_sandbox),
+            "auto, require (no start without it), or off", sandbox_take_mode),
     SETTING(log_level, enum log_level, "log-level", "LEVEL", "info", "error, warn, info or debug",
-            take_log_level),
+            log_take_level),
     SETTING(log_format, enum log_format, "log-format", "FORMAT", "text", "text (logfmt) or json, on stderr",
-            take_log_format),
+            log_take_format),
     {.name = NULL},
 };
 
