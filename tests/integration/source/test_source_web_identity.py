@@ -163,3 +163,18 @@ def test_once(run_sidecar: Callable[..., Run], aws: Aws, web_token: ProjectedTok
     run = run_sidecar("once", f"--process-file={folder}/process.json", env={**aws.irsa(web_token), "AWS_REGION": REGION})
     assert run.exit_code == 0, run.stderr
     assert os.stat(folder / "process.json").st_size > 100
+
+
+@pytest.mark.parametrize(("status", "headers"), [
+    (401, {"WWW-Authenticate": 'Basic realm="x"'}), (407, {"Proxy-Authenticate": 'Basic realm="x"'}), (417, {}),
+    (307, {"Location": "/elsewhere"}), (503, {"Connection": "close"}),
+])
+def test_an_attempt_is_one_request(run_init: Init, aws: Aws, web_token: ProjectedToken, status: int, headers: dict[str, str]) -> None:
+    """Whatever is answered: the policy of waiting alone decides on another one. Its body comes with it, in one piece."""
+    env = aws.irsa(web_token)
+    aws.emulator.fault("answer", service="sts", times=None, status=status, headers=headers, body="")
+    run = run_init("--wait=0", env=env)
+    assert run.exit_code != 0 and str(status) in run.stdout
+    [request] = aws.requests("sts")
+    sent = {name.lower() for name, _ in request["headers"]}
+    assert "content-length" in sent and not sent & {"expect", "transfer-encoding", "authorization", "proxy-authorization"}
