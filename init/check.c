@@ -43,6 +43,12 @@ const char *check_server(const struct run *run) {
                                                    : "the agent";
 }
 
+bool check_is_loopback(const struct run *run) {
+    enum uri_host kind = run->source.injection.uri.kind;
+    return run->source.kind == SOURCE_POD_IDENTITY &&
+           (kind == URI_HOST_LOOPBACK || kind == URI_HOST_LOCALHOST);
+}
+
 bool check_is_set(const struct run *run, const char *name) {
     const char *value = run->lookup(name);
     return value != NULL && *value != '\0';

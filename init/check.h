@@ -58,6 +58,14 @@ const char *check_server(const struct run *run);
 /* Whether a variable is set and not empty. */
 bool check_is_set(const struct run *run, const char *name);
 
+/* The remedy where this container was given what is the app's: the endpoint and the bearer of a sidecar. */
+#define CHECK_APPS_REMEDY                                                                                    \
+    "a sidecar's endpoint and bearer are for the app's container only: take " INJECTION_URI                  \
+    " and " INJECTION_TOKEN_FILE " out of this container's env, so that the webhook injects the agent's"
+
+/* Whether the address that was injected is one of this pod's own loopback, where no agent is. */
+bool check_is_loopback(const struct run *run);
+
 /* The id of the cluster's OIDC issuer, the only name of a cluster in a token; NULL if it is not EKS's. */
 const char *check_cluster_id(const struct jwt_claims *claims);
 

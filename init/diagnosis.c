@@ -181,9 +181,20 @@ static void add_podless(const struct jwt_claims *c, struct failure *f) {
            "Identity (audience " INJECTION_AUDIENCE "), which the webhook adds, and recreate the pod");
 }
 
-/* Who is refused at another address than the agent's has another fault than an agent that is not there. */
-static bool is_agents(const struct uri *uri) {
-    return uri->kind == URI_HOST_EKS_V4 || uri->kind == URI_HOST_EKS_V6;
+/* Who is not let in at another address than the agent's has another fault than an agent that is not there. */
+static bool advise_address(const struct run *run, struct failure *f) {
+    static const char *const silent[] = {"refused", "no-route", "connect-timeout", "prohibited", NULL},
+                             *const refused[] = {"refused", NULL};
+    if (is_cause(f, refused) && check_is_loopback(run))
+        failure_remedy(
+            f,
+            "nothing listens there, on this pod's own loopback, and no agent ever does; " CHECK_APPS_REMEDY);
+    else if (is_cause(f, silent) && run->source.injection.uri.kind == URI_HOST_ECS)
+        failure_remedy(f, "169.254.170.2 is the address of ECS: use the agent's, http://" URI_EKS_V4
+                          "/v1/credentials");
+    else
+        return false;
+    return true;
 }
 
 void diagnosis_extend(struct run *run) {
@@ -200,7 +211,7 @@ void diagnosis_extend(struct run *run) {
         advise_association(c, f);
     else if (run->source.kind != SOURCE_WEB_IDENTITY && run->fetched.answered)
         add_podless(c, f);
-    if (agent && is_cause(f, refused) && is_agents(&run->source.injection.uri) && typeable(c->node)) {
+    if (agent && !advise_address(run, f) && is_cause(f, refused) && typeable(c->node)) {
         struct buf m = failure_more(f);
         buf_fmt(&m, "; the node is %s", c->node);
         failure_remedy(

@@ -29,10 +29,19 @@ static const char *mount_remedy(const struct run *run) {
     return run->source.kind == SOURCE_WEB_IDENTITY ? WEB_MOUNT_REMEDY : MOUNT_REMEDY;
 }
 
+/* The name that the sidecar gives its bearer, beside an address of loopback: the app's two variables. */
+static void look_for_bearer(const struct run *run, const char *path, struct failure *finding) {
+    const char *name = strrchr(path, '/');
+    if (name != NULL && strcmp(name, "/http-token") == 0 && check_is_loopback(run))
+        failure_remedy(finding, "%s", CHECK_APPS_REMEDY);
+}
+
 enum check_status check_token_readable(struct run *run, struct failure *finding) {
     const char *path = source_token_path(&run->source);
-    if (token_file_read(path, &run->token, finding) != REASON_OK)
+    if (token_file_read(path, &run->token, finding) != REASON_OK) {
+        look_for_bearer(run, path, finding);
         return CHECK_FAIL;
+    }
     struct buf m = failure_begin(finding, REASON_OK);
     buf_fmt(&m, "read %zu bytes from ", run->token.len);
     check_quote(&m, path);
@@ -56,6 +65,7 @@ enum check_status check_token_format(struct run *run, struct failure *finding) {
     check_quote(&m, source_token_path(&run->source));
     buf_fmt(&m, " holds no usable JSON web token: %s: %s", wrong, err_text(e));
     failure_remedy(finding, "%s", mount_remedy(run));
+    look_for_bearer(run, source_token_path(&run->source), finding);
     return CHECK_FAIL;
 }
 

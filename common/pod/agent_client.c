@@ -4,7 +4,6 @@
 
 #include "common/base/timefmt.h"
 #include "common/pod/agent_error.h"
-#include "common/pod/injection.h"
 #include "common/text/quote.h"
 
 void agent_client_request(const struct uri *uri, const struct token *token, struct http_header headers[2],
@@ -77,22 +76,13 @@ static struct buf begin(struct failure *f, enum reason reason, const struct uri 
     FAILURE_NOT_AGENT ", or it failed midway: look for a proxy, "                                            \
                       "and at " AGENT_LOG_HINT
 #define NAME_REMEDY "use the agent's numeric address: " INJECTION_ADDRESS
-#define LOOPBACK_REMEDY                                                                                      \
-    "nothing listens there, on this pod's own loopback. A sidecar's address is for the app's container "     \
-    "only: take " INJECTION_URI " and " INJECTION_TOKEN_FILE " out of this container's env"
-#define ECS_REMEDY "169.254.170.2 is the address of ECS: use the agent's, " INJECTION_ADDRESS
 
 #define INJECTION_ADDRESS "http://" URI_EKS_V4 "/v1/credentials"
 
-static const char *silence_remedy(const struct uri *uri, enum http_result result) {
-    bool not_reached = result == HTTP_REFUSED || result == HTTP_CONNECT_TIMEOUT || result == HTTP_NO_ROUTE ||
-                       result == HTTP_PROHIBITED;
-    if (uri->kind == URI_HOST_ECS && not_reached)
-        return ECS_REMEDY;
+static const char *silence_remedy(enum http_result result) {
     switch (result) {
     case HTTP_REFUSED:
-        return uri->kind == URI_HOST_LOOPBACK || uri->kind == URI_HOST_LOCALHOST ? LOOPBACK_REMEDY
-                                                                                 : REFUSED_REMEDY;
+        return REFUSED_REMEDY;
     case HTTP_CONNECT_TIMEOUT:
         return DROPPED_REMEDY;
     case HTTP_ANSWER_TIMEOUT:
@@ -131,7 +121,7 @@ static enum reason no_answer(const struct uri *uri, const struct http_response *
         buf_fmt(&m, " after %lld ms", (long long)r->elapsed_ms);
     if (r->detail[0] != '\0')
         buf_fmt(&m, " (%s)", r->detail);
-    failure_remedy(f, "%s", no_ipv6 ? NO_IPV6_REMEDY : silence_remedy(uri, result));
+    failure_remedy(f, "%s", no_ipv6 ? NO_IPV6_REMEDY : silence_remedy(result));
     return f->reason;
 }
 

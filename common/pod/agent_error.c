@@ -230,8 +230,10 @@ static const struct text {
     {"Service account token", "token-refused", REASON_TOKEN_INVALID, TOKEN, 0},
     {"JWT signature validation", "token-refused", REASON_TOKEN_INVALID, TOKEN, 0},
     {"pod claims", "token-refused", REASON_TOKEN_INVALID, TOKEN, 0},
-    /* What our own sidecar says to whoever has another bearer than its own: a service account's token. */
+    /* What our own sidecar says to whoever has another bearer than its own, a service account's token; and to
+     * itself, if it was given the app's variables. */
     {"the sidecar's --http-token-file", "status-401", REASON_ACCESS_DENIED, OUR_SIDECAR, 401},
+    {"the first fetch has not ended", "status-503", REASON_THROTTLED, OUR_SIDECAR, 503},
     {"agent through invalid address", "host-refused", REASON_INJECTION_INVALID, HOST, 0},
     {"expired or will expire within", "short-lived", REASON_BAD_RESPONSE, SHORT, 0},
     {"failed to refresh cached credenti", "node-credentials", REASON_THROTTLED, NODE_ROLE, 0},

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
@@ -64,6 +65,19 @@ def test_refused_elsewhere(ask: Callable[..., Run], broken: Namespace, address: 
     broken.ip("addr", "add", "169.254.170.2/32", "dev", "lo")
     text = assert_failed(ask(f"http://{address}/v1/credentials"), "AGENT_UNREACHABLE", "was refused", says)
     assert "DaemonSet" not in text
+
+
+@pytest.mark.parametrize("bearer", ["/run/pod-identity/http-token", "", None])
+def test_what_is_the_apps(ask: Callable[..., Run], injected: dict[str, str], tmp_path: Path, bearer: str | None) -> None:
+    """Both of the app's variables on the init container: the bearer is not there yet, or no token, and no name of another's is a bearer."""
+    path = tmp_path / ("http-token" if bearer == "" else "token")
+    path.write_text("7RFh3M_hsXsgtrCmJA4vSYqkr8_a3h4XLowoEG8xpXk")
+    path.chmod(0o644)
+    injected["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] = bearer or str(path)
+    text = assert_failed(ask("http://127.0.0.1:9911/v1/credentials"), "TOKEN_UNREADABLE" if bearer else "TOKEN_INVALID")
+    assert ("a sidecar's endpoint and bearer are for the app's container only" in text) == (bearer is not None)
+    text = assert_failed(ask(URI4), "TOKEN_UNREADABLE" if bearer else "TOKEN_INVALID")
+    assert "app's container" not in text
 
 
 def test_no_ipv6(ask: Callable[..., Run], broken: Namespace) -> None:

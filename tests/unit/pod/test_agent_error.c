@@ -117,6 +117,8 @@ static const struct row rows[] = {
     {401, "", REASON_ACCESS_DENIED, "status-401", "never answers 401"},
     {401, "{\"message\":\"set AWS_X to the sidecar's --http-token-file.\"}", REASON_ACCESS_DENIED,
      "status-401", "a pod-identity-sidecar answered"},
+    {503, "{\"code\":\"THROTTLED\",\"message\":\"the first fetch has not ended yet\"}", REASON_THROTTLED,
+     "status-503", "a pod-identity-sidecar answered"},
     {403, "", REASON_ACCESS_DENIED, "status-403", "wrong Host"},
     {404, "404 page not found\n", REASON_BAD_RESPONSE, "path", "/v1/credentials"},
     {408, "", REASON_THROTTLED, "status-408", "wait"},
