@@ -208,11 +208,15 @@ $(B)/debug/pod-identity-init $(B)/debug/pod-identity-sidecar $(B)/debug/pod-iden
 $(B)/debug/pod-identity-webhook: LIBS = $(COMMON) -lbearssl -lcjson
 # Our library again behind libcurl: common/http/tls.c takes the place of a function of BearSSL that only libcurl calls.
 
+# All but pod-identity-get, which runs programs: they would inherit it.
+$(patsubst %,$(B)/debug/pod-identity-%,init sidecar agent webhook): ENTRY = -Wl,-e,process_entry
+$(B)/obj/common/base/entry.o: LTO =
+
 # With symbols, for debuggers; what ships is the same file, stripped.
 $(B)/debug/%:
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	$(Q)$(CC_TARGET) $(OUR_LDFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+	$(Q)$(CC_TARGET) $(OUR_LDFLAGS) $(ENTRY) $(LDFLAGS) $^ $(LIBS) -o $@
 
 $(PROGRAMS): $(B)/%: $(B)/debug/%
 	$(Q)$(CROSS)strip -s -R .rela.dyn -R .comment -R .note.gnu.property -o $@ $<

@@ -43,7 +43,6 @@ int main(int argc, char **argv) {
     FAR static char help_text[FLAGS_HELP_MAX];
     char text[FLAGS_PROBLEM_MAX];
     process_harden();
-    process_small_pages(); /* before anything far away is touched */
     struct buf problem = BUF(text), help = BUF(help_text);
     switch (flags_read(argc, argv, &settings, &problem, &help)) {
     case FLAGS_HELP:

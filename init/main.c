@@ -121,7 +121,6 @@ int main(int argc, char **argv) {
     char problem_text[OPTIONS_PROBLEM_MAX];
     struct buf problem = BUF(problem_text);
     process_harden();
-    process_small_pages();
     catch_signals();
     switch (config_read(argc, argv, &config, &problem)) {
     case OPTIONS_HELP:

@@ -102,7 +102,6 @@ int main(int argc, char **argv) {
     char text[OPTIONS_PROBLEM_MAX];
     struct buf problem = BUF(text);
     process_harden();
-    process_small_pages();
     if (!is_beside(argc, argv))
         complain_open();
     switch (config_read(argc, argv, config, &problem)) {

@@ -49,7 +49,6 @@ int main(int argc, char **argv) {
     char text[OPTIONS_PROBLEM_MAX];
     struct buf problem = BUF(text);
     process_harden();
-    process_small_pages();
     switch (command_line_read(argc, argv, &settings, &problem)) {
     case OPTIONS_USAGE:
         return complaint(REASON_USAGE, text);

@@ -6,10 +6,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-void process_small_pages(void) {
-    (void)prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); /* a kernel without huge pages refuses, and has none */
-}
-
 void process_harden(void) {
     const struct rlimit none = {0, 0};
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

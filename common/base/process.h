@@ -9,7 +9,8 @@ void process_harden(void);
 
 /* For programs with much static storage of which little is touched: the kernel gives them pages as they are
  * used, and not 2 MiB at a time, as it does where /sys/kernel/mm/transparent_hugepage/enabled is "always".
- * A program that this one becomes by exec would inherit it. */
-void process_small_pages(void);
+ * They begin here, by the linker's option -e, and then as any other. A program that this one becomes by exec
+ * would inherit it. */
+void process_entry(void);
 
 #endif

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Callable
 
 import pytest
@@ -30,6 +31,24 @@ def test_hardening() -> None:
                           cwd=ROOT, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("static PIE, full RELRO, NX, stack protector, stripped") == len(programs)
+
+
+@pytest.mark.parametrize("name", KIB)
+def test_small_pages_before_anything_is_touched(name: str, tmp_path: Path) -> None:
+    """Even the C library's own start: it writes into storage where a huge page could be. pod-identity-get would hand it on to what it runs."""
+    program = Binaries().folder / name
+    if shutil.which("readelf") is None or shutil.which("strace") is None:
+        pytest.skip("no readelf (make setup), or no strace (make setup-test)")
+    wanted = name != "pod-identity-get"
+    shown = [subprocess.run(["readelf", *which], capture_output=True, text=True, check=True).stdout for which in (
+        ["-hW", str(program)], ["-sW", str(program.parent / "debug" / name)])]
+    begins = re.search(r"Entry point address: +0x([0-9a-f]+)", shown[0])
+    symbols = {name: int(at, 16) for at, name in re.findall(r"^ *[0-9]+: ([0-9a-f]+) .* (\w+)$", shown[1], re.MULTILINE)}
+    assert begins and int(begins[1], 16) == symbols["process_entry" if wanted else "_start"]
+    subprocess.run(["strace", "-o", str(tmp_path / "calls"), str(program), "--version"], check=True, capture_output=True)
+    calls = (tmp_path / "calls").read_text()
+    assert ("PR_SET_THP_DISABLE" in calls) == wanted
+    assert not wanted or calls.splitlines()[1].startswith("prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) ")
 
 
 def folded(text: str) -> str:
