@@ -13,7 +13,7 @@ struct exchange_sts_settings {       /* borrowed */
     const char *cluster;             /* --cluster-name */
     const char *cluster_arn;         /* --cluster-arn; NULL: its tag is left out */
     bool pass_expired;
-    const struct api_server *review; /* asked about each token first; NULL: nobody is */
+    const struct api_server *review; /* asked about the token first; NULL: nobody is */
     const char *audience;            /* for that */
 };
 

@@ -63,9 +63,11 @@ const struct option_spec flags_table[] = {
     TEXT_FLAG(jwks, "jwks", "FILE", "from the API server", "the public keys of the issuer", flags_take_path),
     TEXT_FLAG(api_server, "api-server", "URL", "from the pod's environment", "the cluster's API server",
               flags_take_api_server),
-    OPTION_OF(struct settings, token_review, bool, "token-review", "", "",
-              "ask the API server about each token, too: those of pods that are gone are refused at once",
-              flags_take_bool, false),
+    OPTION_OF(
+        struct settings, token_review, bool, "token-review", "", "",
+        "ask the API server about a pod's token, too, at each fetch and renewal: pods that are gone get "
+        "nothing more",
+        flags_take_bool, false),
     TEXT_FLAG(cluster_arn, "cluster-arn", "ARN", "none", "the value of the session tag eks-cluster-arn",
               flags_take_cluster_arn),
 

@@ -210,6 +210,7 @@ def test_a_review_of_each_token(start: Start, server: ApiServer, cluster: Cluste
     token = cluster.token("shop", "web")
     eventually(lambda: status(agent, token) == 200, 10, "200")
     assert agent.ask(token).status == 200
+    assert status(agent, cluster.token("shop", "web", exp=cluster.claims("shop", "web")["exp"] + 60)) == 200  # the same pod's next one
     gone = agent.ask(cluster.token("shop", "web", "pod-2"))
     assert gone.status == 400 and b"(InvalidTokenException): the API server does not take the token: \"pod is gone\"" in gone.body
     assert sum(path.endswith("/tokenreviews") for path in server.asked) == 2
@@ -218,6 +219,22 @@ def test_a_review_of_each_token(start: Start, server: ApiServer, cluster: Cluste
     answer = agent.ask(cluster.token("shop", "web", "pod-3"))
     assert answer.status == 503 and b"tokenreviews is forbidden" in answer.body
     assert agent.ask(token).status == 200
+
+
+def test_a_review_at_each_renewal(start: Start, server: ApiServer, cluster: Cluster) -> None:  # noqa: F811
+    """A pod that has got credentials and is gone then loses its entry; an API server that does not answer takes none away."""
+    agent = start("--token-review", "--max-credential-retention-before-renewal=1s", configmap="configmap:pod-identity/associations", jwks=False, env=server.env,
+                  start_with=server.mount)
+    token = cluster.token("shop", "web")
+    eventually(lambda: status(agent, token) == 200, 10, "200")
+    server.status = 503
+    failed = 'pod_identity_cache_errors{type="Recoverable"'
+    eventually(lambda: status(agent, token) == 200 and failed in agent.page("/metrics", metrics=True).body.decode(), 30, "a review that fails")
+    assert status(agent, token) == 200
+    server.gone.add("pod-1")
+    server.status = None
+    eventually(lambda: status(agent, token) == 400, 120, "the pod is gone")
+    assert agent.metric("pod_identity_agent_entries") == 0
 
 
 def test_what_init_advises(watching: AnyAgent, server: ApiServer, cluster: Cluster, emulator: Emulator, run_init: Callable[..., Run],  # noqa: F811
