@@ -127,7 +127,11 @@ get_minio() {
 
 get_prometheus() {
 	! { has prometheus && has promtool; } || return 0
-	programs_of prometheus prometheus promtool || { programs_of prometheus prometheus && programs_of promtool promtool; } # of Debian 13 on
+	if [ -n "$(apt-cache -q0 show promtool 2>/dev/null)" ]; then # a package of its own from Debian 13 on
+		programs_of prometheus prometheus && programs_of promtool promtool
+	else
+		programs_of prometheus prometheus promtool
+	fi
 }
 
 # PostgreSQL's server, for tests/integration/harness/postgres.py, and those of its libraries that the machine lacks: unpacked, in $tools/postgres.

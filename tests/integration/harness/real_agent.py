@@ -6,17 +6,15 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from .agent_process import AgentProcess
 from .clients import FOLDER, CannotBeHad, go_environment, once_a_run, set_up, tool
 from .emulator import Emulator
-from .http import Answer, exchange, parse_answer, request_bytes
 from .places import AGENT_IPV4, AGENT_IPV6, Place
-from .waiting import end, eventually
 
 MODULE = "go.amzn.com/eks/eks-pod-identity-agent"
 NODE = "arn:aws:iam::111122223333:role/demo-node"
@@ -51,46 +49,17 @@ def real_agent() -> Path:
     return found
 
 
-class RealAgent:
+class RealAgent(AgentProcess):
     """The agent of one node at its real addresses, which asks the emulator's EKS Auth over TLS."""
 
     def __init__(self, place: Place, emulator: Emulator, *options: str, port: int = 80, probe_port: int = 2703) -> None:
-        self.place, self.port = place, port
-        self.folder = Path(tempfile.mkdtemp(prefix="agent-"))
+        super().__init__(place, None, port, probe_port)
         listener: dict[str, Any] = emulator.serve("eks-auth-api", "good")
         node = emulator.caller(NODE, lifetime_s=86400.0)
         env = {"HOME": str(self.folder), "PATH": "/usr/bin:/bin", "SSL_CERT_FILE": listener["ca_file"], "AWS_REGION": "eu-central-1",
                "AWS_ACCESS_KEY_ID": node["access_key_id"], "AWS_SECRET_ACCESS_KEY": node["secret_access_key"],
                "AWS_SESSION_TOKEN": node["session_token"], "AWS_EC2_METADATA_DISABLED": "true",
                "AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"}
-        argv = [str(real_agent()), "server", "--cluster-name", "demo", "--endpoint", listener["url"], "--port", str(port),
-                "--bind-hosts", AGENT_IPV4, "--bind-hosts", f"[{AGENT_IPV6}]", "--probe-port", str(probe_port),
-                "--metrics-address", "127.0.0.1", "--metrics-port", str(probe_port + 2), *options]
-        self._log = open(self.folder / "log", "w+b")
-        self.process = subprocess.Popen(place.command(argv), env=env, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
-        try:
-            eventually(lambda: self._alive() and self.ask(path="/").status == 404, 20, "the agent answers")
-        except BaseException:
-            self.stop()
-            raise
-
-    @property
-    def url(self) -> str:
-        """What the webhook injects."""
-        return f"http://{AGENT_IPV4}{'' if self.port == 80 else f':{self.port}'}/v1/credentials"
-
-    def _alive(self) -> bool:
-        if self.process.poll() is not None:
-            raise AssertionError(f"the agent ended: {(self.folder / 'log').read_text()}")
-        return True
-
-    def ask(self, token: str | None = None, path: str = "/v1/credentials", host: str = AGENT_IPV4) -> Answer:
-        """One request; an agent that is busy with EKS Auth takes some seconds."""
-        data = request_bytes("GET", path, {"Host": host, "Authorization": token})
-        return parse_answer(exchange(self.place.connect(AGENT_IPV4, self.port), data, 30))
-
-    def stop(self) -> None:
-        """Ends it."""
-        end(self.process)
-        self._log.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.start([str(real_agent()), "server", "--cluster-name", "demo", "--endpoint", listener["url"], "--port", str(port),
+                    "--bind-hosts", AGENT_IPV4, "--bind-hosts", f"[{AGENT_IPV6}]", "--probe-port", str(probe_port),
+                    "--metrics-address", "127.0.0.1", "--metrics-port", str(probe_port + 2), *options], env)

@@ -19,7 +19,7 @@ import pytest
 from . import http
 from .http import Answer
 from .programs import Binaries, Runner
-from .sizes import memory_kib
+from .sizes import memory_kib, resident_kib
 from .waiting import end, eventually
 
 LANDLOCK_CREATE_RULESET, LANDLOCK_VERSION = 444, 1
@@ -220,7 +220,7 @@ class Sidecar:
     def resident_kib(self) -> int:
         """Exactly; as VmRSS, which is rounded by what each CPU has not yet told, where only root may look."""
         with contextlib.suppress(PermissionError):
-            return int(Path(f"/proc/{self.pid}/smaps_rollup").read_text().partition("\nRss:")[2].split()[0])
+            return resident_kib(self.pid)
         return self.memory_kib()["VmRSS"]
 
     def open_files(self) -> int:

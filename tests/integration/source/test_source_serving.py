@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 import signal
 import socket
 import time
@@ -43,10 +41,7 @@ def ask_on(sock: socket.socket) -> None:
 
 def memory(sidecar: Sidecar) -> tuple[int, int]:
     """Resident (exact where it can be had) and peak, in KiB."""
-    sizes = sidecar.memory_kib()
-    rollup = Path(f"/proc/{sidecar.pid}/smaps_rollup").read_text() if os.geteuid() == 0 else ""
-    found = re.search(r"^Rss:\s+(\d+) kB", rollup, re.MULTILINE)
-    return int(found.group(1)) if found else sizes["VmRSS"], sizes["VmHWM"]
+    return sidecar.resident_kib(), sidecar.memory_kib()["VmHWM"]
 
 
 def least_of_some(measure: Callable[[], int]) -> int:

@@ -16,7 +16,7 @@ import pytest
 from harness.clients import go_client
 from harness.reviews import ASK, INIT, SIDECAR, TEMPLATE, Webhook, pod, review
 from harness.sidecar import wanted_sandbox
-from harness.sizes import small_pages
+from harness.sizes import resident_kib, small_pages
 from harness.waiting import eventually
 from harness.webhook_process import Authority, Mounted, WebhookProcess
 
@@ -111,7 +111,7 @@ def test_memory(start: Callable[..., WebhookProcess]) -> None:
     server = start()
     server.ask(pod(labels=ASK))
     assert small_pages(server.process.pid)
-    idle = server.memory_kib()["VmRSS"]
+    idle = resident_kib(server.process.pid)
     text = json.dumps(review(pod(labels=ASK, annotations={"x": "y" * 8000})))
 
     def some(count: int) -> None:
@@ -128,7 +128,7 @@ def test_memory(start: Callable[..., WebhookProcess]) -> None:
             each.join()
         for _ in range(20):
             assert server.post(text)[0] == 200
-        return server.memory_kib()["VmRSS"]
+        return resident_kib(server.process.pid)
 
     first, second = round_of_500(), round_of_500()
     sizes = server.memory_kib()
