@@ -1,6 +1,8 @@
 """pod-identity-agent initialize: link, addresses and routes, in network namespaces; what is there already, and what stands in the way.
 
 The kernel of a test machine may have no links of the type dummy: most tests make the link first, as another type.
+On one that has, which Debian's is, all of them run by
+`sh tests/vm.sh build/venv/bin/python -m pytest -q -p no:cacheprovider tests/integration/agent/test_initialize.py`.
 """
 
 from __future__ import annotations
