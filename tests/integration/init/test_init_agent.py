@@ -232,6 +232,7 @@ def test_answers_that_are_fine(run_init: Callable[..., Run], emulator: Emulator,
     assert_ok(run_init())
 
 
+@BOTH
 def test_slow_answer_is_fine(run_init: Callable[..., Run], emulator: Emulator) -> None:
     """A cold request to the agent can take over 3 s."""
     emulator.fault("pass", service="eks-auth", delay_s=3.5)

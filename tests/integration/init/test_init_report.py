@@ -45,6 +45,7 @@ def test_passes_over_ipv6(run_init: Callable[..., Run], emulator: Emulator, inje
     assert_ok(run_init(env=injected))
 
 
+@BOTH
 def test_text_report(run_init: Callable[..., Run], emulator: Emulator) -> None:
     report = run_init().report
     text = run_init(text=True)
@@ -103,6 +104,7 @@ def test_text_report_of_a_failure(run_init: Callable[..., Run], emulator: Emulat
     assert failure["id"] in run.stdout and failure["remedy"] in run.stdout
 
 
+@BOTH
 def test_json_is_all_of_stdout(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.dissociate()
     run = run_init()
@@ -128,6 +130,7 @@ def test_as_a_plain_user(run_init: Callable[..., Run], emulator: Emulator) -> No
     assert_ok(run_init(uid=12345))
 
 
+@BOTH
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"])
 def test_proxies_are_not_used(run_init: Callable[..., Run], emulator: Emulator, injected: dict[str, str], name: str) -> None:
     assert_ok(run_init(env={**injected, name: "http://127.0.0.1:9/"}))

@@ -12,6 +12,7 @@ from typing import Callable
 import pytest
 
 from harness import http
+from harness.both_agents import BOTH, OURS
 from harness.emulator import ACCOUNT, Emulator
 from harness.served import check_container, check_error, check_process, expires_at, issued, triple
 from harness.sidecar import Sidecar
@@ -24,7 +25,7 @@ Start = Callable[..., Sidecar]
 # --- the socket
 
 
-@pytest.mark.parametrize("place", ["loopback", "netns"], indirect=True)
+@pytest.mark.parametrize("place", ["loopback", "netns", OURS], indirect=True)
 def test_every_path_of_the_socket(start_sidecar: Start, emulator: Emulator) -> None:
     sidecar = start_sidecar()
     container, process = check_container(sidecar.get()), check_process(sidecar.get("/v1/credential-process"))
@@ -37,6 +38,7 @@ def test_every_path_of_the_socket(start_sidecar: Start, emulator: Emulator) -> N
     assert emulator.count() == 1
 
 
+@BOTH
 def test_expiration_is_that_of_the_agent_in_whole_seconds(start_sidecar: Start, emulator: Emulator) -> None:
     emulator.settings(fraction=True, lifetime_s=3600)
     before = time.time()
