@@ -29,6 +29,10 @@ const char *node_region(void) {
     return "eu-central-1";
 }
 
+const char *node_kind(void) {
+    return "environment";
+}
+
 void node_refused(void) {}
 
 /* ---- tokens ---- */
