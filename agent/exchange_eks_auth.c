@@ -188,7 +188,7 @@ static enum exchange_step refused(struct exchange *x, const struct http_response
     x->error.retry_after_ms = r->retry_after_ms;
     x->error.passing = r->status == 429 || r->status >= 500;
     if (blame == EXCHANGE_NODE && r->status == 403 && strcmp(code, "AccessDeniedException") != 0)
-        node_refused();
+        x->error.passing = node_refused();
     return EXCHANGE_FAILED;
 }
 

@@ -251,13 +251,12 @@ static enum exchange_step refused(struct exchange *slot, struct state *s, const 
         slot->error.passing = true;
         return EXCHANGE_FAILED;
     }
-    if (m->about == ABOUT_SIGNER && s->hop == HOP_ROLE)
-        node_refused();
+    bool others = m->about == ABOUT_SIGNER && s->hop == HOP_ROLE && node_refused();
     const char *fault = m->about != ABOUT_POD && m->status == 403 ? "unknown"
                         : m->status >= 500                        ? "server"
                                                                   : "client";
     exchange_fail(slot, blames[m->about], m->status, "", m->code, slot->failure.message, fault);
-    slot->error.passing = m->passing;
+    slot->error.passing = m->passing || others;
     slot->error.retry_after_ms = slot->failure.retry_after_ms;
     /* What the first role gave is not taken any more: the next attempt begins with the first role. */
     if (m->about == ABOUT_SIGNER && s->hop == HOP_TARGET) {

@@ -154,19 +154,27 @@ void node_close(void) {
     node.kept_good = node.open = false;
 }
 
-/* The file is looked at whenever something is to be signed: nobody has to watch it. */
-static void look_at_file(void) {
+static bool are_others(void) {
+    const struct credentials *c = &provider.credentials;
+    return strcmp(c->access_key_id, kept.access_key_id) != 0 ||
+           strcmp(c->secret_access_key, kept.secret_access_key) != 0 ||
+           strcmp(c->session_token, kept.session_token) != 0;
+}
+
+/* The file is looked at whenever something is to be signed: nobody has to watch it. Whether it has others. */
+static bool look_at_file(void) {
     bool changed = false;
     if (node_file_read(&provider.file, &provider.credentials, &changed, &node.failure) != REASON_OK) {
         tell_failure();
-        return;
+        return false;
     }
     node.failure.reason = REASON_OK;
     log_mended(&node.failing, "the credentials of the agent can be read again");
-    if (!changed)
-        return;
+    if (!changed || !are_others())
+        return false;
     credentials_copy(&provider.credentials, &kept);
     LOG(LOG_INFO, "the agent's credentials were read anew", LOG_TEXT("source", node_kind()));
+    return true;
 }
 
 const struct credentials *node_credentials(const struct failure **why) {
@@ -174,7 +182,7 @@ const struct credentials *node_credentials(const struct failure **why) {
     if (!node.open)
         return NULL;
     if (node.kept_good && provider.kind == NODE_PROVIDER_FILE)
-        look_at_file();
+        (void)look_at_file();
     bool good = node.kept_good && (!needs_clock() || refresh_usable(&node.refresh, clock_now()));
     if (good)
         return &kept;
@@ -186,12 +194,13 @@ const char *node_region(void) {
     return provider.region;
 }
 
-void node_refused(void) {
+bool node_refused(void) {
     if (!node.open)
-        return;
+        return false;
     provider.file.taken = false;
     if (needs_clock())
         drive(&(struct refresh_event){.kind = REFRESH_REQUESTED});
+    return node.kept_good && provider.kind == NODE_PROVIDER_FILE && look_at_file();
 }
 
 void node_clock_jumped(void) {

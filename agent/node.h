@@ -5,6 +5,7 @@
 #ifndef POD_IDENTITY_AGENT_NODE_H
 #define POD_IDENTITY_AGENT_NODE_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "agent/settings.h"
@@ -31,8 +32,9 @@ const struct credentials *node_credentials(const struct failure **why);
 const char *node_region(void);
 
 /* AWS has refused the credentials themselves (not what they may do): they are fetched anew, not more often
- * than the back-off has it, and used all the same until then. */
-void node_refused(void);
+ * than the back-off has it, and used all the same until then. Whether there are others already: a file that
+ * was read while it was being written is whole by now. */
+bool node_refused(void);
 
 /* The wall clock was set, or the machine slept. */
 void node_clock_jumped(void);

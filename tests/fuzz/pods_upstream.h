@@ -33,7 +33,9 @@ const char *node_kind(void) {
     return "environment";
 }
 
-void node_refused(void) {}
+bool node_refused(void) {
+    return false;
+}
 
 /* ---- tokens ---- */
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable
 
@@ -183,6 +184,23 @@ def test_a_rotation_that_fails(start_agent: Start, node: Emulator, keys_folder: 
     write_keys(file, caller(node))
     took(agent, node, "good")
     assert len(set(signers(node))) == 2 and "can be read again" in agent.log
+
+
+def test_half_a_file(start_agent: Start, node: Emulator, keys_folder: Path) -> None:
+    """A file that is read while it is being written: if others are there when EKS Auth refuses what it had, they sign at once."""
+    keys = caller(node)
+    file = keys_folder / "credentials"
+    write_keys(file, {**keys, "secret_access_key": keys["secret_access_key"][:-7]})
+    agent = start_agent("--rotate-credentials", env=hybrid(keys_folder))
+    node.fault("pass", service="eks-auth-api", delay_s=2.0)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(agent.ask, node.token(pod="one"))
+        eventually(lambda: len(signers(node)) == 1, 30, "a request that is signed by half a secret")
+        write_keys(file, keys)
+        assert answer.result().status == 200, agent.log
+    assert len(signers(node)) == 2 and agent.log.count("read anew") == 1
+    write_keys(file, {**keys, "secret_access_key": "A" * 40})  # and if it stays wrong, that is said after one attempt
+    assert agent.ask(node.token(pod="two")).status == 403 and len(signers(node)) == 3
 
 
 def test_no_file_yet(start_agent: Start, node: Emulator, keys_folder: Path) -> None:

@@ -18,7 +18,7 @@
 struct aws_call exchange_call;
 static struct credentials node;
 static struct failure node_failure;
-static bool node_there, node_failed;
+static bool node_there, node_failed, node_has_others;
 static unsigned node_refusals;
 
 const struct credentials *node_credentials(const struct failure **why) {
@@ -26,8 +26,9 @@ const struct credentials *node_credentials(const struct failure **why) {
     return node_there ? &node : NULL;
 }
 
-void node_refused(void) {
+bool node_refused(void) {
     node_refusals++;
+    return node_has_others;
 }
 
 void exchange_fail(struct exchange *slot, enum exchange_blame blame, int status, const char *request_id,
@@ -55,6 +56,7 @@ static int set_up(void **state) {
     memset(&node, 0, sizeof node);
     node_there = node_failed = false;
     node_refusals = 0;
+    node_has_others = false;
     settings =
         (struct exchange_sts_settings){.endpoint = &sts, .cluster = "shop", .cluster_arn = CLUSTER_ARN};
     exchange_sts_open(&settings);
@@ -243,7 +245,11 @@ static void the_nodes_credentials(void **state) {
     assert_int_equal(answer(403, sts_denied("InvalidClientTokenId", "who?"), 0), EXCHANGE_FAILED);
     assert_int_equal(slot.error.blame, EXCHANGE_NODE);
     assert_string_equal(slot.error.code, "UnrecognizedClientException");
-    assert_int_equal(node_refusals, 1);
+    assert_true(node_refusals == 1 && !slot.error.passing);
+    node_has_others = true;
+    (void)begin();
+    assert_int_equal(answer(403, sts_denied("InvalidClientTokenId", "who?"), 0), EXCHANGE_FAILED);
+    assert_true(slot.error.passing);
 }
 
 /* ---- answers ---- */
