@@ -179,7 +179,7 @@ $(filter-out $(WARM_OBJ),$(COMMON_OBJ)) $(INIT_OBJ) $(COLD_SIDECAR): LTO = -flto
 $(B)/obj/common/pod/jwt.o $(B)/obj/common/text/json.o: COLD =
 
 # What looks at each byte of a request: speed first.
-$(patsubst %,$(B)/obj/%.o,common/serve/request_text agent/keyed_hash agent/store): SPEED = -O2
+$(patsubst %,$(B)/obj/%.o,common/serve/request common/serve/request_field common/serve/request_text agent/keyed_hash agent/store): SPEED = -O2
 
 $(NEAR_OBJ): NEAR = $(NEAR_$(ARCH))
 

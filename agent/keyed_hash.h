@@ -26,7 +26,7 @@ uint32_t keyed_hash_bits(const struct keyed_hash *hash);
  * its signature. Two that differ there have one place with a probability of about 1 in 2^32, whatever they
  * are (NH of UMAC, RFC 4418, in words of 64 bits, and a multilinear hash of that; Lemire, Kaser 2014). It
  * identifies nothing: whoever finds something compares the text. */
-#define KEYED_HASH_PLACED 256
+#define KEYED_HASH_PLACED 128
 uint32_t keyed_hash_place(const void *data, size_t len);
 
 /* For the tests: with that key, and without a kind. */
