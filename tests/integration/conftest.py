@@ -21,7 +21,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
-from harness.both_agents import OURS, BehindOurs
+from harness.both_agents import BOTH_IN, BOTH_NOT, OURS, BehindOurs
 from harness.emulator import Emulator
 from harness.leaks import Leaks
 from harness.places import Namespace, Place, why_no_namespace
@@ -100,8 +100,19 @@ def pytest_configure(config: pytest.Config) -> None:
             signal.signal(number, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     config.addinivalue_line("markers", "place(name): run in `loopback` or `netns` instead of the best place")
+    config.addinivalue_line("markers", "emulators_agent: not with our agent in place of the emulator's (harness/both_agents.py)")
     config.addinivalue_line("markers", "alone: measures times or costs, so it runs when no other test does (tests/integration.sh)")
     config.stash[PLACES] = Places()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests of init and sidecar run with both agents; harness/both_agents.py says which do not."""
+    test, path = metafunc.definition, metafunc.definition.path
+    if path.parent.name not in BOTH_IN or BOTH_NOT.search(path.name) or "emulator" not in metafunc.fixturenames:
+        return
+    has_place = any("place" in str(mark.args[0]) for mark in test.iter_markers("parametrize"))
+    if not has_place and not any(test.get_closest_marker(name) for name in ("emulators_agent", "place", "alone")):
+        metafunc.parametrize("place", ["best"] if metafunc.config.stash[PLACES].no_namespace else ["best", OURS], indirect=True)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

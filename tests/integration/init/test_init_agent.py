@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 import pytest
 
-from harness.both_agents import BOTH, OURS
+from harness.both_agents import EMULATORS, OURS
 from harness.emulator import NAMESPACE, SERVICE_ACCOUNT, Emulator
 from harness.places import Namespace
 from harness.programs import Run, Runner
@@ -24,7 +24,6 @@ def assert_deadline(run: Run, wait_s: float) -> None:
 # --- no answer
 
 
-@BOTH
 def test_refused(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.listen("closed")
     run = run_init()
@@ -32,11 +31,13 @@ def test_refused(run_init: Callable[..., Run], emulator: Emulator) -> None:
     assert run.seconds < 5
 
 
+@EMULATORS
 def test_timed_out(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.listen("deaf")
     assert_failed(run_init(), "AGENT_UNREACHABLE", "timed out", emulator.host)
 
 
+@EMULATORS
 def test_hangs(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.fault("hang", times=None)
     run = run_init()
@@ -54,6 +55,7 @@ def test_no_route(run_init: Callable[..., Run], injected: dict[str, str], runner
 
 
 @pytest.mark.parametrize("mode", ["closed", "deaf"])
+@EMULATORS
 def test_unreachable_until_the_deadline(run_init: Callable[..., Run], emulator: Emulator, mode: str) -> None:
     emulator.listen(mode)
     run = run_init(wait="3s")
@@ -71,6 +73,7 @@ def test_late_start_is_waited_for(run_init: Callable[..., Run], emulator: Emulat
     assert run.seconds < 8
 
 
+@EMULATORS
 def test_coming_up_is_seen_at_once(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.listen("closed")
     with ThreadPoolExecutor(1) as pool:
@@ -82,6 +85,7 @@ def test_coming_up_is_seen_at_once(run_init: Callable[..., Run], emulator: Emula
     assert emulator.requests()[0]["monotonic"] - opened < 1.0  # `make bench` measures it
 
 
+@EMULATORS
 def test_deadline_cuts_an_attempt_short(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.fault("hang", times=None)
     run = run_init(wait="2s")
@@ -92,7 +96,6 @@ def test_deadline_cuts_an_attempt_short(run_init: Callable[..., Run], emulator: 
 # --- errors by name
 
 
-@BOTH
 @pytest.mark.parametrize(("code", "reason"), [
     ("AccessDeniedException", "ACCESS_DENIED"),
     ("ResourceNotFoundException", "ACCESS_DENIED"),
@@ -108,13 +111,11 @@ def test_eks_auth_errors(run_init: Callable[..., Run], emulator: Emulator, code:
     assert emulator.count() == 1
 
 
-@BOTH
 def test_no_association_names_both(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.dissociate()
     assert_failed(run_init(), "ACCESS_DENIED", NAMESPACE, SERVICE_ACCOUNT)
 
 
-@BOTH
 def test_role_that_cannot_be_assumed(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.associate(assumable=False)
     assert_failed(run_init(), "ACCESS_DENIED", "sts:TagSession")
@@ -124,11 +125,13 @@ def test_role_that_cannot_be_assumed(run_init: Callable[..., Run], emulator: Emu
     (401, "ACCESS_DENIED"), (403, "ACCESS_DENIED"), (429, "THROTTLED"), (500, "THROTTLED"), (502, "THROTTLED"), (503, "THROTTLED"),
     (504, "THROTTLED"), (599, "THROTTLED"), (418, "BAD_RESPONSE"), (204, "BAD_RESPONSE"), (206, "BAD_RESPONSE"), (304, "BAD_RESPONSE"),
 ])
+@EMULATORS
 def test_bare_statuses(run_init: Callable[..., Run], emulator: Emulator, status: int, reason: str) -> None:
     emulator.fault("answer", status=status, times=None)
     assert_failed(run_init(), reason, str(status))
 
 
+@EMULATORS
 def test_agents_host_check(run_init: Callable[..., Run], emulator: Emulator) -> None:
     """The real agent refuses a Host that is not one of its addresses: the injected URI is wrong."""
     emulator.fault("answer", status=403, body="Access Denied. Called agent through invalid address, please use either "
@@ -136,13 +139,13 @@ def test_agents_host_check(run_init: Callable[..., Run], emulator: Emulator) -> 
     assert_failed(run_init(), "INJECTION_INVALID", "403")
 
 
-@BOTH
 def test_wrong_path(run_init: Callable[..., Run], emulator: Emulator, injected: dict[str, str]) -> None:
     uri = emulator.url.replace("/v1/", "/v2/")
     run = run_init(env={**injected, "AWS_CONTAINER_CREDENTIALS_FULL_URI": uri})
     assert_failed(run, "BAD_RESPONSE", "404", uri)
 
 
+@EMULATORS
 def test_error_body_with_control_characters(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.fault("answer", status=500, body="line one\nline two \x1b[31m\x07 \x00 end" + "x" * 5000, times=None)
     run = run_init(text=True)
@@ -151,6 +154,7 @@ def test_error_body_with_control_characters(run_init: Callable[..., Run], emulat
     assert_failed(run_init(), "THROTTLED", "line one")
 
 
+@EMULATORS
 def test_error_body_that_echoes_the_token(run_init: Callable[..., Run], emulator: Emulator, token: Any) -> None:
     """A proxy's error page can hold what it was sent; the search for leaks at this test's end looks for it."""
     emulator.fault("answer", status=502, body=f"bad request: authorization={token.path.read_text()}", times=None)
@@ -158,6 +162,7 @@ def test_error_body_that_echoes_the_token(run_init: Callable[..., Run], emulator
     assert run_init(text=True).exit_code == 22
 
 
+@EMULATORS
 def test_good_answer_with_secrets_in_a_broken_place(run_init: Callable[..., Run], emulator: Emulator) -> None:
     """Credentials that cannot be used must not be shown in the complaint about them."""
     for fault in ({"kind": "patch", "drop": ["Expiration"]}, {"kind": "truncate"}, {"kind": "patch", "set": {"Expiration": "never"}}):
@@ -207,6 +212,7 @@ BAD_ANSWERS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", BAD_ANSWERS)
+@EMULATORS
 def test_bad_answers(run_init: Callable[..., Run], emulator: Emulator, name: str) -> None:
     emulator.fault(**BAD_ANSWERS[name], times=None)
     run = run_init()
@@ -227,18 +233,19 @@ CREDENTIALS = '{"AccessKeyId":"ASIAEXAMPLE","SecretAccessKey":"xxxxxxxx","Token"
     {"kind": "patch", "set": {"AccountId": None}}, {"kind": "patch", "drop": ["AccountId"]}, {"kind": "patch", "set": {"Extra": [{}, [1, None]]}},
     {"kind": "patch", "set": {"Expiration": "2099-01-01T00:00:00.123456789Z"}}, {"kind": "patch", "set": {"Expiration": "2099-01-01T02:00:00+02:00"}},
 ])
+@EMULATORS
 def test_answers_that_are_fine(run_init: Callable[..., Run], emulator: Emulator, fault: dict[str, Any]) -> None:
     emulator.fault(**fault, times=None)
     assert_ok(run_init())
 
 
-@BOTH
 def test_slow_answer_is_fine(run_init: Callable[..., Run], emulator: Emulator) -> None:
     """A cold request to the agent can take over 3 s."""
     emulator.fault("pass", service="eks-auth", delay_s=3.5)
     assert_ok(run_init())
 
 
+@EMULATORS
 def test_slow_drip_ends(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.fault("drip", bytes_per_s=10, times=None)
     run = run_init()
@@ -249,7 +256,6 @@ def test_slow_drip_ends(run_init: Callable[..., Run], emulator: Emulator) -> Non
 # --- lifetime
 
 
-@BOTH
 def test_min_ttl(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.settings(lifetime_s=600)
     assert_ok(run_init())
@@ -280,6 +286,7 @@ TRANSIENT: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", TRANSIENT)
+@EMULATORS
 def test_transient_is_tried_again(run_init: Callable[..., Run], emulator: Emulator, name: str) -> None:
     emulator.fault(**TRANSIENT[name], times=2)
     run = run_init(wait="30s")
@@ -292,6 +299,7 @@ def test_transient_is_tried_again(run_init: Callable[..., Run], emulator: Emulat
     ({"kind": "answer", "status": 429}, "THROTTLED"), ({"kind": "answer", "status": 503}, "THROTTLED"), ({"kind": "reset"}, "AGENT_UNREACHABLE"),
     ({"kind": "empty"}, "BAD_RESPONSE"),
 ])
+@EMULATORS
 def test_transient_until_the_deadline(run_init: Callable[..., Run], emulator: Emulator, fault: dict[str, Any], reason: str) -> None:
     emulator.fault(**fault, times=None)
     run = run_init(wait="4s")
@@ -300,6 +308,7 @@ def test_transient_until_the_deadline(run_init: Callable[..., Run], emulator: Em
     assert 2 <= emulator.count() <= 40
 
 
+@EMULATORS
 def test_retry_after_is_honoured(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.fault("answer", status=429, headers={"Retry-After": "3"})
     assert_ok(run_init(wait="30s"))
@@ -307,7 +316,6 @@ def test_retry_after_is_honoured(run_init: Callable[..., Run], emulator: Emulato
     assert second - first >= 2.9
 
 
-@BOTH
 def test_denied_is_believed_after_some_seconds(run_init: Callable[..., Run], emulator: Emulator) -> None:
     """An association can be some seconds old, so the first denial is not the last word; a minute would be too long."""
     emulator.dissociate()
@@ -317,7 +325,6 @@ def test_denied_is_believed_after_some_seconds(run_init: Callable[..., Run], emu
     assert emulator.count() >= 2
 
 
-@BOTH
 def test_association_made_while_it_waits(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.dissociate()
     with ThreadPoolExecutor(1) as pool:
@@ -327,13 +334,13 @@ def test_association_made_while_it_waits(run_init: Callable[..., Run], emulator:
         assert_ok(running.result(60))
 
 
+@EMULATORS
 def test_wait_zero_is_one_attempt(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.fault("answer", status=503, times=None)
     assert_failed(run_init(wait="0"), "THROTTLED")
     assert emulator.count() == 1
 
 
-@BOTH
 def test_denied_within_a_short_wait(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.dissociate()
     run = run_init(wait="1s")
@@ -341,7 +348,6 @@ def test_denied_within_a_short_wait(run_init: Callable[..., Run], emulator: Emul
     assert run.seconds < 5
 
 
-@BOTH
 def test_from_refused_to_denied(run_init: Callable[..., Run], emulator: Emulator) -> None:
     """The reason is the last state's, not the first's."""
     emulator.dissociate()

@@ -11,6 +11,7 @@ from typing import Callable
 
 import pytest
 
+from harness.both_agents import EMULATORS
 from harness.emulator import Emulator
 from harness.programs import Binaries, Run, Runner
 from harness.reports import assert_failed, assert_ok
@@ -49,6 +50,7 @@ def run_image(runner: Runner, image: Path, emulator: Emulator) -> Callable[..., 
 
 
 @needs_root
+@EMULATORS
 def test_in_an_empty_root(run_image: Callable[..., Run], image: Path, emulator: Emulator) -> None:
     """No /proc, no /etc, no /tmp, no shell."""
     before = sorted(str(path) for path in image.rglob("*"))

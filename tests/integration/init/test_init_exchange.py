@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 import pytest
 
-from harness.both_agents import BOTH
+from harness.both_agents import EMULATORS
 from harness.emulator import NAMESPACE, SERVICE_ACCOUNT, Emulator
 from harness.programs import Run
 from harness.reports import assert_failed, assert_ok
@@ -15,7 +15,6 @@ from harness.token_files import ProjectedToken
 HOUR = 3600
 
 
-@BOTH
 @pytest.mark.parametrize(("code", "message", "reason", "says"), [
     ("AccessDeniedException", None, "ACCESS_DENIED", ["pods.eks.amazonaws.com", "sts:AssumeRole", "sts:TagSession"]),
     ("AccessDeniedException", "User: arn:aws:sts::111122223333:assumed-role/node/i-0 is not authorized to perform: "
@@ -40,7 +39,6 @@ def test_error_by_name(run_init: Callable[..., Run], emulator: Emulator, code: s
     assert_ok(run_init())
 
 
-@BOTH
 def test_no_association_names_all_that_the_token_tells(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.dissociate()
     cluster = emulator.describe()["issuer"].rsplit("/", 1)[1]
@@ -48,7 +46,6 @@ def test_no_association_names_all_that_the_token_tells(run_init: Callable[..., R
     assert "%" not in text
 
 
-@BOTH
 def test_names_from_the_token_are_not_trusted(run_init: Callable[..., Run], emulator: Emulator, token: ProjectedToken) -> None:
     """They go into a command to type, if they are names."""
     token.rotate(emulator.token(namespace="a; rm -rf /", service_account="$(reboot)\u001b[31m%s"))
@@ -68,6 +65,7 @@ def test_names_from_the_token_are_not_trusted(run_init: Callable[..., Run], emul
     ({"kind": "answer", "status": 400, "body": "Service account token cannot be parsed: x\n"}, "TOKEN_INVALID", "projected service account token"),
     ({"kind": "answer", "status": 401}, "ACCESS_DENIED", "proxy"),
 ])
+@EMULATORS
 def test_the_agents_own_errors(run_init: Callable[..., Run], emulator: Emulator, fault: dict[str, Any], reason: str, says: str) -> None:
     emulator.fault(**fault, times=None)
     assert_failed(run_init(), reason, says)
@@ -77,6 +75,7 @@ def test_the_agents_own_errors(run_init: Callable[..., Run], emulator: Emulator,
 
 
 @pytest.mark.parametrize(("skew_s", "direction"), [(-400, "ahead of"), (400, "behind")])
+@EMULATORS
 def test_skew_against_the_agent(run_init: Callable[..., Run], emulator: Emulator, token: ProjectedToken, skew_s: int, direction: str) -> None:
     token.rotate(emulator.token(issued_ago_s=HOUR))
     emulator.settings(clock_skew_s=skew_s)
@@ -88,6 +87,7 @@ def test_skew_against_the_agent(run_init: Callable[..., Run], emulator: Emulator
     assert "chronyc" in clock["remedy"]
 
 
+@EMULATORS
 def test_clocks_that_agree(run_init: Callable[..., Run], emulator: Emulator, token: ProjectedToken) -> None:
     token.rotate(emulator.token(issued_ago_s=HOUR))
     for skew_s in (0, 20, -20):
@@ -96,12 +96,14 @@ def test_clocks_that_agree(run_init: Callable[..., Run], emulator: Emulator, tok
         assert clock["status"] == "pass", clock
 
 
+@EMULATORS
 def test_no_date(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.fault("raw", data='HTTP/1.1 200 OK\r\n\r\n{"AccessKeyId":"ASIAEXAMPLE","SecretAccessKey":"x","Token":"y","Expiration":"2099-01-01T00:00:00Z"}', times=None)
     clock = next(check for check in run_init().report["checks"] if check["id"] == "agent.clock")
     assert clock["status"] == "skip"
 
 
+@EMULATORS
 def test_skew_is_named_in_a_refusal(run_init: Callable[..., Run], emulator: Emulator, token: ProjectedToken) -> None:
     token.rotate(emulator.token(expires_in_s=HOUR))
     emulator.settings(clock_skew_s=24 * HOUR)

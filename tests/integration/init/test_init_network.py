@@ -11,6 +11,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
+from harness.both_agents import EMULATORS
 from harness.emulator import Emulator
 from harness.places import AGENT_IPV4, AGENT_IPV6, Namespace
 from harness.programs import Run, Runner
@@ -117,6 +118,7 @@ def test_dropped_while_waiting(ask: Callable[..., Run], dropping: Namespace) -> 
     assert len(run.stderr.splitlines()) == 1, run.stderr
 
 
+@EMULATORS
 def test_way_that_opens_is_noticed_soon(run_init: Callable[..., Run], emulator: Emulator) -> None:
     """Also where packets were dropped: the kernel itself would repeat them only after a second."""
     emulator.listen("deaf")
@@ -175,6 +177,7 @@ def test_no_other_family(run_init: Callable[..., Run], emulator: Emulator) -> No
 
 @pytest.mark.parametrize("fault", [{"kind": "close"}, {"kind": "reset"}, {"kind": "garbage"}, {"kind": "truncate"},
                                    {"kind": "answer", "body": "<html>"}, {"kind": "answer", "status": 404}])
+@EMULATORS
 def test_probe_finds_a_living_agent(run_init: Callable[..., Run], emulator: Emulator, fault: dict[str, Any]) -> None:
     emulator.fault(**fault, path="/v1/credentials", times=None)
     run = run_init()
@@ -185,11 +188,13 @@ def test_probe_finds_a_living_agent(run_init: Callable[..., Run], emulator: Emul
 
 
 @pytest.mark.parametrize("fault", [{"kind": "close"}, {"kind": "answer", "body": "<html>"}])
+@EMULATORS
 def test_probe_finds_none(run_init: Callable[..., Run], emulator: Emulator, fault: dict[str, Any]) -> None:
     emulator.fault(**fault, times=None)
     assert "no living agent is there" in run_init().failure["message"]
 
 
+@EMULATORS
 def test_probe_after_a_hung_exchange(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.fault("hang", path="/v1/credentials", times=None)
     run = run_init(wait="2s")
@@ -205,6 +210,7 @@ def test_no_probe_after_a_clear_answer(run_init: Callable[..., Run], emulator: E
 # --- progress
 
 
+@EMULATORS
 def test_progress_tells_each_change_once(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.listen("closed")
     emulator.fault("answer", status=503, times=2)

@@ -15,7 +15,7 @@ from typing import Callable
 
 import pytest
 
-from harness.both_agents import BOTH
+from harness.both_agents import EMULATORS
 from harness.emulator import Emulator
 from harness.leaks import Leaks
 from harness.programs import Binaries, Run, Runner
@@ -37,7 +37,6 @@ def test_passes(run_init: Callable[..., Run], emulator: Emulator, token: Project
     assert headers["accept"] == "application/json"
 
 
-@BOTH
 def test_passes_over_ipv6(run_init: Callable[..., Run], emulator: Emulator, injected: dict[str, str]) -> None:
     if not emulator.url6:
         pytest.skip("no IPv6 loopback on this machine")
@@ -45,7 +44,6 @@ def test_passes_over_ipv6(run_init: Callable[..., Run], emulator: Emulator, inje
     assert_ok(run_init(env=injected))
 
 
-@BOTH
 def test_text_report(run_init: Callable[..., Run], emulator: Emulator) -> None:
     report = run_init().report
     text = run_init(text=True)
@@ -104,7 +102,6 @@ def test_text_report_of_a_failure(run_init: Callable[..., Run], emulator: Emulat
     assert failure["id"] in run.stdout and failure["remedy"] in run.stdout
 
 
-@BOTH
 def test_json_is_all_of_stdout(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.dissociate()
     run = run_init()
@@ -118,24 +115,22 @@ def test_no_network_with_verify_injection(run_init: Callable[..., Run], emulator
     assert report["checks"]
 
 
-@BOTH
 def test_runs_again(run_init: Callable[..., Run], emulator: Emulator) -> None:
     assert_ok(run_init())
     assert_ok(run_init())
 
 
-@BOTH
 @needs_root
 def test_as_a_plain_user(run_init: Callable[..., Run], emulator: Emulator) -> None:
     assert_ok(run_init(uid=12345))
 
 
-@BOTH
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"])
 def test_proxies_are_not_used(run_init: Callable[..., Run], emulator: Emulator, injected: dict[str, str], name: str) -> None:
     assert_ok(run_init(env={**injected, name: "http://127.0.0.1:9/"}))
 
 
+@EMULATORS
 def test_waited(run_init: Callable[..., Run], emulator: Emulator) -> None:
     emulator.fault("answer", status=503, times=2)
     report = assert_ok(run_init(wait="30s"))
@@ -298,6 +293,7 @@ def test_closed_or_full_streams(runner: Runner, binaries: Binaries, injected: di
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@EMULATORS
 def test_signal_while_it_waits(runner: Runner, binaries: Binaries, injected: dict[str, str], emulator: Emulator, leaks: Leaks, number: int) -> None:
     """A pod that is deleted while it waits must not take its whole grace period."""
     emulator.fault("answer", status=503, times=None)

@@ -11,6 +11,7 @@ from typing import Any, Callable
 
 import pytest
 
+from harness.both_agents import EMULATORS
 from harness.emulator import NAMESPACE, SERVICE_ACCOUNT, Emulator
 from harness.programs import Run
 from harness.reports import assert_failed, assert_ok
@@ -75,6 +76,7 @@ def test_pipe_does_not_hang(run_init: Callable[..., Run], injected: dict[str, st
     assert_failed(run_init(env=at(injected, folder / "pipe"), timeout_s=20), "TOKEN_UNREADABLE", str(folder / "pipe"))
 
 
+@EMULATORS
 def test_trailing_newline_is_taken_off(run_init: Callable[..., Run], emulator: Emulator, token: ProjectedToken) -> None:
     text = emulator.token()
     token.rotate(text + "\n")
@@ -187,6 +189,7 @@ def test_not_yet_valid(run_init: Callable[..., Run], injected: dict[str, str], t
     assert_failed(run_init(), "TOKEN_INVALID", "nbf")
 
 
+@EMULATORS
 def test_refused_by_the_agent_alone(run_init: Callable[..., Run], injected: dict[str, str], token: ProjectedToken, emulator: Emulator) -> None:
     """Our clock finds nothing wrong, the agent's does; and a token that only EKS Auth can tell to be forged."""
     token.rotate(emulator.token(forged=True))
@@ -223,6 +226,7 @@ def test_expected_account(run_init: Callable[..., Run], emulator: Emulator) -> N
     assert_failed(run_init("--expect-account=444455556666"), "UNEXPECTED_IDENTITY", "444455556666", "111122223333")
 
 
+@EMULATORS
 def test_expected_account_that_the_agent_does_not_tell(run_init: Callable[..., Run], injected: dict[str, str], emulator: Emulator) -> None:
     """Not known is not confirmed: never a silent pass, and a failure with --strict."""
     emulator.fault("patch", drop=["AccountId"], times=None)
@@ -237,6 +241,7 @@ def test_expected_account_that_the_agent_does_not_tell(run_init: Callable[..., R
 # --- rotation
 
 
+@EMULATORS
 def test_token_is_read_afresh_for_each_attempt(run_init: Callable[..., Run], emulator: Emulator, token: ProjectedToken) -> None:
     """The first token is refused; while it waits, the kubelet rotates to a good one."""
     emulator.fault("answer", status=503, times=1)

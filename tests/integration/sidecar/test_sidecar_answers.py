@@ -12,7 +12,7 @@ from typing import Callable
 import pytest
 
 from harness import http
-from harness.both_agents import BOTH, OURS
+from harness.both_agents import EMULATORS, OURS
 from harness.emulator import ACCOUNT, Emulator
 from harness.served import check_container, check_error, check_process, expires_at, issued, triple
 from harness.sidecar import Sidecar
@@ -26,6 +26,7 @@ Start = Callable[..., Sidecar]
 
 
 @pytest.mark.parametrize("place", ["loopback", "netns", OURS], indirect=True)
+@EMULATORS
 def test_every_path_of_the_socket(start_sidecar: Start, emulator: Emulator) -> None:
     sidecar = start_sidecar()
     container, process = check_container(sidecar.get()), check_process(sidecar.get("/v1/credential-process"))
@@ -38,7 +39,6 @@ def test_every_path_of_the_socket(start_sidecar: Start, emulator: Emulator) -> N
     assert emulator.count() == 1
 
 
-@BOTH
 def test_expiration_is_that_of_the_agent_in_whole_seconds(start_sidecar: Start, emulator: Emulator) -> None:
     emulator.settings(fraction=True, lifetime_s=3600)
     before = time.time()
@@ -46,6 +46,7 @@ def test_expiration_is_that_of_the_agent_in_whole_seconds(start_sidecar: Start, 
     assert before + 3600 - 1 <= served <= time.time() + 3600, "never later than the agent said"
 
 
+@EMULATORS
 def test_account_only_if_known(start_sidecar: Start, emulator: Emulator) -> None:
     emulator.fault("patch", drop=["AccountId"], times=None)
     sidecar = start_sidecar()
@@ -53,6 +54,7 @@ def test_account_only_if_known(start_sidecar: Start, emulator: Emulator) -> None
     assert "AccountId" not in check_process(sidecar.get("/v1/credential-process"))
 
 
+@EMULATORS
 def test_characters_that_json_escapes(start_sidecar: Start, emulator: Emulator) -> None:
     token = 'IQo"\\/<>&+=é' + "x" * 40
     emulator.fault("patch", set={"Token": token}, times=None)
@@ -65,6 +67,7 @@ def test_characters_that_json_escapes(start_sidecar: Start, emulator: Emulator) 
         check_error(answer, 503, "BAD_RESPONSE")
 
 
+@EMULATORS
 def test_largest_session_token_stays_under_the_limit(start_sidecar: Start, emulator: Emulator) -> None:
     emulator.fault("patch", set={"Token": "T" * 8192}, times=None)
     sidecar = start_sidecar()
@@ -72,6 +75,7 @@ def test_largest_session_token_stays_under_the_limit(start_sidecar: Start, emula
     assert len(check_process(sidecar.get("/v1/credential-process"))["SessionToken"]) == 8192
 
 
+@EMULATORS
 def test_longer_session_token_is_an_error_not_cut(start_sidecar: Start, emulator: Emulator) -> None:
     emulator.fault("patch", set={"Token": "T" * 8193}, times=None)
     sidecar = start_sidecar(ready=False).wait_serving()

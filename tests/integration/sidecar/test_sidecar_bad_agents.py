@@ -14,6 +14,7 @@ from typing import Any, Callable, Iterator
 import pytest
 
 from harness import http
+from harness.both_agents import EMULATORS
 from harness.emulator import Emulator
 from harness.refreshing import failures, hammering
 from harness.served import check_container, check_error, check_process, expires_at, issued, triple
@@ -61,6 +62,7 @@ BAD_AGENTS: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_AGENTS)
+@EMULATORS
 def test_a_bad_agent_at_the_start(start_sidecar: Start, emulator: Emulator, name: str) -> None:
     """503 that names the cause, on both paths, and a readiness that says the same."""
     fault, reason, shown = BAD_AGENTS[name]
@@ -85,6 +87,7 @@ def test_eks_auth_errors_are_told_apart(start_sidecar: Start, emulator: Emulator
     check_error(sidecar.get(), 503, reason)
 
 
+@EMULATORS
 def test_the_last_good_credentials_are_served_through_every_fault(start_sidecar: Start, emulator: Emulator) -> None:
     sidecar = start_sidecar("--log-level=debug", with_http=False)
     container, process = sidecar.get().raw, sidecar.get("/v1/credential-process").raw
@@ -111,6 +114,7 @@ def test_the_last_good_credentials_are_served_through_every_fault(start_sidecar:
     ("hang", {"kind": "hang"}, "AGENT_UNREACHABLE", "expired"),
     ("expired", {"kind": "patch", "expires_in_s": -1}, "BAD_RESPONSE", "expired"),
 ])
+@EMULATORS
 def test_after_real_expiry_503_that_names_the_cause(start_sidecar: Start, emulator: Emulator, name: str, fault: dict[str, Any],
                                                     reason: str, shown: str) -> None:
     """Until the last moment the credentials are served, and not a moment longer, by socket and loopback alike."""
@@ -144,6 +148,7 @@ def test_after_real_expiry_503_that_names_the_cause(start_sidecar: Start, emulat
         check_container(sidecar.get())
 
 
+@EMULATORS
 def test_never_an_expired_or_torn_answer_during_many_refreshes(start_sidecar: Start, emulator: Emulator) -> None:
     emulator.settings(lifetime_s=4.0)
     sidecar = start_sidecar()
@@ -180,6 +185,7 @@ def test_never_an_expired_or_torn_answer_during_many_refreshes(start_sidecar: St
     assert len(ids) >= 5 and min(counts) > 100, (len(ids), counts)
 
 
+@EMULATORS
 def test_the_end_stays_in_the_answer(start_sidecar: Start, emulator: Emulator) -> None:
     """Attempts that fail later bring their own cause, behind the same end."""
     emulator.settings(lifetime_s=4.0)
@@ -210,6 +216,7 @@ def trap(emulator: Emulator) -> Iterator[socket.socket]:
 
 
 @pytest.mark.parametrize("place", ["loopback", "netns"], indirect=True)
+@EMULATORS
 def test_proxy_variables_are_ignored(start_sidecar: Start, run_sidecar: Callable, emulator: Emulator, injected: dict[str, str], folder: Path,
                                      trap: socket.socket) -> None:
     url = f"http://127.0.0.1:{trap.getsockname()[1]}"
@@ -222,6 +229,7 @@ def test_proxy_variables_are_ignored(start_sidecar: Start, run_sidecar: Callable
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@EMULATORS
 def test_redirects_are_not_followed(start_sidecar: Start, emulator: Emulator, trap: socket.socket, status: int) -> None:
     location = f"http://127.0.0.1:{trap.getsockname()[1]}/v1/credentials"
     emulator.fault("redirect", status=status, location=location, times=None)
@@ -230,6 +238,7 @@ def test_redirects_are_not_followed(start_sidecar: Start, emulator: Emulator, tr
     check_error(sidecar.get(), 503, "BAD_RESPONSE")
 
 
+@EMULATORS
 def test_what_is_asked(start_sidecar: Start, emulator: Emulator, token: ProjectedToken) -> None:
     """A GET with the raw token, no cookies, no body, and nothing that names this machine."""
     start_sidecar()

@@ -10,6 +10,7 @@ from typing import Any, Callable
 import pytest
 
 from harness.aws import LAST, TARGET, Aws, needs_openssl, trust, web_trust
+from harness.both_agents import EMULATORS
 from harness.emulator import ACCOUNT, ROLE_ARN, Emulator
 from harness.programs import ROOT, Run
 from harness.served import check_container, check_process
@@ -74,6 +75,7 @@ def test_three_profiles(start_sidecar: Start, run_get: Once, env: dict[str, str]
     assert "profile=audit" in sidecar.stderr and "assumed_roles=2" in sidecar.stderr
 
 
+@EMULATORS
 def test_one_fails_alone(start_sidecar: Start, emulator: Emulator, env: dict[str, str], write: Callable[[Any], str], folder: Path) -> None:
     emulator.role(TARGET, trust(f"arn:aws:iam::{ACCOUNT}:role/someone"))
     sidecar = start_sidecar(write({"profiles": three(folder)[:2]}), env=env, ready=False).wait_serving()
@@ -166,6 +168,7 @@ def test_the_example_of_the_documentation(run_sidecar: Once, env: dict[str, str]
     ('{"profiles":[{"name":"a"}],"socket-mode":432}', 'socket-mode: a mode is a text, not a number: write "0660"'),
     ('{"profiles":[{"name":"a","file-mode":"416"}]}', "416 in decimal is 0640"),
 ])
+@EMULATORS
 def test_bad_files(run_sidecar: Once, env: dict[str, str], write: Callable[[Any], str], text: str, says: str) -> None:
     run = run_sidecar("serve", write(text), env=env)
     assert run.exit_code == 64 and says in run.stderr and ("config.json" in run.stderr or "profiles a and b" in run.stderr), run.stderr

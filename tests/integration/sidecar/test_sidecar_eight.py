@@ -17,6 +17,7 @@ from urllib.parse import quote
 import pytest
 
 from harness.aws import TARGET, Aws, needs_openssl, trust
+from harness.both_agents import EMULATORS
 from harness.emulator import ROLE_ARN, Emulator
 from harness.programs import Run
 from harness.served import check_container, check_process_members, read_profile
@@ -77,6 +78,7 @@ def run_eight(start_sidecar: Start, env: dict[str, str], folder: Path) -> None:
 
 @needs_openssl
 @pytest.mark.place("loopback")
+@EMULATORS
 def test_eight_profiles_with_everything(start_sidecar: Start, emulator: Emulator, injected: dict[str, str], folder: Path) -> None:
     emulator.role(TARGET, trust(ROLE_ARN))
     run_eight(start_sidecar, {**injected, **Aws(emulator).sts()}, folder)
@@ -84,6 +86,7 @@ def test_eight_profiles_with_everything(start_sidecar: Start, emulator: Emulator
 
 @needs_openssl
 @pytest.mark.place("netns")
+@EMULATORS
 def test_eight_profiles_while_one_ip_version_is_dropped(start_sidecar: Start, emulator: Emulator, injected: dict[str, str], folder: Path) -> None:
     """STS has addresses of both, and what is sent to one of them vanishes: eight rivals at once, and a name server to ask."""
     place: Any = emulator.place
@@ -112,6 +115,7 @@ LONG = "a" + "-_.@+=,:/" * 14 + "b"  # 128, with every sign that a name may have
 assert len(LONG) == 128
 
 
+@EMULATORS
 def test_the_longest_name_goes_every_way(start_sidecar: Start, run_get: Callable[..., Run], emulator: Emulator, injected: dict[str, str], folder: Path) -> None:
     """In the file, in a path as it is, with all or some of it escaped, in metrics and log, by get, and as a section of a file."""
     config = folder / "config.json"
@@ -141,6 +145,7 @@ def test_names_that_are_none(run_sidecar: Callable[..., Run], run_get: Callable[
         assert run.exit_code == 64 and "1 to 128" in run.stderr
 
 
+@EMULATORS
 def test_metrics_of_eight_long_names_are_whole(start_sidecar: Start, emulator: Emulator, folder: Path) -> None:
     names = [f"{i}{LONG[1:]}" for i in range(EIGHT)]
     config = folder / "config.json"

@@ -13,6 +13,7 @@ import pytest
 
 from harness import http
 from harness.aws import TARGET, Aws, needs_openssl, trust
+from harness.both_agents import EMULATORS
 from harness.emulator import ROLE_ARN, Emulator
 from harness.made_up_clock import MadeUpClock, with_clock
 from harness.programs import Binaries, Run, Runner
@@ -70,6 +71,7 @@ def test_a_server_that_is_behind_stretches_nothing(start_sidecar: Start, emulato
     assert HOUR_S - 30 <= gauge(sidecar, "credentials_expiry_seconds") <= HOUR_S
 
 
+@EMULATORS
 def test_the_agents_date_is_no_clock_of_awss(start_sidecar: Start, emulator: Emulator) -> None:
     """It is this node's, and nobody vouches for it."""
     emulator.settings(lifetime_s=HOUR_S)
@@ -90,6 +92,7 @@ def arrived(sidecar: Sidecar, address: str) -> bool:
     return False
 
 
+@EMULATORS
 def test_a_slow_disk_does_not_stretch_them(runner: Runner, binaries: Binaries, folder: Path, emulator: Emulator, injected: dict[str, str]) -> None:
     """In one round, a file of one profile takes an hour to be synced, and then a client asks for the other's credentials, which have ended meanwhile."""
     emulator.settings(lifetime_s=HOUR_S)
@@ -135,11 +138,13 @@ def hands_out_expired(emulator: Emulator) -> str:
     return "2026-01-01T00:00:00Z"
 
 
+@EMULATORS
 def test_expired_ones_are_refused(start_sidecar: Start, emulator: Emulator, hands_out_expired: str) -> None:
     sidecar = start_sidecar(ready=False).wait_serving()
     eventually(lambda: hands_out_expired in check_error(sidecar.get(), 503), 10, "the refusal")
 
 
+@EMULATORS
 def test_expired_ones_are_passed_on_if_asked_for(start_sidecar: Start, emulator: Emulator, hands_out_expired: str, folder: Path) -> None:
     """As they are, marked in log, metrics and readiness, in every form; and what is good again is taken at once."""
     process, credentials = folder / "process.json", folder / "credentials"
@@ -159,6 +164,7 @@ def test_expired_ones_are_passed_on_if_asked_for(start_sidecar: Start, emulator:
     assert gauge(sidecar, "credentials_valid") == 1 and gauge(sidecar, "credentials_passed_expired") == 0
 
 
+@EMULATORS
 def test_passing_bridges_the_end_and_a_failing_agent(start_sidecar: Start, emulator: Emulator) -> None:
     """No gap from the last good credentials to expired ones; an agent that is gone for a moment withdraws nothing; a denial does."""
     emulator.settings(lifetime_s=4.0)
@@ -179,6 +185,7 @@ def test_passing_bridges_the_end_and_a_failing_agent(start_sidecar: Start, emula
     eventually(lambda: sidecar.get().status == 503, 70, "a denial is an end")
 
 
+@EMULATORS
 def test_passing_is_no_licence_to_keep_ones_own(start_sidecar: Start, emulator: Emulator) -> None:
     """Credentials that end while the agent fails end, as nobody handed them out expired."""
     emulator.settings(lifetime_s=4.0)
@@ -191,6 +198,7 @@ def test_passing_is_no_licence_to_keep_ones_own(start_sidecar: Start, emulator: 
     assert abs(time.time() - expires_at(text)) < 2
 
 
+@EMULATORS
 def test_once_passes_them_on(run_sidecar: Callable[..., Run], hands_out_expired: str, folder: Path) -> None:
     path = folder / "process.json"
     refused = run_sidecar("once", f"--process-file={path}", "--wait=0")
@@ -200,6 +208,7 @@ def test_once_passes_them_on(run_sidecar: Callable[..., Run], hands_out_expired:
     assert "passed on (--expired=pass)" in passed.stderr
 
 
+@EMULATORS
 def test_init_passes_them_with_a_warning(run_init: Callable[..., Run], hands_out_expired: str) -> None:
     assert run_init().reason == "BAD_RESPONSE"
     passed = run_init("--expired=pass")
@@ -208,6 +217,7 @@ def test_init_passes_them_with_a_warning(run_init: Callable[..., Run], hands_out
     assert check["status"] == "warn" and hands_out_expired in check["message"]
 
 
+@EMULATORS
 def test_the_setting_of_one_profile(start_sidecar: Start, hands_out_expired: str, folder: Path) -> None:
     config: dict[str, Any] = {"profiles": [{"name": "careful"}, {"name": "daring", "expired": "pass"}]}
     (folder / "config.json").write_text(json.dumps(config))

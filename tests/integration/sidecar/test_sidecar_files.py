@@ -16,7 +16,7 @@ from typing import Callable, Iterator
 
 import pytest
 
-from harness.both_agents import BOTH
+from harness.both_agents import EMULATORS
 from harness import http
 from harness.emulator import Emulator
 from harness.served import check_process_members, issued, profile_triple, read_profile, temporaries, triple
@@ -61,7 +61,6 @@ def id_in(path: Path) -> str:
     return json.loads(text)["AccessKeyId"] if path.suffix == ".json" else read_profile(text)["aws_access_key_id"]
 
 
-@BOTH
 def test_both_files_follow_each_refresh(start: Start, emulator: Emulator, credentials: Path, process: Path) -> None:
     sidecar = start()
     for _ in range(2):
@@ -71,6 +70,7 @@ def test_both_files_follow_each_refresh(start: Start, emulator: Emulator, creden
         refresh(sidecar, emulator)
 
 
+@EMULATORS
 def test_all_but_our_keys_stays_byte_for_byte(start: Start, emulator: Emulator, credentials: Path) -> None:
     """Other profiles, and in ours what is no credential."""
     kept = b"# a remark within\nx = y\n"
@@ -93,6 +93,7 @@ def test_a_profile_is_added_at_the_end(start: Start, emulator: Emulator, credent
     assert profile_triple(content.decode("utf-8", "replace").replace("\r\n", "\n"), "mine") == issued(emulator)[-1]
 
 
+@EMULATORS
 def test_a_refresh_does_not_make_the_file_grow(start: Start, emulator: Emulator, credentials: Path) -> None:
     credentials.write_bytes(BEFORE + AFTER)
     sidecar = start("--profile=mine")
@@ -114,6 +115,7 @@ def test_mode_holds_over_refreshes_and_umask(start: Start, emulator: Emulator, c
     assert stat.S_IMODE(credentials.stat().st_mode) == stat.S_IMODE(process.stat().st_mode) == 0o644
 
 
+@EMULATORS
 def test_readers_see_only_whole_files(start: Start, emulator: Emulator, credentials: Path, process: Path) -> None:
     credentials.write_bytes(BEFORE + AFTER + b"\n" + b"# filler\n" * 20_000)
     emulator.settings(lifetime_s=2.5)
@@ -161,6 +163,7 @@ def check_unwritable(sidecar: Sidecar, emulator: Emulator, path: Path, mend: Cal
     assert temporaries(path.parent) == []
 
 
+@EMULATORS
 def test_a_missing_directory(start_sidecar: Start, emulator: Emulator, folder: Path) -> None:
     path = folder / "none" / "process.json"
     sidecar = start_sidecar(f"--process-file={path}", ready=False).wait_serving()
@@ -168,6 +171,7 @@ def test_a_missing_directory(start_sidecar: Start, emulator: Emulator, folder: P
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be another user")
+@EMULATORS
 def test_a_directory_of_somebody_else(start_sidecar: Start, emulator: Emulator, folder: Path) -> None:
     path = folder / "theirs" / "process.json"
     path.parent.mkdir()
@@ -198,6 +202,7 @@ def tiny_disk(folder: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(path)], check=False)
 
 
+@EMULATORS
 def test_a_full_disk(start_sidecar: Start, emulator: Emulator, tiny_disk: Path) -> None:
     """What was good stays, and nothing half-written is left to fill it further."""
     path = tiny_disk / "process.json"
@@ -238,6 +243,7 @@ def test_files_of_others_beside_the_target_stay(start: Start, emulator: Emulator
         assert (folder / name).read_text() == "kept"
 
 
+@EMULATORS
 def test_killed_sixty_times_at_any_moment(start: Start, emulator: Emulator, credentials: Path, process: Path, folder: Path) -> None:
     """Each start writes at once, so each kill comes somewhere around a write. The files are old or new, never torn."""
     filler = b"# filler\n" * 20_000
@@ -275,6 +281,7 @@ def test_files_stay_at_the_end(start: Start, emulator: Emulator, credentials: Pa
     assert not sidecar.socket_path.exists()
 
 
+@EMULATORS
 def test_files_stay_after_expiry(start: Start, emulator: Emulator, process: Path) -> None:
     """They say themselves when they end; an empty file would tell an app less."""
     emulator.settings(lifetime_s=2.0)
@@ -288,6 +295,7 @@ def test_files_stay_after_expiry(start: Start, emulator: Emulator, process: Path
 
 
 @needs_root
+@EMULATORS
 def test_a_full_volume_with_room_again(start_sidecar: Start, emulator: Emulator, folder: Path) -> None:
     """From memory, without a request upstream; said once; readiness shows it; the other file is not written again meanwhile; and who waits for a signal gets one."""
     volume, process = folder / "volume", folder / "process.json"
@@ -322,6 +330,7 @@ def test_a_full_volume_with_room_again(start_sidecar: Start, emulator: Emulator,
         subprocess.run(["umount", volume], check=True)
 
 
+@EMULATORS
 def test_a_folder_that_comes_later(start_sidecar: Start, emulator: Emulator, folder: Path) -> None:
     process = folder / "later" / "process.json"
     sidecar = start_sidecar(f"--process-file={process}", with_http=False, ready=False).wait_serving()
@@ -332,6 +341,7 @@ def test_a_folder_that_comes_later(start_sidecar: Start, emulator: Emulator, fol
     assert emulator.count() == 1
 
 
+@EMULATORS
 def test_what_has_ended_is_not_written_any_more(start_sidecar: Start, emulator: Emulator, folder: Path) -> None:
     emulator.settings(lifetime_s=3.0)
     process = folder / "later" / "process.json"

@@ -10,6 +10,7 @@ from typing import Callable
 import pytest
 
 from harness.aws import TARGET, Aws, needs_openssl, trust
+from harness.both_agents import EMULATORS
 from harness.emulator import ACCOUNT, ROLE_ARN, Emulator
 from harness.programs import Run
 from harness.served import check_container, check_error
@@ -59,6 +60,7 @@ def test_nobody_else_is(start_sidecar: Start, run_sidecar: Callable[..., Run], e
 
 
 @pytest.mark.parametrize("option", [f"--expect-account={ACCOUNT}", "--expect-role=demo-app"])
+@EMULATORS
 def test_it_holds_at_each_refresh(start_sidecar: Start, emulator: Emulator, env: dict[str, str], folder: Path, option: str) -> None:
     """The association is changed: what was served stays until its end, and nothing of the other role comes."""
     process = folder / "process.json"

@@ -6,6 +6,7 @@ from typing import Any, Callable
 
 import pytest
 
+from harness.both_agents import EMULATORS
 from harness.emulator import Emulator
 from harness.places import Namespace
 from harness.programs import Binaries, Run, Runner
@@ -33,6 +34,7 @@ def test_imds_if_it_is_accepted(start_sidecar: Start) -> None:
 
 
 @pytest.mark.place("netns")
+@EMULATORS
 def test_http_is_warned_of(start_sidecar: Start) -> None:
     sidecar = start_sidecar(extra_env=NO)
     check_container(sidecar.get_http())

@@ -10,6 +10,7 @@ from typing import Callable
 import pytest
 
 from harness import http
+from harness.both_agents import EMULATORS
 from harness.emulator import Emulator
 from harness.http import Answer
 from harness.served import check_container, check_error, expires_at, triple
@@ -55,6 +56,7 @@ class Imds:
 
 
 @pytest.mark.parametrize("place", ["loopback", "netns"], indirect=True)
+@EMULATORS
 def test_the_three_steps(start_sidecar: Start, emulator: Emulator) -> None:
     imds = Imds(start_sidecar)
     token = imds.token()
@@ -142,6 +144,7 @@ def test_other_methods_and_paths(start_sidecar: Start, emulator: Emulator) -> No
     assert imds.ask("HEAD", ROLES_PATH, **{TOKEN: token}).body == b""
 
 
+@EMULATORS
 def test_tokens_outlive_a_refresh_and_end_with_the_process(start_sidecar: Start, emulator: Emulator) -> None:
     imds = Imds(start_sidecar)
     token = imds.token()
@@ -154,6 +157,7 @@ def test_tokens_outlive_a_refresh_and_end_with_the_process(start_sidecar: Start,
     check_error(again.get(ROLES_PATH, token), 401)
 
 
+@EMULATORS
 def test_nothing_to_serve(start_sidecar: Start, emulator: Emulator) -> None:
     """There is no role then, as on a node without one; whoever asks for its credentials all the same is told what is wrong."""
     emulator.fault("answer", status=503, body="busy", times=None)

@@ -16,7 +16,7 @@ from typing import Any, Callable, Iterator, Sequence
 
 import pytest
 
-from harness.both_agents import BOTH
+from harness.both_agents import EMULATORS
 from harness import http
 from harness.emulator import Emulator
 from harness.places import Place
@@ -34,6 +34,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be anot
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@EMULATORS
 def test_ends_at_once(start_sidecar: Start, emulator: Emulator, number: int) -> None:
     """With clients connected, and with a fetch under way."""
     sidecar = start_sidecar()
@@ -51,6 +52,7 @@ def test_ends_at_once(start_sidecar: Start, emulator: Emulator, number: int) -> 
     assert sidecar.stdout == ""
 
 
+@EMULATORS
 def test_ends_before_the_first_answer(start_sidecar: Start, emulator: Emulator) -> None:
     emulator.listen("deaf")
     sidecar = start_sidecar(ready=False).wait_serving()
@@ -58,7 +60,6 @@ def test_ends_before_the_first_answer(start_sidecar: Start, emulator: Emulator) 
     assert not sidecar.socket_path.exists()
 
 
-@BOTH
 def test_lingers(start_sidecar: Start, emulator: Emulator) -> None:
     """Apps that end slowly are answered on; nothing is fetched any more; connections are not kept."""
     emulator.settings(lifetime_s=8.0)
@@ -82,6 +83,7 @@ def test_lingers(start_sidecar: Start, emulator: Emulator) -> None:
     assert not sidecar.socket_path.exists() and not sidecar.token_path.exists()
 
 
+@EMULATORS
 def test_lingering_serves_nothing_expired(start_sidecar: Start, emulator: Emulator) -> None:
     emulator.settings(lifetime_s=2.0)
     sidecar = start_sidecar("--linger=20s", with_http=False)
@@ -122,6 +124,7 @@ def test_no_core_dump(start_sidecar: Start, emulator: Emulator) -> None:
 
 
 @needs_root
+@EMULATORS
 def test_the_same_user_cannot_look_inside(start_sidecar: Start, runner: Runner, emulator: Emulator) -> None:
     """Memory, environment and descriptors of a process that is not dumpable are closed to its own user."""
     look = ('for name in mem environ maps; do if (exec 3<"/proc/$1/$name") 2>/dev/null; then echo open; else echo closed; fi; done; '
@@ -144,6 +147,7 @@ def test_the_same_user_cannot_look_inside(start_sidecar: Start, runner: Runner, 
     assert Path(f"/proc/{sidecar.pid}/mem").stat().st_uid == 0
 
 
+@EMULATORS
 def test_secrets_are_not_in_the_command_line_or_log(start_sidecar: Start, emulator: Emulator) -> None:
     """Of all that a debug log says, through refreshes and failures; the fixture `leaks` searches it."""
     sidecar = start_sidecar("--log-level=debug")
@@ -157,6 +161,7 @@ def test_secrets_are_not_in_the_command_line_or_log(start_sidecar: Start, emulat
     assert Path(f"/proc/{sidecar.pid}/cmdline").read_bytes().count(b"\0") == len(sidecar.argv)
 
 
+@EMULATORS
 def test_an_agent_that_echoes_the_token_gives_nothing_away(start_sidecar: Start, emulator: Emulator, token: Any, leaks: Any) -> None:
     text = token.path.read_text()
     emulator.fault("answer", status=400, body=f"Service account token cannot be parsed: {text}", times=None)

@@ -10,7 +10,7 @@ from typing import Any, Callable
 
 import pytest
 
-from harness.both_agents import BOTH, OURS
+from harness.both_agents import EMULATORS, OURS
 from harness.emulator import ACCOUNT, Emulator
 from harness.programs import Run
 from harness.reports import EXITS
@@ -39,6 +39,7 @@ def check_failed(run: Run, reason: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["loopback", "netns", OURS], indirect=True)
+@EMULATORS
 def test_once_writes_its_files_and_ends(once: Once, emulator: Emulator, folder: Path) -> None:
     run = once()
     assert (run.exit_code, run.stdout) == (0, "")
@@ -55,7 +56,6 @@ def test_once_writes_its_files_and_ends(once: Once, emulator: Emulator, folder: 
     assert not list(folder.glob("*.sock")), "once serves nothing"
 
 
-@BOTH
 def test_once_again_replaces(once: Once, emulator: Emulator, folder: Path) -> None:
     assert once().exit_code == 0
     first = (folder / "process.json").read_text()
@@ -64,7 +64,6 @@ def test_once_again_replaces(once: Once, emulator: Emulator, folder: Path) -> No
     assert profile_triple((folder / "credentials").read_text()) == issued(emulator)[-1]
 
 
-@BOTH
 def test_once_waits_for_a_late_agent(once: Once, emulator: Emulator) -> None:
     emulator.listen("closed")
     emulator.listen("open", after_s=1.5)
@@ -73,6 +72,7 @@ def test_once_waits_for_a_late_agent(once: Once, emulator: Emulator) -> None:
 
 
 @pytest.mark.parametrize("mode", ["closed", "deaf"])
+@EMULATORS
 def test_once_unreachable_until_the_deadline(once: Once, emulator: Emulator, folder: Path, mode: str) -> None:
     emulator.listen(mode)
     run = once(wait="2s")
@@ -83,6 +83,7 @@ def test_once_unreachable_until_the_deadline(once: Once, emulator: Emulator, fol
         assert run.seconds > 1, "it gave up at the first refusal"
 
 
+@EMULATORS
 def test_once_with_one_attempt(once: Once, emulator: Emulator, folder: Path) -> None:
     emulator.fault("answer", status=500, times=None)
     run = once(wait="0")
@@ -90,7 +91,6 @@ def test_once_with_one_attempt(once: Once, emulator: Emulator, folder: Path) -> 
     assert run.seconds < 5 and emulator.count() == 1
 
 
-@BOTH
 def test_once_denied_is_believed_after_some_seconds(once: Once, emulator: Emulator, folder: Path) -> None:
     """An association can be a few seconds old."""
     emulator.dissociate()
@@ -100,7 +100,6 @@ def test_once_denied_is_believed_after_some_seconds(once: Once, emulator: Emulat
     assert emulator.count() >= 2
 
 
-@BOTH
 def test_once_denied_at_first(once: Once, emulator: Emulator) -> None:
     emulator.eks_auth_error("ResourceNotFoundException", times=1)
     run = once(wait="30s")
@@ -118,6 +117,7 @@ def test_once_denied_at_first(once: Once, emulator: Emulator) -> None:
     ({"kind": "redirect"}, "BAD_RESPONSE", "302"),
     ({"kind": "reset"}, "AGENT_UNREACHABLE", ""),
 ])
+@EMULATORS
 def test_once_with_a_bad_agent(once: Once, emulator: Emulator, folder: Path, fault: dict[str, Any], reason: str, shown: str) -> None:
     emulator.fault(**fault, times=None)
     run = once()
@@ -127,6 +127,7 @@ def test_once_with_a_bad_agent(once: Once, emulator: Emulator, folder: Path, fau
 
 @pytest.mark.parametrize("content, reason", [(b"", "TOKEN_UNREADABLE"), (b"x" * 65537, "TOKEN_UNREADABLE"), (b"a\x00b", "TOKEN_INVALID"),
                                              (b"two\nlines", "TOKEN_INVALID"), (b"no-jwt", "TOKEN_INVALID")])
+@EMULATORS
 def test_once_with_a_bad_token(once: Once, emulator: Emulator, token: ProjectedToken, folder: Path, content: bytes, reason: str) -> None:
     token.rotate(content)
     run = once()
@@ -172,6 +173,7 @@ def test_once_onto_something_else(once: Once, emulator: Emulator, folder: Path, 
     assert temporaries(folder) == []
 
 
+@EMULATORS
 def test_probe(start_sidecar: Start, run_sidecar: Callable[..., Run], emulator: Emulator, folder: Path) -> None:
     emulator.fault("answer", status=503, body="not now", times=None)
     sidecar = start_sidecar(ready=False).wait_serving()

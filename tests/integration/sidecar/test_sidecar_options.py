@@ -13,6 +13,7 @@ from typing import Any, Callable
 
 import pytest
 
+from harness.both_agents import EMULATORS
 from harness.emulator import Emulator
 from harness.programs import Binaries, Run, Runner
 from harness.served import check_container, profile_triple, read_profile
@@ -169,6 +170,7 @@ def test_variables_that_kubernetes_makes_for_services_are_ignored(start_sidecar:
     (["once"], "once"),
     (["probe", "--unix-socket=off"], "--unix-socket"),
 ])
+@EMULATORS
 def test_usage_error(run_sidecar: Callable[..., Run], words: list[str], shown: str) -> None:
     run = run_sidecar(*words, env={}, timeout_s=10)
     assert run.exit_code == 64, run
@@ -233,6 +235,7 @@ def test_nothing_injected(run_sidecar: Callable[..., Run], folder: Path, env: di
     {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/" + "x" * 5000},
     {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "relative/token"},
 ])
+@EMULATORS
 def test_unusable_injection(run_sidecar: Callable[..., Run], injected: dict[str, str], emulator: Emulator, folder: Path,
                             changes: dict[str, Any]) -> None:
     env = {name: value for name, value in {**injected, **changes}.items() if value is not None}
@@ -253,6 +256,7 @@ def check_cannot(run: Run, *shown: str) -> None:
         assert part in run.stderr, run.stderr
 
 
+@EMULATORS
 def test_a_living_sidecar_keeps_its_socket(start_sidecar: Start, run_sidecar: Callable[..., Run], emulator: Emulator) -> None:
     sidecar = start_sidecar()
     inode = sidecar.socket_path.stat().st_ino
@@ -263,6 +267,7 @@ def test_a_living_sidecar_keeps_its_socket(start_sidecar: Start, run_sidecar: Ca
     assert emulator.count() == 1, "the second one asked the agent"
 
 
+@EMULATORS
 def test_of_many_that_start_at_once_one_stays(start_sidecar: Start, runner: Runner, binaries: Binaries, injected: dict[str, str],
                                               emulator: Emulator) -> None:
     """Also over a stale socket, where two could each remove the other's."""
@@ -295,6 +300,7 @@ def test_a_stale_socket_is_taken_over(start_sidecar: Start, emulator: Emulator) 
 
 
 @pytest.mark.parametrize("kind", ["file", "directory", "fifo", "link to a file"])
+@EMULATORS
 def test_what_is_no_socket_is_left_alone(run_sidecar: Callable[..., Run], injected: dict[str, str], folder: Path, kind: str) -> None:
     path, other = folder / "s.sock", folder / "other"
     other.write_text("kept")
@@ -306,6 +312,7 @@ def test_what_is_no_socket_is_left_alone(run_sidecar: Callable[..., Run], inject
     assert other.read_text() == "kept"
 
 
+@EMULATORS
 def test_a_foreign_listener_keeps_its_socket(run_sidecar: Callable[..., Run], injected: dict[str, str], folder: Path) -> None:
     """Even one that never accepts."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
@@ -318,10 +325,12 @@ def test_a_foreign_listener_keeps_its_socket(run_sidecar: Callable[..., Run], in
         assert (folder / "s.sock").is_socket()
 
 
+@EMULATORS
 def test_missing_directory(run_sidecar: Callable[..., Run], injected: dict[str, str], folder: Path) -> None:
     check_cannot(run_sidecar("serve", f"--unix-socket={folder}/none/s.sock", timeout_s=10), f"{folder}/none/s.sock")
 
 
+@EMULATORS
 def test_port_in_use(start_sidecar: Start, run_sidecar: Callable[..., Run], injected: dict[str, str], folder: Path) -> None:
     sidecar = start_sidecar()
     run = run_sidecar(*serve_options(folder), f"--http=127.0.0.1:{sidecar.port}", timeout_s=10)
@@ -331,6 +340,7 @@ def test_port_in_use(start_sidecar: Start, run_sidecar: Callable[..., Run], inje
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be another user")
+@EMULATORS
 def test_directory_of_somebody_else(run_sidecar: Callable[..., Run], injected: dict[str, str], folder: Path, emulator: Emulator) -> None:
     check_cannot(run_sidecar(*serve_options(folder), uid=12345, timeout_s=10), f"{folder}/s.sock")
     port = emulator.place.free_port()
@@ -343,6 +353,7 @@ def test_directory_of_somebody_else(run_sidecar: Callable[..., Run], injected: d
     assert list(mine.iterdir()) == []
 
 
+@EMULATORS
 def test_defaults_cannot_be_had_here(run_sidecar: Callable[..., Run], injected: dict[str, str]) -> None:
     """The default socket is named when its folder is missing: the first thing a newcomer meets."""
     if os.path.exists("/run/pod-identity"):

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable
 
+from harness.both_agents import EMULATORS
 from harness.emulator import Emulator
 from harness.programs import Run
 from harness.waiting import eventually
@@ -14,6 +15,7 @@ from harness.waiting import eventually
 Start = Callable[..., Any]
 
 
+@EMULATORS
 def test_it_says_what_init_would(start_sidecar: Start, run_sidecar: Callable[..., Run], emulator: Emulator) -> None:
     """Reason, message and remedy in one line: it is all that `kubectl describe pod` shows where there is no init container."""
     emulator.eks_auth_error("AccessDeniedException")
@@ -26,6 +28,7 @@ def test_it_says_what_init_would(start_sidecar: Start, run_sidecar: Callable[...
     assert message.split(". Remedy: ")[1].split(". More: ")[0] in run.stderr
 
 
+@EMULATORS
 def test_the_longest_reason_is_not_cut(start_sidecar: Start, run_sidecar: Callable[..., Run], emulator: Emulator) -> None:
     emulator.fault("answer", status=400, body="[] " + "long " * 400, times=None)
     sidecar = start_sidecar(ready=False).wait_serving()
@@ -34,6 +37,7 @@ def test_the_longest_reason_is_not_cut(start_sidecar: Start, run_sidecar: Callab
     assert ". Remedy: " in run.stderr and "pod-identity-sidecar explain" in run.stderr and not run.stderr.rstrip().endswith("...")
 
 
+@EMULATORS
 def test_it_waits(start_sidecar: Start, run_sidecar: Callable[..., Run], emulator: Emulator, folder: Path) -> None:
     """From before there is a socket until there are credentials; then it ends at once."""
     emulator.fault("answer", status=503, body="not now", times=None)

@@ -13,7 +13,7 @@ from typing import Callable
 import pytest
 
 from harness import http
-from harness.both_agents import BOTH
+from harness.both_agents import EMULATORS
 from harness.emulator import Emulator
 from harness.refreshing import hammering
 from harness.served import check_container, check_error, issued, triple
@@ -30,6 +30,7 @@ SLACK_S = 2.0  # of a busy machine; what comes late leaves less until the next, 
 
 
 @pytest.mark.alone
+@EMULATORS
 def test_refreshes_when_half_of_what_was_left_is_over(start_sidecar: Start, emulator: Emulator) -> None:
     emulator.settings(lifetime_s=6.0, fraction=True)
     sidecar = start_sidecar(with_http=False)
@@ -39,7 +40,6 @@ def test_refreshes_when_half_of_what_was_left_is_over(start_sidecar: Start, emul
     assert sidecar.get("/readyz").status == 200
 
 
-@BOTH
 def test_one_line_per_refresh(start_sidecar: Start, emulator: Emulator) -> None:
     """With the access key id shortened, when they end, when the next one comes, and how long it took; and no line for requests."""
     emulator.settings(lifetime_s=6 * 3600.0)
@@ -59,6 +59,7 @@ def test_one_line_per_refresh(start_sidecar: Start, emulator: Emulator) -> None:
 
 
 @pytest.mark.alone
+@EMULATORS
 def test_the_same_credentials_again_do_no_harm(start_sidecar: Start, emulator: Emulator) -> None:
     """The agent's cache: what is left halves with each refresh, down to the floor, and not to a storm."""
     ends = time.time() + 7.9
@@ -74,7 +75,6 @@ def test_the_same_credentials_again_do_no_harm(start_sidecar: Start, emulator: E
     assert len(times) <= 9
 
 
-@BOTH
 @pytest.mark.parametrize("lifetime_s, least_s, most_s", [(6 * 3600, 3 * 3600 * 0.89, 3 * 3600), (1800, 600 * 0.89, 600), (1260, 53, 60),
                                                          (1200, 600 * 0.89, 600), (600, 300 * 0.89, 300)])
 def test_never_later_than_20_minutes_before_the_end_where_possible(start_sidecar: Start, emulator: Emulator, lifetime_s: float, least_s: float,
@@ -89,6 +89,7 @@ def test_never_later_than_20_minutes_before_the_end_where_possible(start_sidecar
 
 
 @pytest.mark.alone
+@EMULATORS
 def test_a_signal_forces_a_refresh_no_oftener_than_the_floor(start_sidecar: Start, emulator: Emulator) -> None:
     sidecar = start_sidecar(with_http=False)
     first = triple(check_container(sidecar.get()))
@@ -102,6 +103,7 @@ def test_a_signal_forces_a_refresh_no_oftener_than_the_floor(start_sidecar: Star
 
 
 @pytest.mark.alone
+@EMULATORS
 def test_retry_after_is_honoured(start_sidecar: Start, emulator: Emulator) -> None:
     sidecar = start_sidecar(with_http=False)
     emulator.fault("answer", status=429, headers={"Retry-After": "3"}, body="Too Many Requests")
@@ -112,6 +114,7 @@ def test_retry_after_is_honoured(start_sidecar: Start, emulator: Emulator) -> No
 
 
 @pytest.mark.parametrize("value", ["0", "-5", "99999999999999999999", "Fri, 31 Dec 1999 23:59:59 GMT"])
+@EMULATORS
 def test_odd_retry_after_neither_stops_nor_storms(start_sidecar: Start, emulator: Emulator, value: str) -> None:
     emulator.fault("answer", status=429, headers={"Retry-After": value}, body="x")
     sidecar = start_sidecar(ready=False, with_http=False).wait_serving()
@@ -122,6 +125,7 @@ def test_odd_retry_after_neither_stops_nor_storms(start_sidecar: Start, emulator
     assert FLOOR_S / 2 <= seen[1]["monotonic"] - seen[0]["monotonic"] <= 2 + SLACK_S
 
 
+@EMULATORS
 def test_back_off_grows(start_sidecar: Start, emulator: Emulator) -> None:
     """1 s to 2 s first, up to 4 s next, up to 8 s then; in between it does not knock."""
     emulator.fault("answer", status=500, times=None)
@@ -132,7 +136,6 @@ def test_back_off_grows(start_sidecar: Start, emulator: Emulator) -> None:
     assert FLOOR_S / 2 <= gaps[1] <= 4 + SLACK_S
 
 
-@BOTH
 def test_a_late_agent_is_waited_for(start_sidecar: Start, emulator: Emulator) -> None:
     emulator.listen("closed")
     sidecar = start_sidecar(ready=False).wait_serving()
@@ -143,7 +146,6 @@ def test_a_late_agent_is_waited_for(start_sidecar: Start, emulator: Emulator) ->
     check_container(sidecar.get())
 
 
-@BOTH
 def test_a_kept_connection_sees_new_credentials(start_sidecar: Start, emulator: Emulator) -> None:
     sidecar = start_sidecar(with_http=False)
     request = http.request_bytes("GET", "/v1/credentials", {"Connection": None})
@@ -169,6 +171,7 @@ def ask_all_at_once(sidecar: Sidecar, count: int) -> list[http.Answer]:
         return [http.parse_answer(http.read_all(sock)) for sock in socks]
 
 
+@EMULATORS
 def test_300_clients_cause_no_upstream_call(start_sidecar: Start, emulator: Emulator) -> None:
     sidecar = start_sidecar()
     answers = ask_all_at_once(sidecar, 300)
@@ -180,7 +183,6 @@ def test_300_clients_cause_no_upstream_call(start_sidecar: Start, emulator: Emul
     assert emulator.count() == 1 and emulator.connections() == 1
 
 
-@BOTH
 def test_300_clients_during_a_refresh_cause_no_further_call(start_sidecar: Start, emulator: Emulator) -> None:
     sidecar = start_sidecar()
     before = triple(check_container(sidecar.get()))
@@ -192,7 +194,6 @@ def test_300_clients_during_a_refresh_cause_no_further_call(start_sidecar: Start
     assert emulator.count() == 2
 
 
-@BOTH
 def test_300_clients_before_the_first_answer(start_sidecar: Start, emulator: Emulator) -> None:
     """They are told at once, and do not make it ask again."""
     emulator.fault("pass", delay_s=1.5)
@@ -205,6 +206,7 @@ def test_300_clients_before_the_first_answer(start_sidecar: Start, emulator: Emu
 
 
 @pytest.mark.alone
+@EMULATORS
 def test_a_hanging_agent_delays_no_served_request(start_sidecar: Start, emulator: Emulator) -> None:
     """And is given up in the end: an agent whose metadata service is deaf may take 12 s and more."""
     sidecar = start_sidecar("--log-level=debug")
@@ -226,6 +228,7 @@ def test_a_hanging_agent_delays_no_served_request(start_sidecar: Start, emulator
 
 
 @pytest.mark.alone
+@EMULATORS
 def test_a_deaf_agent_delays_no_served_request(start_sidecar: Start, emulator: Emulator) -> None:
     sidecar = start_sidecar()
     before = sidecar.get().raw
@@ -240,6 +243,7 @@ def test_a_deaf_agent_delays_no_served_request(start_sidecar: Start, emulator: E
 
 
 @pytest.mark.parametrize("wish", ["SIGUSR1", "SIGHUP", "token"])
+@EMULATORS
 def test_no_wish_overrides_retry_after(start_sidecar: Start, emulator: Emulator, token: ProjectedToken, wish: str) -> None:
     """Who is throttled waits, whoever asks: a signal that is repeated, a token that is replaced. The log says so."""
     emulator.fault("answer", status=429, headers={"Retry-After": "4"}, body="Too Many Requests")

@@ -18,6 +18,7 @@ import pytest
 
 from harness import hog
 from harness.aws import TARGET, Aws, needs_openssl, trust
+from harness.both_agents import EMULATORS
 from harness.emulator import ROLE_ARN, Emulator
 from harness.http import Answer
 from harness.programs import Run
@@ -68,6 +69,7 @@ def neighbours(sidecar: Sidecar, profiles: list[dict[str, Any]]) -> list[Neighbo
 
 
 @needs_openssl
+@EMULATORS
 def test_eight_profiles_each_with_all_of_its_own(start_sidecar: Start, run_get: Once, emulator: Emulator, injected: dict[str, str], folder: Path) -> None:
     """As many as there may be, each with a socket, a bearer and two files, beside the sidecar's own four listeners, in the sandbox: nothing is left out."""
     emulator.role(TARGET, trust(ROLE_ARN))

@@ -16,6 +16,7 @@ from typing import Any, Callable, Sequence
 
 import pytest
 
+from harness.both_agents import EMULATORS
 from harness.emulator import Emulator
 from harness.programs import Binaries, Run, Runner
 from harness.served import check_container, read_profile
@@ -175,6 +176,7 @@ def test_off_lets_all_of_it(attempt: Callable[..., Sidecar]) -> None:
 
 
 @users
+@EMULATORS
 def test_the_whole_life_inside(start_sidecar: Start, emulator: Emulator, token: ProjectedToken, uid: int | None,
                                folder: Path) -> None:
     """Credentials file with another profile, rotation of the token, refresh on demand, both listeners, and the end."""

@@ -12,6 +12,7 @@ from typing import Callable
 
 import pytest
 
+from harness.both_agents import EMULATORS
 from harness.emulator import Emulator
 from harness.served import check_container, check_error, issued, triple
 from harness.sidecar import Sidecar
@@ -35,6 +36,7 @@ def refresh(sidecar: Sidecar, emulator: Emulator) -> None:
     emulator.wait_for_requests(count + 1, 10)
 
 
+@EMULATORS
 def test_an_agent_that_flaps(start_sidecar: Start, emulator: Emulator) -> None:
     """Every answer is whole and the newest that was had; it never asks oftener than the floor allows."""
     emulator.settings(lifetime_s=6.0)
@@ -60,6 +62,7 @@ def test_an_agent_that_flaps(start_sidecar: Start, emulator: Emulator) -> None:
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
+@EMULATORS
 def test_a_storm_of_429(start_sidecar: Start, emulator: Emulator, form: str) -> None:
     """Each Retry-After is honoured, however often it comes, and clients are served meanwhile, without asking for more."""
     sidecar = start_sidecar(with_http=False)
@@ -82,6 +85,7 @@ def test_a_storm_of_429(start_sidecar: Start, emulator: Emulator, form: str) -> 
     eventually(lambda: triple(check_container(sidecar.get())) == issued(emulator)[-1], 5, "new ones")
 
 
+@EMULATORS
 def test_an_agent_that_drips(start_sidecar: Start, emulator: Emulator) -> None:
     """Too slow to end within its time limit: clients are served at once meanwhile, and it is told as what it is."""
     sidecar = start_sidecar("--log-level=debug", with_http=False)
@@ -100,6 +104,7 @@ def test_an_agent_that_drips(start_sidecar: Start, emulator: Emulator) -> None:
     eventually(lambda: check_container(sidecar.get()) != old, 10, "the next attempt works")
 
 
+@EMULATORS
 def test_a_drip_that_ends_in_time_is_taken(start_sidecar: Start, emulator: Emulator) -> None:
     sidecar = start_sidecar(with_http=False)
     old = check_container(sidecar.get())
@@ -125,6 +130,7 @@ def test_the_token_is_missing_for_a_while(start_sidecar: Start, emulator: Emulat
     assert emulator.count() == 2 and sidecar.stderr.count("TOKEN_UNREADABLE") == 1
 
 
+@EMULATORS
 def test_rotated_under_it_all_the_time(start_sidecar: Start, emulator: Emulator, token: ProjectedToken) -> None:
     """The kubelet's way, as fast as it goes: each fetch sends one whole token, the one of its moment."""
     tokens = [emulator.token() for _ in range(5)]

@@ -9,7 +9,7 @@ from typing import Callable
 
 import pytest
 
-from harness.both_agents import BOTH
+from harness.both_agents import EMULATORS
 from harness.emulator import Emulator
 from harness.refreshing import authorizations, failures
 from harness.served import check_error
@@ -21,6 +21,7 @@ Start = Callable[..., Sidecar]
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
+@EMULATORS
 def test_the_token_is_read_afresh_for_each_fetch(start_sidecar: Start, emulator: Emulator, token: ProjectedToken, ending: str) -> None:
     first, second = emulator.token(), emulator.token()
     token.rotate(first + ending)
@@ -31,6 +32,7 @@ def test_the_token_is_read_afresh_for_each_fetch(start_sidecar: Start, emulator:
     assert authorizations(emulator) == [first, second]
 
 
+@EMULATORS
 def test_rotation_while_all_is_well_asks_for_nothing(start_sidecar: Start, emulator: Emulator, token: ProjectedToken) -> None:
     sidecar = start_sidecar("--log-level=debug", with_http=False)
     token.rotate(emulator.token())
@@ -41,6 +43,7 @@ def test_rotation_while_all_is_well_asks_for_nothing(start_sidecar: Start, emula
 
 
 @pytest.mark.parametrize("how", ["kubelet", "rename", "in place"])
+@EMULATORS
 def test_rotation_while_failing_is_noticed(start_sidecar: Start, emulator: Emulator, token: ProjectedToken, how: str) -> None:
     """However the file is replaced. The agent asked for a pause, and gets it; what comes then has the new token."""
     if how != "kubelet":
@@ -78,6 +81,7 @@ BAD_TOKENS: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_TOKENS)
+@EMULATORS
 def test_a_bad_token_at_the_start(start_sidecar: Start, emulator: Emulator, token: ProjectedToken, name: str) -> None:
     content, reason = BAD_TOKENS[name]
     good = emulator.token()
@@ -91,6 +95,7 @@ def test_a_bad_token_at_the_start(start_sidecar: Start, emulator: Emulator, toke
         sidecar.wait_ready(5)
 
 
+@EMULATORS
 def test_a_long_token_is_sent_whole(start_sidecar: Start, emulator: Emulator, token: ProjectedToken) -> None:
     text = "x" * 60_000  # the emulator reads heads of 64 KiB; the limit of 65,536 is a test of the token file alone
     token.rotate(text + "\n")
@@ -109,7 +114,6 @@ def test_no_token_file(start_sidecar: Start, emulator: Emulator, token: Projecte
     assert str(token) in sidecar.get().json["message"]
 
 
-@BOTH
 def test_no_token_directory_at_the_start(start_sidecar: Start, emulator: Emulator, injected: dict[str, str], folder: Path) -> None:
     """There is nothing to watch: later attempts find the token all the same."""
     path = folder / "late" / "token"
@@ -130,7 +134,6 @@ def test_unreadable_token_says_who_is_who(start_sidecar: Start, emulator: Emulat
         assert part in message
 
 
-@BOTH
 def test_a_bad_token_while_serving_costs_nothing(start_sidecar: Start, emulator: Emulator, token: ProjectedToken) -> None:
     sidecar = start_sidecar("--log-level=debug", with_http=False)
     before = sidecar.get().raw
@@ -146,7 +149,6 @@ def test_a_bad_token_while_serving_costs_nothing(start_sidecar: Start, emulator:
     eventually(lambda: sidecar.get().raw != before, 5, "a good token is noticed at once")
 
 
-@BOTH
 def test_an_expired_token_is_the_agents_to_refuse(start_sidecar: Start, emulator: Emulator, token: ProjectedToken) -> None:
     token.rotate(emulator.token(expires_in_s=-60))
     sidecar = start_sidecar(ready=False, with_http=False).wait_serving()

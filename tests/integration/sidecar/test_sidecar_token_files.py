@@ -10,6 +10,7 @@ from typing import Any, Callable
 
 import pytest
 
+from harness.both_agents import EMULATORS
 from harness.emulator import Emulator
 from harness.made_up_clock import MadeUpClock, with_clock
 from harness.programs import Binaries, Run, Runner
@@ -62,6 +63,7 @@ def check_all(folder: Path, members: dict[str, Any], sts: str, mode: int = 0o600
     return found
 
 
+@EMULATORS
 def test_all_kinds(start_sidecar: Start, env: dict[str, str], write: Callable[..., str], tmp_path: Path, emulator: Emulator) -> None:
     """Written at the start and at each refresh."""
     tokens = wanted(tmp_path)
@@ -94,6 +96,7 @@ def test_nothing_else_served(start_sidecar: Start, env: dict[str, str], write: C
     eventually(lambda: (tmp_path / "rds").exists(), 10, "the file")
 
 
+@EMULATORS
 def test_renewed_at_two_thirds(runner: Runner, binaries: Binaries, folder: Path, env: dict[str, str], write: Callable[..., str],
                                tmp_path: Path, emulator: Emulator) -> None:
     """Of each profile by itself, and without a refresh: the credentials live for hours."""
@@ -143,6 +146,7 @@ def test_signed_anew_when_the_clock_jumps(runner: Runner, binaries: Binaries, fo
         sidecar.close()
 
 
+@EMULATORS
 def test_a_folder_that_is_gone(start_sidecar: Start, env: dict[str, str], write: Callable[..., str], tmp_path: Path) -> None:
     """Readiness says which file; it is written once it can be."""
     folder = tmp_path / "gone"

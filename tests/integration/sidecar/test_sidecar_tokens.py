@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from harness.both_agents import EMULATORS
 from harness.emulator import ROLE_ARN, Emulator
 from harness.served import check_container, triple
 from harness.sidecar import Sidecar
@@ -71,6 +72,7 @@ def test_sts_accepts_it(start_sidecar: Start, env: dict[str, str]) -> None:
     assert status == 403 and "SignatureDoesNotMatch" in text
 
 
+@EMULATORS
 def test_the_last_one_is_kept(start_sidecar: Start, env: dict[str, str], emulator: Emulator) -> None:
     """Until the credentials are refreshed; each set of parameters has its own."""
     sidecar = start_sidecar(env=env)
@@ -166,6 +168,7 @@ def test_no_credentials(start_sidecar: Start, env: dict[str, str], emulator: Emu
     assert answer.status == 503 and answer.json["code"] == "THROTTLED"
 
 
+@EMULATORS
 def test_a_user_is_limited(start_sidecar: Start, env: dict[str, str]) -> None:
     """Only new ones count; what is there is handed out as often as one likes."""
     sidecar = start_sidecar(env=env)

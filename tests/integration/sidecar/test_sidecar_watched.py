@@ -13,6 +13,7 @@ from typing import Callable, Iterator
 import pytest
 
 from harness import http
+from harness.both_agents import EMULATORS
 from harness.emulator import Emulator
 from harness.programs import ROOT
 from harness.served import check_container, check_error
@@ -74,6 +75,7 @@ def test_metrics_on_an_address_of_their_own(start_sidecar: Start, emulator: Emul
     assert metrics(sidecar.get("/metrics").body.decode()).keys() >= samples.keys()
 
 
+@EMULATORS
 def test_metrics_of_failures(start_sidecar: Start, emulator: Emulator, folder: Path) -> None:
     emulator.fault("answer", status=503, body="busy", times=None)
     sidecar = start_sidecar(f"--credentials-file={folder}/no-such-folder/credentials", ready=False).wait_serving()
@@ -168,6 +170,7 @@ def app(folder: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
         process.kill()
 
 
+@EMULATORS
 def test_notifies_after_each_refresh(start_sidecar: Start, emulator: Emulator, folder: Path,
                                      app: tuple[subprocess.Popen[str], Path]) -> None:
     process, output = app
@@ -190,6 +193,7 @@ def test_notifies_after_each_refresh(start_sidecar: Start, emulator: Emulator, f
     ("12 13\n", "no process id"), ("4194305\n", "no process id"), ("x", "no process id"), (" " * 40 + "7", "no process id"),
     ("\x00" * 3, "no process id"), ("4194303\n", "no process with that pid"),
 ])
+@EMULATORS
 def test_nobody_there_is_said_once(start_sidecar: Start, emulator: Emulator, folder: Path, content: str | None, shown: str) -> None:
     if content is not None:
         (folder / "app.pid").write_text(content)
@@ -204,6 +208,7 @@ def test_nobody_there_is_said_once(start_sidecar: Start, emulator: Emulator, fol
 
 
 @needs_root
+@EMULATORS
 def test_never_signals_another_user(start_sidecar: Start, emulator: Emulator, folder: Path,
                                     app: tuple[subprocess.Popen[str], Path]) -> None:
     """Not even as root, which could."""
@@ -238,6 +243,7 @@ def spoil(how: str, path: Path, folder: Path) -> None:
 @needs_root
 @pytest.mark.parametrize("how, shown", [("link", "symbolic link"), ("owner", "belongs to another user"), ("0666", "others may write"), ("0664", "others may write"),
                                         ("fifo", "it is no file")])
+@EMULATORS
 def test_a_file_that_others_have_a_hand_in(start_sidecar: Start, emulator: Emulator, folder: Path, app: tuple[subprocess.Popen[str], Path], how: str, shown: str) -> None:
     """Refused, and said once; and taken again when it is right."""
     process, output = app
@@ -258,6 +264,7 @@ def test_a_file_that_others_have_a_hand_in(start_sidecar: Start, emulator: Emula
 
 
 @pytest.mark.parametrize("number", ["HUP", "TERM"])
+@EMULATORS
 def test_never_signals_itself(start_sidecar: Start, emulator: Emulator, folder: Path, number: str) -> None:
     """HUP would make it refresh, which signals it, for ever; TERM would end it."""
     pid_file = folder / "app.pid"
@@ -276,6 +283,7 @@ def test_never_signals_itself(start_sidecar: Start, emulator: Emulator, folder: 
 # --- SIGHUP
 
 
+@EMULATORS
 def test_hangup_opens_files_again(start_sidecar: Start, emulator: Emulator, folder: Path) -> None:
     sidecar = start_sidecar(f"--credentials-file={folder}/credentials")
     bearer = sidecar.bearer
