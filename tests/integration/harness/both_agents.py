@@ -1,9 +1,9 @@
 """Tests of init and sidecar, with two agents: the emulator's, and ours in front of the emulator's EKS Auth.
 
 Each test in the folders BOTH_IN that has an emulator runs with both (pytest_generate_tests of conftest.py), but for the files BOTH_NOT, which
-are about the sidecar's own limits. `@EMULATORS` keeps one with the emulator's agent, for what only that can do: answers that are cut, made up
-or late, a clock that is wrong, telling what it was asked and how often while that is under way; and for what ours does otherwise: it has no
-Date of its own, tries again by itself, and remembers a failure for a second.
+ask nobody, or are about the sidecar's own limits. `@EMULATORS` keeps one with the emulator's agent, for what only that can do: answers that
+are cut, made up or late, a clock that is wrong, telling what it was asked and how often while that is under way; and for what ours does
+otherwise: it has no Date of its own, tries again by itself, and remembers a failure for a second.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .waiting import eventually
 
 OURS = "ours"
 BOTH_IN = ("init", "sidecar")
-BOTH_NOT = re.compile("stress|sandbox|hogs|cost|memory|soak|bad_requests")
+BOTH_NOT = re.compile("shadows|shared_files|stress|sandbox|hogs|cost|memory|soak|bad_requests")
 EMULATORS = pytest.mark.emulators_agent
 
 
