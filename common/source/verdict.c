@@ -4,9 +4,10 @@
 
 bool verdict_takes(struct verdict *v, const struct fetch_outcome *o, int64_t now_ms) {
     bool silent = o->silent_ms > 0;
-    if (silent && !v->silent)
+    if (silent && (!v->silent || o->reached != v->silent_at))
         v->silent_since_ms = now_ms - o->silent_ms;
     v->silent = silent;
+    v->silent_at = o->reached;
     v->kept = v->there && silent && o->reached <= v->reached &&
               now_ms - v->silent_since_ms + LATE_MS < o->patience_ms;
     if (v->kept)

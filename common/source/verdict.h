@@ -3,7 +3,7 @@
  * The latest one, except where it is mere silence: an attempt that was not answered in less time than the
  * source would have given it, because the wait ended or had the next one begin sooner, tells how far it came
  * and no more. So it does not replace a failure that was met as far along the way, or further; not until the
- * silence has lasted as long as one attempt with the source's own limits. */
+ * silence there has lasted as long as one attempt with the source's own limits. */
 #ifndef POD_IDENTITY_SOURCE_VERDICT_H
 #define POD_IDENTITY_SOURCE_VERDICT_H
 
@@ -11,11 +11,11 @@
 
 /* Zero it once, and for another address. */
 struct verdict {
-    bool there;  /* a failure stands, and is kept by the owner */
-    bool silent; /* the attempts since silent_since_ms were not answered in time */
-    bool spoke;  /* the failure that stands is not such a silence */
-    bool kept;   /* the latest attempt has not replaced it */
-    unsigned reached;
+    bool there;                  /* a failure stands, and is kept by the owner */
+    bool silent;                 /* the attempts since silent_since_ms were not answered in time */
+    bool spoke;                  /* the failure that stands is not such a silence */
+    bool kept;                   /* the latest attempt has not replaced it */
+    unsigned reached, silent_at; /* one server's silence says nothing of another's */
     int64_t silent_since_ms;
 };
 

@@ -111,6 +111,16 @@ static void silence_after_silence_is_not_explained(void **state) {
     assert_string_equal(explained(&v), "denied");
 }
 
+/* The agent was silent for long; then STS, which has denied, is cut in its handshake. */
+static void one_servers_silence_is_not_anothers(void **state) {
+    (void)state;
+    struct verdict v = {0};
+    assert_true(takes(&v, answer(HOP + ANSWER), 100));
+    assert_false(takes(&v, silence(ANSWER, PATIENCE_MS - 1000), PATIENCE_MS));
+    assert_false(takes(&v, silence(HOP + CONNECT, 1000), PATIENCE_MS + 2000));
+    assert_string_equal(explained(&v), KEPT);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_counts_whatever_was_before),
@@ -119,6 +129,7 @@ int main(void) {
         cmocka_unit_test(short_silences_add_up),
         cmocka_unit_test(silence_further_on_counts),
         cmocka_unit_test(silence_after_silence_is_not_explained),
+        cmocka_unit_test(one_servers_silence_is_not_anothers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
