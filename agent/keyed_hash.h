@@ -22,10 +22,10 @@ bool keyed_hash_equal(const struct keyed_hash *a, const struct keyed_hash *b);
 /* Any 32 of its bits. */
 uint32_t keyed_hash_bits(const struct keyed_hash *hash);
 
-/* Where to look for a text: of its length and its last KEYED_HASH_PLACED bytes, which of a token are most of
- * its signature. Two that differ there have one place with a probability of about 1 in 2^32, whatever they
- * are (NH of UMAC, RFC 4418, in words of 64 bits, and a multilinear hash of that; Lemire, Kaser 2014). It
- * identifies nothing: whoever finds something compares the text. */
+/* Where to look for a text: of its length and its last KEYED_HASH_PLACED bytes, where a token has its
+ * signature, or the end of it. Two that differ there have one place with a probability of about 1 in 2^32,
+ * whatever they are (NH of UMAC, RFC 4418, in words of 64 bits, and a multilinear hash of that; Lemire, Kaser
+ * 2014). It identifies nothing: whoever finds something compares the text. */
 #define KEYED_HASH_PLACED 128
 uint32_t keyed_hash_place(const void *data, size_t len);
 

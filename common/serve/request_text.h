@@ -45,7 +45,8 @@ static inline bool has_word(const char *list, const char *word) {
 /* Many at once; each returns how many of len bytes there are before the first one that is something else. */
 
 size_t text_blanks(const char *bytes, size_t len);
-/* What a value has: no control characters but what take() lets pass one by one. */
+/* What a value has: no control characters. A tab, which a value may have, ends it, too: request.c takes that
+ * one by itself. */
 size_t text_value(const char *bytes, size_t len);
 /* What a name has; out gets it in lower case, and has room for len characters. */
 size_t text_name(char *out, const char *bytes, size_t len);
